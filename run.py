@@ -1,0 +1,40 @@
+"""Train one model (``python run.py``) or launch a declared experiment (``python run.py -m experiment=heads tier=core``)."""
+
+import os
+import shlex
+import sys
+
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be said in one line
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from study import schema
+from study.help import explain, register_help
+
+schema.register()
+register_help()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def train(config: DictConfig):
+    from study.training.runner import execute
+
+    mode = HydraConfig.get().mode.name
+    command = shlex.join(["python", "run.py", *HydraConfig.get().overrides.task])
+    outcome = execute(config, wait=config.sweep.wait, command=command)
+    if config.origin.role == "single":
+        print(outcome.line())
+        if outcome.state != "finished" and mode == "RUN":
+            sys.exit(1)
+    return outcome
+
+
+if __name__ == "__main__":
+    try:
+        train()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from the last checkpoint")
+    except Exception as error:
+        sys.exit(explain(error))

@@ -1,0 +1,1 @@
+"""What is the study's own: mixers, positions, tasks, models, training, records."""

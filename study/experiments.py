@@ -1,0 +1,287 @@
+"""Experiments as declared in ``conf/experiment/*.yaml``: their arms, tasks, rates and seeds, and the runs these amount to.
+
+The same declaration launches the runs (``study.sweeping``), says which are missing and makes the tables (``analysis``).
+A declaration holds Hydra override keys only, so that every planned run is also a plain command line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
+TIERS = ("smoke", "core", "full")
+
+Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One side of a comparison: what it sets, and what can't be matched to the others (``differs``)."""
+
+    name: str
+    label: str
+    settings: Settings
+    differs: str = ""
+    tags: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskVariant:
+    """A task as one experiment uses it; ``arms`` are the arms that meet it."""
+
+    name: str
+    label: str
+    settings: Settings
+    arms: tuple[str, ...]
+    metric: str
+    margin: float
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that an experiment asks for. ``settings`` are all its overrides, rate and seed included."""
+
+    experiment: str
+    tier: str
+    arm: str
+    task: str
+    role: str  # tuning | verdict
+    rate: float
+    seed: int
+    settings: Settings
+
+    @cached_property
+    def digest(self) -> str:
+        """Names what was asked for: a record with another digest answers another question."""
+        text = json.dumps(self.settings, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def cell(self) -> tuple[str, str]:
+        return self.arm, self.task
+
+    @property
+    def overrides(self) -> list[str]:
+        return [f"{key}={_value(value)}" for key, value in self.settings.items()]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a tier makes of an experiment. Seeds of the two roles never meet."""
+
+    settings: Settings
+    task_settings: Mapping[str, Settings]
+    rates: tuple[float, ...]
+    tuning_seeds: tuple[int, ...]
+    verdict_seeds: tuple[int, ...]
+    arms: tuple[str, ...]
+    tasks: tuple[str, ...]
+
+
+class Experiment:
+    """One file of ``conf/experiment``. Raises ``ValueError`` naming file and mend where the declaration contradicts itself."""
+
+    KEYS = {"name", "title", "question", "claims", "matching", "base", "arms", "tasks", "tiers", "extend_rates", "figure"}
+
+    def __init__(self, declaration: Mapping[str, Any], source: str = "experiment"):
+        self.source = source
+        self._refuse_unknown(declaration, self.KEYS, "")
+        self.name: str = declaration["name"]
+        self.title: str = declaration["title"]
+        self.question: str = declaration["question"]
+        self.claims: tuple[str, ...] = tuple(declaration["claims"])
+        self.matching: str = declaration.get("matching", "")
+        self.figure: Mapping[str, Any] = declaration.get("figure", {})
+        self.extend_rates: bool = declaration.get("extend_rates", False)
+        self.base: Settings = dict(declaration.get("base", {}))
+        self.arms = {name: self._arm(name, node) for name, node in declaration["arms"].items()}
+        self.tasks = {name: self._task(name, node) for name, node in declaration["tasks"].items()}
+        self.tiers = {name: self._sizes(name, node) for name, node in declaration["tiers"].items()}
+
+    def __repr__(self) -> str:
+        return f"Experiment({self.name!r})"
+
+    def cells(self, tier: str) -> list[tuple[str, str]]:
+        """(arm, task) pairs of a tier, in the order of the declaration."""
+        sizes = self.sizes(tier)
+        return [(arm, task) for task in sizes.tasks for arm in self.tasks[task].arms if arm in sizes.arms]
+
+    def sizes(self, tier: str) -> Sizes:
+        if tier not in self.tiers:
+            raise ValueError(f"{self.source}: no tier {tier!r}; it declares {', '.join(self.tiers)}")
+        return self.tiers[tier]
+
+    def rates(self, tier: str) -> tuple[float, ...]:
+        return self.sizes(tier).rates
+
+    def tuning_runs(self, tier: str) -> list[PlannedRun]:
+        sizes = self.sizes(tier)
+        return [
+            self._run(tier, cell, "tuning", rate, seed)
+            for cell in self.cells(tier)
+            for rate in sizes.rates
+            for seed in sizes.tuning_seeds
+        ]
+
+    def extension_runs(self, tier: str, further: Mapping[tuple[str, str], float]) -> list[PlannedRun]:
+        """Tuning runs at one further rate for the cells whose best rate lay on an edge of the grid."""
+        seeds = self.sizes(tier).tuning_seeds
+        return [self._run(tier, cell, "tuning", rate, seed) for cell, rate in further.items() for seed in seeds]
+
+    def verdict_runs(self, tier: str, chosen: Mapping[tuple[str, str], float]) -> list[PlannedRun]:
+        """Runs on fresh seeds at the chosen rates; cells without a chosen rate have none."""
+        seeds = self.sizes(tier).verdict_seeds
+        return [
+            self._run(tier, cell, "verdict", chosen[cell], seed)
+            for cell in self.cells(tier)
+            if cell in chosen
+            for seed in seeds
+        ]
+
+    def settings(self, tier: str, cell: tuple[str, str]) -> Settings:
+        """All overrides of a cell but its rate and seed. Base, tier, task, the tier's word on the task, arm: later ones win."""
+        arm, task = cell
+        sizes = self.sizes(tier)
+        merged = {
+            "tier": tier,
+            **self.base,
+            **sizes.settings,
+            **self.tasks[task].settings,
+            **sizes.task_settings.get(task, {}),
+            **self.arms[arm].settings,
+        }
+        groups = [key for key in merged if "." not in key]  # a group is chosen before its keys are set
+        return {key: merged[key] for key in [*groups, *(key for key in merged if "." in key)]}
+
+    def _run(self, tier: str, cell: tuple[str, str], role: str, rate: float, seed: int) -> PlannedRun:
+        settings = {**self.settings(tier, cell), "train.rate": rate, "seed": seed}
+        return PlannedRun(self.name, tier, *cell, role, rate, seed, settings)
+
+    def _arm(self, name: str, node: Mapping[str, Any]) -> Arm:
+        self._refuse_unknown(node, {"label", "set", "differs", "tags"}, f"arms.{name}")
+        return Arm(name, node.get("label", name), dict(node.get("set", {})), node.get("differs", ""), node.get("tags", {}))
+
+    def _task(self, name: str, node: Mapping[str, Any]) -> TaskVariant:
+        self._refuse_unknown(node, {"label", "set", "arms", "metric", "margin"}, f"tasks.{name}")
+        arms = tuple(node.get("arms", self.arms))
+        self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"tasks.{name}.arms")
+        settings = dict(node.get("set", {}))
+        for arm in arms:
+            if both := settings.keys() & self.arms[arm].settings.keys():
+                raise ValueError(
+                    f"{self.source}: task {name!r} and arm {arm!r} both set {', '.join(sorted(both))}; "
+                    "leave it to one of them"
+                )
+        return TaskVariant(
+            name, node.get("label", name), settings, arms, node.get("metric", "accuracy"), node.get("margin", 0.02)
+        )
+
+    def _sizes(self, tier: str, node: Mapping[str, Any]) -> Sizes:
+        where = f"tiers.{tier}"
+        known = {"set", "task_set", "rates", "tuning_seeds", "verdict_seeds", "arms", "tasks"}
+        self._refuse_unknown({tier: None}, set(TIERS), "tiers")
+        self._refuse_unknown(node, known, where)
+        arms, tasks = tuple(node.get("arms", self.arms)), tuple(node.get("tasks", self.tasks))
+        self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"{where}.arms")
+        self._refuse_unknown(dict.fromkeys(tasks), set(self.tasks), f"{where}.tasks")
+        task_settings = {name: dict(settings) for name, settings in node.get("task_set", {}).items()}
+        self._refuse_unknown(task_settings, set(self.tasks), f"{where}.task_set")
+        sizes = Sizes(
+            settings=dict(node.get("set", {})),
+            task_settings=task_settings,
+            rates=tuple(float(rate) for rate in node["rates"]),
+            tuning_seeds=tuple(node["tuning_seeds"]),
+            verdict_seeds=tuple(node["verdict_seeds"]),
+            arms=arms,
+            tasks=tasks,
+        )
+        if both := set(sizes.tuning_seeds) & set(sizes.verdict_seeds):
+            raise ValueError(f"{self.source}: {where}: seeds {sorted(both)} serve tuning and verdict; keep them apart")
+        if list(sizes.rates) != sorted(set(sizes.rates)):
+            raise ValueError(f"{self.source}: {where}.rates must grow and not repeat, e.g. [0.001, 0.003, 0.01]")
+        return sizes
+
+    def _refuse_unknown(self, node: Mapping[str, Any], known: set[str], where: str) -> None:
+        if unknown := [key for key in node if key not in known]:
+            place = f"{where}: " if where else ""
+            raise ValueError(
+                f"{self.source}: {place}unknown {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}"
+            )
+
+
+def names() -> list[str]:
+    """All declared experiments, by file name."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load(name: str, folder: Path = FOLDER) -> Experiment:
+    """The experiment declared in ``<folder>/<name>.yaml``."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise ValueError(f"no experiment {name!r}; there are {', '.join(names())}")
+    declaration = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(declaration, dict)
+    if declaration.get("name") != name:
+        raise ValueError(f"{path.name}: its name must be {name!r}, as its file's")
+    return Experiment(declaration, path.name)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The learning rate of a cell. ``further`` is the rate beyond the edge on which the best one lies, if any."""
+
+    rate: float
+    further: float | None
+    curve: Mapping[float, float]  # rate -> mean validation score
+
+
+def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = False) -> Choice | None:
+    """Rule *solved, then fastest, then best*, on validation scores of tuning runs alone (protocol: never on reported seeds).
+
+    ``runs`` are records of one cell, of any status. Rates are ranked by how many seeds solved the task, then by the mean
+    number of steps the solved ones took, then by the mean validation score. A rate at which a run diverged or failed is
+    ranked by its surviving runs, after every rate without such a loss. None when no run has a score.
+    """
+    higher = metric != "bits_per_character"
+    by_rate: dict[float, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        by_rate.setdefault(run["plan"]["rate"], []).append(run)
+    ranked, curve = [], {}
+    for rate, group in by_rate.items():
+        scored = [run for run in group if run["status"] == "finished"]
+        if not scored:
+            continue
+        score = math.fsum(run["metrics"]["validation"][metric] for run in scored) / len(scored)
+        steps = [run["steps_to_solve"] for run in scored if run.get("steps_to_solve") is not None]
+        mean_steps = math.fsum(steps) / len(steps) if steps else math.inf
+        curve[rate] = score
+        ranked.append((len(group) - len(scored), -len(steps), mean_steps, -score if higher else score, rate))
+    if not ranked:
+        return None
+    best = min(ranked)[-1]
+    rates = sorted(by_rate)
+    further = None
+    if extend and len(rates) > 1:
+        ratio = rates[1] / rates[0]
+        further = {rates[0]: rates[0] / ratio, rates[-1]: rates[-1] * ratio}.get(best)
+    return Choice(best, float(f"{further:.3g}") if further else None, dict(sorted(curve.items())))
+
+
+def _value(value: Any) -> str:
+    """A value in Hydra's override grammar."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_value(item) for item in value) + "]"
+    return str(value)

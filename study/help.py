@@ -1,0 +1,107 @@
+"""What ``python run.py --help`` prints, read from the commented yaml files; and config errors in one line."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+import traceback
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+CONF = Path(__file__).parent.parent / "conf"
+GROUPS = ("experiment", "task", "mixer", "position", "tier", "trainer", "tracking")
+USAGE = """\
+Train one model:             python run.py task=recall mixer=lstm train.rate=0.001
+Launch a declared sweep:     python run.py -m experiment=heads tier=core hydra/launcher=joblib
+Several values of one key:   python run.py -m mixer=attention,lstm seed=0,1
+Verdicts, tables, report:    python -m analysis --tier core --source runs
+"""
+
+
+def register_help() -> None:
+    """Give Hydra's ``--help`` the text, under the resolver ``${study_help:}``."""
+    OmegaConf.register_new_resolver("study_help", text, replace=True)
+
+
+def text() -> str:
+    """Usage, the keys of the base recipe, then each group with its choices and their keys, as their files comment them."""
+    parts = [USAGE, "KEYS OF THE BASE RECIPE", _body(CONF / "config.yaml")]
+    for group in GROUPS:
+        parts.append(f"GROUP {group}=...")
+        for path in sorted((CONF / group).glob("*.yaml")):
+            parts.append(f"  {group}={path.stem}")
+            parts.append(_summary(path) if group == "experiment" else _indented(_body(path)))
+    parts.append("GROUP hydra/launcher=...\n  basic: one run after another; joblib: one process per core, one run in each")
+    return "\n".join(parts).replace("$", "$$")
+
+
+def explain(error: Exception) -> str:
+    """A config error in one line that says what would do; anything else with its traceback."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return "error: " + _mend(" ".join(str(error).split()), str(error.__cause__ or ""))
+    if isinstance(error, ValueError):
+        return f"error: {error}"
+    traceback.print_exception(error, file=sys.stderr)
+    return f"error: {error}"
+
+
+def _mend(message: str, cause: str) -> str:
+    if found := re.match(r"Could not override '([^']+)'", message):
+        key = found[1]
+        group, _, own = key.partition(".")
+        if owners := [path.stem for path in sorted((CONF / group).glob("*.yaml")) if own in OmegaConf.load(path)]:
+            return f"the chosen {group} has no {own}; {' or '.join(f'{group}={owner}' for owner in owners)} has"
+        known = _keys(key)
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
+        return f"no key {key} here; {hint} (python run.py --help explains every key)"
+    if found := re.match(r"Error merging override (\S+)", message):
+        return f"{found[1]}: {cause.splitlines()[0]}"
+    if found := re.match(r"In '[^']+': Could not find '([^']+)'", message):
+        group, _, choice = found[1].rpartition("/")
+        choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        close = difflib.get_close_matches(choice, choices, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        return f"no {group}={choice}; {hint}there are {', '.join(choices)}"
+    return message
+
+
+def _keys(near: str) -> list[str]:
+    """Dotted keys that a run may set: of the base recipe, and of every choice of the group that ``near`` speaks of."""
+    group = near.split(".")[0]
+    files = [CONF / "config.yaml", *sorted((CONF / group).glob("*.yaml"))]
+    keys: list[str] = []
+    for path in files:
+        prefix = "" if path.stem == "config" else f"{group}."
+        config = OmegaConf.load(path)
+        for key in config:
+            if str(key).startswith("_") or key in ("defaults", "hydra"):
+                continue
+            node = config._get_node(key)
+            inner = [f"{key}.{k}" for k in node] if OmegaConf.is_dict(node) else [str(key)]
+            keys += [prefix + k for k in inner if prefix + k not in keys]
+    return keys
+
+
+def _body(path: Path) -> str:
+    """The file less its defaults list, its Hydra settings and directives."""
+    lines, skipping = [], False
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if re.match(r"\S", line):
+            skipping = line.startswith(("defaults:", "hydra:"))
+        if not skipping and not line.startswith(("# @package", "_target_")):
+            lines.append(line)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _summary(path: Path) -> str:
+    node = OmegaConf.load(path)
+    return f"    {node.question}\n    arms: {', '.join(node.arms)}; tasks: {', '.join(node.tasks)}; tiers: {', '.join(node.tiers)}\n"
+
+
+def _indented(block: str) -> str:
+    return "".join(f"    {line}\n" for line in block.splitlines())

@@ -1,0 +1,127 @@
+"""Full multi-head attention (Vaswani et al. 2017, sections 3.2.1 and 3.2.2).
+
+Shapes: B batch, N queries, M keys, D width, H heads, K head width.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from study.mixers.base import Mixer, linear
+
+Cache = tuple[Tensor, Tensor]  # keys and values (B, H, M, K) seen so far
+
+
+class Attention(Mixer):
+    """softmax(q k' / sqrt(K)) v over all positions, in several heads; no biases.
+
+    Args:
+        heads: number of heads, >= 1.
+        head_width: K; None for width / heads, which `heads` must then divide.
+    """
+
+    has_maps = True
+
+    def __init__(
+        self, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None, layer: int = 0
+    ) -> None:
+        super().__init__(width, causal=causal, layer=layer)
+        self.heads, self.head_width = heads, resolve_head_width(width, heads, head_width)
+        self.qkv = linear(width, 3 * heads * self.head_width, bias=False)
+        self.out = linear(heads * self.head_width, width, bias=False)
+
+    def project(self, x_BND: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (B, H, N, K)."""
+        B, N, _ = x_BND.shape
+        return self.qkv(x_BND).view(B, N, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4).unbind(0)
+
+    def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
+        return attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, causal=self.causal)
+
+    def allowed(self, N: int, device: torch.device) -> Tensor | None:
+        """(N, N), True where a query (row) may look at a key (column); None for everywhere."""
+        return torch.ones(N, N, dtype=torch.bool, device=device).tril() if self.causal else None
+
+    def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        y_BHNK = self.attend(*self.project(x_BND), mask_BN)
+        return self.out(y_BHNK.transpose(1, 2).flatten(2))
+
+    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        q_BHNK, k_BHNK, _ = self.project(x_BND)
+        return attention_weights(q_BHNK, k_BHNK, mask_BN, self.allowed(x_BND.shape[1], x_BND.device))
+
+    def _empty_state(self, batch, device, dtype) -> Cache:
+        empty = torch.empty(batch, self.heads, 0, self.head_width, device=device, dtype=dtype)
+        return empty, empty
+
+    def step(self, x_BD: Tensor, state: Cache) -> tuple[Tensor, Cache]:
+        q_BH1K, *new = self.project(x_BD[:, None])
+        keep = 0 if self.reach is None else -(self.reach + 1)  # a window forgets what it no longer sees
+        k_BHMK, v_BHMK = (torch.cat(pair, 2)[:, :, keep:] for pair in zip(state, new, strict=True))
+        y_BH1K = F.scaled_dot_product_attention(q_BH1K, k_BHMK, v_BHMK)
+        return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
+
+    @classmethod
+    def parameter_count(
+        cls, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None
+    ) -> int:
+        return 4 * width * heads * resolve_head_width(width, heads, head_width)
+
+    @classmethod
+    def multiply_adds(
+        cls, width: int, length: int, *, causal: bool, heads: int = 4, head_width: int | None = None
+    ) -> float:
+        """Projections, and the two full n x n products (also when causal: half is computed and thrown away)."""
+        return float((4 * width + 2 * length) * heads * resolve_head_width(width, heads, head_width))
+
+
+def resolve_head_width(width: int, heads: int, head_width: int | None) -> int:
+    """The head width, checked; ValueError when it can't be."""
+    if heads < 1 or (head_width is not None and head_width < 1):
+        raise ValueError(f"heads={heads} and head_width={head_width} must be at least 1")
+    if head_width is not None:
+        return head_width
+    if width % heads:
+        divisors = ", ".join(str(h) for h in range(1, width + 1) if width % h == 0)
+        raise ValueError(f"heads={heads} does not divide width={width}; use one of {divisors}, or set head_width")
+    return width // heads
+
+
+def attention(
+    q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, causal: bool
+) -> Tensor:
+    """Scaled dot-product attention (B, H, N, K); `mask_BN` False takes a key out."""
+    if mask_BN is None:
+        return F.scaled_dot_product_attention(q_BHNK, k_BHNK, v_BHNK, is_causal=causal)
+    allowed = mask_BN[:, None, None, :]
+    if causal:
+        N = mask_BN.shape[1]
+        allowed = allowed & torch.ones(N, N, dtype=torch.bool, device=mask_BN.device).tril()
+    allowed = allowed | ~allowed.any(-1, keepdim=True)  # a row without any key is padding: anything finite will do
+    return F.scaled_dot_product_attention(q_BHNK, k_BHNK, v_BHNK, attn_mask=allowed)
+
+
+def attention_weights(
+    q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
+) -> Tensor:
+    """softmax(q k' / sqrt(K)) in float32, (B, H, N, M): exactly 0 where not allowed, all 0 where nothing is."""
+    with torch.autocast(q_BHNK.device.type, enabled=False):
+        scores = torch.einsum("bhnk,bhmk->bhnm", q_BHNK.float(), k_BHMK.float()) * q_BHNK.shape[-1] ** -0.5
+    allowed = torch.ones_like(scores, dtype=torch.bool)
+    if mask_BM is not None:
+        allowed = allowed & mask_BM[:, None, None, :]
+    if allowed_NM is not None:
+        allowed = allowed & allowed_NM
+    some = allowed.any(-1, keepdim=True)
+    return scores.masked_fill(~allowed & some, float("-inf")).softmax(-1) * some
+
+
+def reference_attention(
+    q_BHNK: Tensor,
+    k_BHMK: Tensor,
+    v_BHMK: Tensor,
+    mask_BM: Tensor | None = None,
+    allowed_NM: Tensor | None = None,
+) -> Tensor:
+    """The plain form that the fast ones are tested against."""
+    return torch.einsum("bhnm,bhmk->bhnk", attention_weights(q_BHNK, k_BHMK, mask_BM, allowed_NM), v_BHMK)

@@ -1,0 +1,79 @@
+"""What every sequence mixer offers: one layer that moves information between positions.
+
+Shapes: B batch, N positions, D width, H heads.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Mixer(nn.Module):
+    """(B, N, D) -> (B, N, D), causal or bidirectional, with a state-passing step for causal decoding.
+
+    The keyword-only arguments of a subclass, less `causal` and `layer`, are its configuration; those two come from
+    the task and the model. Wrong values raise a one-line ValueError that says what would do.
+    """
+
+    reach: int | None = None  # how many positions away (to one side) ONE layer sees; None: all of them
+    has_maps: bool = False  # whether `maps` gives attention weights
+
+    def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
+        """`width`: D. `causal`: position n sees 0..n only. `layer`: index of the layer, counted from 0."""
+        super().__init__()
+        self.width, self.causal, self.layer = width, causal, layer
+
+    def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """`mask_BN`: True at real tokens. Outputs at padding mean nothing, but are finite."""
+        raise NotImplementedError
+
+    def initial_state(
+        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
+    ) -> Any:
+        """State before the first token. Raises ValueError unless causal."""
+        if not self.causal:
+            raise ValueError(f"{type(self).__name__} steps only when causal; build it with causal=True")
+        return self._empty_state(batch, device, dtype)
+
+    def _empty_state(
+        self, batch: int, device: torch.device | str | None, dtype: torch.dtype | None
+    ) -> Any:
+        raise NotImplementedError
+
+    def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """One position: (output (B, D), next state); equals `forward` position by position."""
+        raise NotImplementedError
+
+    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """Attention weights (B, H, N, N), rows are queries; only where `has_maps`."""
+        raise NotImplementedError
+
+    @classmethod
+    def parameter_count(cls, *args: Any, **own: Any) -> int:
+        """(width, *, causal, <own keywords>) -> parameters of one layer, in closed form."""
+        raise NotImplementedError
+
+    @classmethod
+    def multiply_adds(cls, *args: Any, **own: Any) -> float:
+        """(width, length, *, causal, <own keywords>) -> multiply-adds per token of one forward pass, in closed form.
+
+        Matrix products are counted, as they are carried out; gates, norms, softmax and biases are not.
+        """
+        raise NotImplementedError
+
+
+def initialise_(weight: Tensor) -> None:
+    """The study's one start for linear maps: uniform on +-1/sqrt(fan-in); axis 0 of `weight` is the output."""
+    bound = 1 / math.sqrt(weight[0].numel())
+    nn.init.uniform_(weight, -bound, bound)
+
+
+def linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
+    """A linear map started by `initialise_`, its bias at zero."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    initialise_(layer.weight)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer

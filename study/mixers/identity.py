@@ -1,0 +1,31 @@
+"""No mixing at all: the control that a task needs more than its own position."""
+
+from torch import Tensor
+
+from study.mixers.base import Mixer
+
+
+class Identity(Mixer):
+    """Gives its input back."""
+
+    reach = 0
+
+    def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
+        super().__init__(width, causal=causal, layer=layer)
+
+    def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        return x_BND
+
+    def _empty_state(self, batch, device, dtype) -> None:
+        return None
+
+    def step(self, x_BD: Tensor, state: None) -> tuple[Tensor, None]:
+        return x_BD, None
+
+    @classmethod
+    def parameter_count(cls, width: int, *, causal: bool) -> int:
+        return 0
+
+    @classmethod
+    def multiply_adds(cls, width: int, length: int, *, causal: bool) -> float:
+        return 0.0

@@ -1,0 +1,98 @@
+"""Recurrent mixers on torch's own recurrences (cuDNN on a GPU).
+
+Shapes: B batch, N positions, D width, G gates.
+"""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from study.mixers.base import Mixer, initialise_
+
+
+class Recurrent(Mixer):
+    """One recurrence of `width` units when causal; one of width / 2 in each direction when bidirectional."""
+
+    gates: ClassVar[int]
+    cell: ClassVar[type[nn.RNNBase]]
+
+    def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
+        super().__init__(width, causal=causal, layer=layer)
+        if not causal and width % 2:
+            raise ValueError(f"width={width} must be even for two directions of half the width; use {width + 1}")
+        units = width if causal else width // 2
+        self.forwards = self._recurrence(units)
+        self.backwards = None if causal else self._recurrence(units)
+
+    def _recurrence(self, units: int) -> nn.RNNBase:
+        recurrence = self.cell(self.width, units, batch_first=True)
+        for parameter in recurrence.parameters():
+            initialise_(parameter) if parameter.ndim == 2 else nn.init.zeros_(parameter)
+        return recurrence
+
+    def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        y_BND = run(self.forwards, x_BND, mask_BN)
+        if self.backwards is None:
+            return y_BND
+        mask = None if mask_BN is None else mask_BN.flip(1)
+        return torch.cat([y_BND, run(self.backwards, x_BND.flip(1), mask).flip(1)], -1)
+
+    def _empty_state(self, batch, device, dtype) -> Any:
+        return torch.zeros(1, batch, self.width, device=device, dtype=dtype)
+
+    def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
+        y_B1D, state = self.forwards(x_BD[:, None], state)
+        return y_B1D[:, 0], state
+
+    @classmethod
+    def parameter_count(cls, width: int, *, causal: bool) -> int:
+        units, directions = (width, 1) if causal else (width // 2, 2)
+        return directions * cls.gates * units * (width + units + 2)
+
+    @classmethod
+    def multiply_adds(cls, width: int, length: int, *, causal: bool) -> float:
+        units, directions = (width, 1) if causal else (width // 2, 2)
+        return float(directions * cls.gates * units * (width + units))
+
+
+class Elman(Recurrent):
+    """h = tanh(W x + U h + b) (Elman 1990)."""
+
+    gates, cell = 1, nn.RNN
+
+
+class GRU(Recurrent):
+    """Gated recurrent unit (Cho et al. 2014), in torch's variant: the reset gate acts after the product."""
+
+    gates, cell = 3, nn.GRU
+
+
+class LSTM(Recurrent):
+    """Long short-term memory; its forget gate starts with bias 1 (Gers et al. 2000; Jozefowicz et al. 2015)."""
+
+    gates, cell = 4, nn.LSTM
+
+    def _recurrence(self, units: int) -> nn.RNNBase:
+        recurrence = super()._recurrence(units)
+        assert isinstance(recurrence.bias_ih_l0, Tensor)
+        with torch.no_grad():  # torch orders the gates: input, forget, cell, output
+            recurrence.bias_ih_l0[units : 2 * units] = 1
+        return recurrence
+
+    def _empty_state(self, batch, device, dtype) -> Any:
+        hidden = super()._empty_state(batch, device, dtype)
+        return hidden, torch.zeros_like(hidden)
+
+
+def run(recurrence: nn.RNNBase, x_BND: Tensor, mask_BN: Tensor | None) -> Tensor:
+    """The recurrence over real tokens only, in order; padding is moved behind them, so it can't touch the state.
+
+    Sorting on the device, rather than packing, needs no lengths on the host.
+    """
+    if mask_BN is None:
+        return recurrence(x_BND)[0]
+    order_BN = (~mask_BN).byte().argsort(dim=1, stable=True)
+    batch_B1 = torch.arange(x_BND.shape[0], device=x_BND.device)[:, None]
+    y_BND = recurrence(x_BND[batch_B1, order_BN])[0]
+    return y_BND[batch_B1, order_BN.argsort(1)]

@@ -1,0 +1,109 @@
+"""Attention restricted to a window, at a cost linear in the length (Vaswani et al. 2017, section 4, "restricted").
+
+Shapes: B batch, N positions, D width, H heads, K head width; C chunks of S queries, each beside its W keys.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from study.mixers.attention import Attention, reference_attention
+
+
+class WindowAttention(Attention):
+    """Multi-head attention to the near positions only.
+
+    Args:
+        window: causal: the own position and `window` before it; bidirectional: the own position and window / 2 on
+            each side, so `window` must be even.
+        heads, head_width: as in Attention.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        *,
+        causal: bool,
+        window: int = 8,
+        heads: int = 4,
+        head_width: int | None = None,
+        layer: int = 0,
+    ) -> None:
+        super().__init__(width, causal=causal, heads=heads, head_width=head_width, layer=layer)
+        self.window = window
+        self.back, self.ahead = sides(window, causal)
+        self.reach = self.back
+
+    def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
+        return window_attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, back=self.back, ahead=self.ahead)
+
+    def allowed(self, N: int, device: torch.device) -> Tensor:
+        return band(N, self.back, self.ahead, device)
+
+    @classmethod
+    def parameter_count(
+        cls, width: int, *, causal: bool, window: int = 8, heads: int = 4, head_width: int | None = None
+    ) -> int:
+        return super().parameter_count(width, causal=causal, heads=heads, head_width=head_width)
+
+    @classmethod
+    def multiply_adds(
+        cls,
+        width: int,
+        length: int,
+        *,
+        causal: bool,
+        window: int = 8,
+        heads: int = 4,
+        head_width: int | None = None,
+    ) -> float:
+        """Projections, and per query the window + 1 keys it is allowed to see."""
+        seen = min(window + 1, length)
+        return super().multiply_adds(width, seen, causal=causal, heads=heads, head_width=head_width)
+
+
+def sides(window: int, causal: bool) -> tuple[int, int]:
+    """How many positions a query sees before and after its own."""
+    if window < 1:
+        raise ValueError(f"window={window} must be at least 1; for no mixing use mixer=identity")
+    if causal:
+        return window, 0
+    if window % 2:
+        raise ValueError(f"window={window} must be even when bidirectional; use {window - 1 or 2} or {window + 1}")
+    return window // 2, window // 2
+
+
+def band(N: int, back: int, ahead: int, device: torch.device | str | None = None) -> Tensor:
+    """(N, N), True where -back <= key - query <= ahead."""
+    offset = torch.arange(N, device=device) - torch.arange(N, device=device)[:, None]
+    return (offset >= -back) & (offset <= ahead)
+
+
+def window_attention(
+    q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, back: int, ahead: int
+) -> Tensor:
+    """Equals `reference_window_attention`, in chunks of S queries beside S + back + ahead keys."""
+    B, H, N, K = q_BHNK.shape
+    S = max(min(back + ahead, N), 1)
+    C = -(-N // S)
+    W = S + back + ahead
+    device = q_BHNK.device
+    q_BHCSK = F.pad(q_BHNK, (0, 0, 0, C * S - N)).unflatten(2, (C, S))
+    around = (back, C * S - N + ahead)
+    k_BHCKW, v_BHCKW = (F.pad(t, (0, 0, *around)).unfold(2, W, S) for t in (k_BHNK, v_BHNK))
+    real = torch.ones(1, N, dtype=torch.bool, device=device) if mask_BN is None else mask_BN
+    real_B1C1W = F.pad(real, around).unfold(1, W, S)[:, None, :, None]
+    offset_SW = torch.arange(W, device=device) - back - torch.arange(S, device=device)[:, None]
+    allowed = real_B1C1W & (offset_SW >= -back) & (offset_SW <= ahead)
+    scores = (q_BHCSK @ k_BHCKW).float() * K**-0.5
+    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+    y_BHCSK = scores.softmax(-1).to(v_BHCKW.dtype) @ v_BHCKW.transpose(-1, -2)
+    return y_BHCSK.flatten(2, 3)[:, :, :N]
+
+
+def reference_window_attention(
+    q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, back: int, ahead: int
+) -> Tensor:
+    """The plain form: full attention under a band mask, at full cost."""
+    allowed_NN = band(q_BHNK.shape[2], back, ahead, q_BHNK.device)
+    return reference_attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, allowed_NN)

@@ -1,0 +1,1 @@
+"""The block template and the closed forms that size it."""

@@ -1,0 +1,131 @@
+"""The block template that every arm shares.
+
+Shapes: B batch, N positions, T scored positions, D width, H heads, V classes.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from study.mixers.base import Mixer, linear
+from study.positions.base import Position
+
+
+class State(NamedTuple):
+    """What decoding remembers: the next position, and the state of each layer's mixer."""
+
+    position: int
+    mixers: list[Any]
+
+
+class Block(nn.Module):
+    """x + MIXER(norm(x)), then x + FFN(norm(x)); the FFN is two linear maps around a ReLU."""
+
+    def __init__(self, mixer: Mixer, ffn_width: int, dropout: float) -> None:
+        super().__init__()
+        self.mixer = mixer
+        self.mixer_norm = nn.LayerNorm(mixer.width)
+        self.ffn_norm = nn.LayerNorm(mixer.width)
+        self.ffn = nn.Sequential(
+            linear(mixer.width, ffn_width), nn.ReLU(), linear(ffn_width, mixer.width)
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        x_BND = x_BND + self.dropout(self.mixer(self.mixer_norm(x_BND), mask_BN))
+        return x_BND + self.dropout(self.ffn(self.ffn_norm(x_BND)))
+
+    def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
+        y_BD, state = self.mixer.step(self.mixer_norm(x_BD), state)
+        x_BD = x_BD + self.dropout(y_BD)
+        return x_BD + self.dropout(self.ffn(self.ffn_norm(x_BD))), state
+
+
+class SequenceModel(nn.Module):
+    """embed (+ position) -> L blocks -> norm -> head.
+
+    Args:
+        vocabulary, classes: number of input tokens and of outputs (V).
+        mixer: called with the index of each layer, gives its mixer.
+        position: the encoding that is added to the token embedding.
+        dropout: on the embedding and on each sublayer's output, in [0, 1).
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        classes: int,
+        *,
+        width: int,
+        layers: int,
+        ffn_width: int,
+        causal: bool,
+        mixer: Callable[[int], Mixer],
+        position: Position,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.width, self.causal = width, causal
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.position = position
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout) for layer in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.head = linear(width, classes)
+        assert all(m.causal == causal and m.width == width for m in self.mixers)
+
+    @property
+    def mixers(self) -> list[Mixer]:
+        return [block.mixer for block in self.blocks]  # type: ignore[misc]
+
+    @property
+    def reach(self) -> int | None:
+        """How many positions away (to one side) the whole model sees; None: all of them."""
+        reaches = [mixer.reach for mixer in self.mixers]
+        return None if None in reaches else sum(r for r in reaches if r is not None)
+
+    def embed(self, tokens_BN: Tensor, start: int = 0) -> Tensor:
+        return self.dropout(self.position(self.embedding(tokens_BN), start))
+
+    def forward(
+        self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None
+    ) -> Tensor:
+        """Logits (B, T, V) at `where_BT` (None: everywhere, T = N); `mask_BN` is True at real tokens."""
+        x_BND = self.embed(tokens_BN)
+        for block in self.blocks:
+            x_BND = block(x_BND, mask_BN)
+        if where_BT is not None:
+            x_BND = x_BND.gather(1, where_BT[..., None].expand(-1, -1, self.width))
+        return self.head(self.norm(x_BND))
+
+    def initial_state(self, batch: int) -> State:
+        """State before the first token; ValueError unless causal."""
+        weight = self.embedding.weight
+        return State(0, [m.initial_state(batch, weight.device, weight.dtype) for m in self.mixers])
+
+    def step(self, tokens_B: Tensor, state: State) -> tuple[Tensor, State]:
+        """Logits (B, V) of the next position and the state after it; equals `forward`, position by position."""
+        x_BD = self.embed(tokens_B[:, None], state.position)[:, 0]
+        states = []
+        for block, mixer_state in zip(self.blocks, state.mixers, strict=True):
+            x_BD, mixer_state = block.step(x_BD, mixer_state)  # type: ignore[operator]
+            states.append(mixer_state)
+        return self.head(self.norm(x_BD)), State(state.position + 1, states)
+
+    def maps(self, tokens_BN: Tensor, mask_BN: Tensor | None = None) -> list[Tensor]:
+        """Attention weights (B, H, N, N) of each layer that has them."""
+        maps = []
+        x_BND = self.embed(tokens_BN)
+        for block, mixer in zip(self.blocks, self.mixers, strict=True):
+            if mixer.has_maps:
+                maps.append(mixer.maps(block.mixer_norm(x_BND), mask_BN))  # type: ignore[operator]
+            x_BND = block(x_BND, mask_BN)
+        return maps
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable numbers: "embedding" (token table, positions, head) and "other" (all the rest)."""
+        total = sum(p.numel() for p in self.parameters())
+        parts: list[nn.Module] = [self.embedding, self.position, self.head]
+        embedding = sum(p.numel() for part in parts for p in part.parameters())
+        return {"embedding": embedding, "other": total - embedding}

@@ -1,0 +1,1 @@
+"""Position encodings: one file and one yaml in conf/position each."""

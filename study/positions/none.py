@@ -1,0 +1,19 @@
+"""No position encoding: order reaches the model only through its mixer."""
+
+from torch import Tensor
+
+from study.positions.base import Position
+
+
+class NoPosition(Position):
+    """Gives its input back."""
+
+    def __init__(self, width: int, *, length: int) -> None:
+        super().__init__(width, length=length)
+
+    def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
+        return x_BND
+
+    @classmethod
+    def parameter_count(cls, width: int, length: int) -> int:
+        return 0

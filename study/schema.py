@@ -1,0 +1,247 @@
+"""Types of every config key, what contradicts what, and a run's identity.
+
+The fixed nodes are dataclasses. A mixer, position or task is described by the keyword-only parameters of the class that
+its yaml names in ``_target_``: those annotations are its schema, so a new part is one file and one small yaml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+import json
+import typing
+from dataclasses import dataclass, field
+from typing import Any
+
+import hydra.utils
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+PARTS = ("task", "mixer", "position")
+GIVEN = {"task": set(), "mixer": {"causal", "layer"}, "position": {"length"}}  # by the task and the model, not by yaml
+
+
+@dataclass
+class Model:
+    width: int = MISSING
+    layers: int = MISSING
+    ffn_width: int = MISSING
+    match: str = MISSING
+    dropout: float = 0.0
+
+
+@dataclass
+class Train:
+    steps: int = MISSING
+    batch: int = MISSING
+    rate: float = MISSING
+    warmup: float = MISSING
+    weight_decay: float = MISSING
+    clip: float = MISSING
+    evaluate_every: int = MISSING
+    stop_when_solved: bool = MISSING
+
+
+@dataclass
+class Evaluation:
+    validation_items: int = MISSING
+    test_items: int = MISSING
+    batch: int = MISSING
+
+
+@dataclass
+class Data:
+    root: str = MISSING
+    download: bool = MISSING
+
+
+@dataclass
+class Trainer:
+    accelerator: str = MISSING
+    precision: str = MISSING
+    threads: int = MISSING
+    checkpoint_every: int = MISSING
+    keep_weights: bool = MISSING
+
+
+@dataclass
+class Tracking:
+    mode: str = MISSING
+    project: str = MISSING
+    entity: str | None = None
+
+
+@dataclass
+class Sweep:
+    arms: list[str] = field(default_factory=list)
+    tasks: list[str] = field(default_factory=list)
+    wait: bool = True
+
+
+@dataclass
+class Origin:
+    experiment: str | None = None
+    arm: str | None = None
+    task: str | None = None
+    role: str = "single"
+    claims: list[str] = field(default_factory=list)
+    digest: str | None = None
+
+
+@dataclass
+class Config:
+    task: dict[str, Any] = MISSING
+    mixer: dict[str, Any] = MISSING
+    position: dict[str, Any] = MISSING
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    data: Data = field(default_factory=Data)
+    trainer: Trainer = field(default_factory=Trainer)
+    tracking: Tracking = field(default_factory=Tracking)
+    sweep: Sweep = field(default_factory=Sweep)
+    origin: Origin = field(default_factory=Origin)
+    experiment: Any = None
+    tier: str = MISSING
+    seed: int = MISSING
+    runs: str = MISSING
+    retry_failed: bool = False
+
+
+CHOICES = {
+    "model.match": ("parameters", "multiply_adds", "nothing"),
+    "trainer.accelerator": ("cpu", "gpu"),
+    "trainer.precision": ("32-true", "bf16-mixed"),
+    "tracking.mode": ("offline", "online", "off"),
+    "origin.role": ("single", "tuning", "verdict"),
+}
+AT_LEAST_ONE = (
+    "model.width", "model.layers", "model.ffn_width", "train.steps", "train.batch", "train.evaluate_every",
+    "evaluation.validation_items", "evaluation.test_items", "evaluation.batch", "trainer.threads", "trainer.checkpoint_every",
+)  # fmt: skip
+
+# What can't change a result: where it is put, who watches, and which of the declared runs it is.
+NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier"}
+NEUTRAL_KEYS = {
+    "origin": {"arm", "task", "role", "claims", "digest"},
+    "trainer": {"checkpoint_every", "keep_weights", "threads"},
+    "task": {"root", "download"},
+}
+
+
+def register() -> None:
+    """Make the typed config known to Hydra under the name ``schema``."""
+    ConfigStore.instance().store("schema", Config)
+
+
+def check(config: DictConfig) -> None:
+    """Refuse wrong types and values of the wrong kind. Raises ``ValueError``, one line that says what would do."""
+    if config.experiment is not None:
+        raise ValueError("experiment=... declares a sweep of many runs: launch it with python run.py -m experiment=NAME")
+    for part in PARTS:
+        _check_part(part, config[part])
+    for key, allowed in CHOICES.items():
+        if (value := OmegaConf.select(config, key)) not in allowed:
+            raise ValueError(f"{key}={value}: must be one of {', '.join(allowed)}")
+    for key in AT_LEAST_ONE:
+        if (value := OmegaConf.select(config, key)) < 1:
+            raise ValueError(f"{key}={value}: must be at least 1")
+    if config.seed < 0:
+        raise ValueError(f"seed={config.seed}: must be a whole number, 0 or more")
+    if not 0 <= config.train.warmup < 1:
+        raise ValueError(f"train.warmup={config.train.warmup}: must be a share of the steps, at least 0 and below 1")
+    if not 0 <= config.model.dropout < 1:
+        raise ValueError(f"model.dropout={config.model.dropout}: must be at least 0 and below 1")
+    for key in ("train.rate", "train.clip"):
+        if not OmegaConf.select(config, key) > 0:
+            raise ValueError(f"{key}={OmegaConf.select(config, key)}: must be above 0")
+
+
+def identity(config: DictConfig) -> str:
+    """The run's id: a hash of its resolved config less what can't change the result.
+
+    Keys at a parameter's default are left out too, so that a later key whose default means "as before" moves no id;
+    hence a default, once given, stays.
+    """
+    essence: dict[str, Any] = {}
+    container: Any = OmegaConf.to_container(config, resolve=True)
+    for key, node in container.items():
+        if key in NEUTRAL:
+            continue
+        if isinstance(node, dict):
+            defaults = _defaults(key, node)
+            neutral = NEUTRAL_KEYS.get(key, set())
+            node = {k: v for k, v in node.items() if k not in neutral and not (k in defaults and defaults[k] == v)}
+        essence[key] = node
+    text = json.dumps(essence, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def name(config: DictConfig) -> str:
+    """The run's readable name; it ends on the id, so it is unique."""
+    origin = config.origin
+    if origin.experiment:
+        parts = [origin.experiment, origin.task, origin.arm, origin.role]
+    else:
+        parts = [_short(config.task), _short(config.mixer), _short(config.position)]
+    return "-".join([*parts, f"lr{config.train.rate:g}", f"s{config.seed}", identity(config)])
+
+
+def known_keys(config: DictConfig) -> list[str]:
+    """Every key that an override may name, dotted."""
+
+    def walk(node: Any, prefix: str) -> typing.Iterator[str]:
+        for key in node:
+            yield f"{prefix}{key}"
+            if isinstance(node._get_node(key), DictConfig) and not OmegaConf.is_missing(node, key):
+                yield from walk(node._get_node(key), f"{prefix}{key}.")
+
+    return list(walk(config, ""))
+
+
+def part_parameters(part: str, target: str) -> dict[str, inspect.Parameter]:
+    """Keyword-only parameters, by name, of the class named by a part's ``_target_``: the keys of its config."""
+    signature = inspect.signature(hydra.utils.get_class(target))
+    return {
+        key: parameter
+        for key, parameter in signature.parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in GIVEN[part]
+    }
+
+
+def _check_part(part: str, node: DictConfig) -> None:
+    target = node._target_
+    owner = hydra.utils.get_class(target)
+    hints = typing.get_type_hints(owner.__init__)
+    parameters = part_parameters(part, target)
+    given = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(given, dict)
+    for key in given:
+        if key != "_target_" and key not in parameters:
+            raise ValueError(f"{part}.{key}: {owner.__name__} has no such key; it has {', '.join(parameters) or 'none'}")
+    for key, parameter in parameters.items():
+        if key not in given and parameter.default is inspect.Parameter.empty:
+            raise ValueError(f"{part}.{key} is missing: give it in conf/{part}/ or on the command line")
+        if key in given:
+            typed = dataclasses.make_dataclass(part, [(key, hints[key])])
+            try:
+                value = OmegaConf.merge(OmegaConf.structured(typed), {key: given[key]})[key]
+            except OmegaConfBaseException:
+                kind = inspect.formatannotation(hints[key])
+                raise ValueError(f"{part}.{key}={given[key]}: must be of type {kind}") from None
+            node[key] = value
+
+
+def _defaults(key: str, node: dict[str, Any]) -> dict[str, Any]:
+    if key in PARTS:
+        parameters = part_parameters(key, node["_target_"]).items()
+        return {name: parameter.default for name, parameter in parameters}
+    owner = {f.name: f.default_factory for f in dataclasses.fields(Config)}[key]
+    fields = dataclasses.fields(owner)  # type: ignore[arg-type]
+    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING and f.default != MISSING}
+
+
+def _short(node: DictConfig) -> str:
+    return str(node._target_).rsplit(".", 1)[-1].lower()

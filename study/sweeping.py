@@ -1,0 +1,282 @@
+"""Carries out a declared experiment: tuning runs, the rate they choose, verdict runs; skips what records say is done.
+
+Knows nothing of Hydra's launchers: it is given one function that composes a config and one that launches a batch of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from study import experiments, records, schema
+from study.experiments import Experiment, PlannedRun
+
+Compose = Callable[[list[str]], DictConfig]
+Launch = Callable[[list[list[str]]], Sequence[Any]]  # overrides of each run -> what became of each (or None)
+
+# Overrides that say where and how runs are made, not what they are: they make no run another one.
+FREE = ("trainer", "tracking", "runs", "data", "sweep", "retry_failed", "hydra")
+SECONDS_BETWEEN_LOOKS = 1.0
+
+
+@dataclasses.dataclass
+class Job:
+    """A planned run with what it takes to launch it and to find its record."""
+
+    run: PlannedRun
+    name: str
+    overrides: list[str]
+
+
+class Sweep:
+    """One launch of one or several experiments at one tier.
+
+    ``overrides`` are the user's own, by key: free ones go to every run as they are; others change what is asked for, so
+    their runs stand apart from the declared ones and no verdict counts them.
+    """
+
+    def __init__(
+        self,
+        declared: Sequence[Experiment],
+        tier: str,
+        overrides: Mapping[str, str],
+        compose: Compose,
+        launch: Launch,
+        console: Console | None = None,
+    ):
+        self.experiments = declared
+        self.tier = tier
+        self.free = {k: v for k, v in overrides.items() if k.split(".")[0] in FREE}
+        self.departures = {k: v for k, v in overrides.items() if k not in self.free}
+        self.compose = compose
+        self.launch = launch
+        self.console = console or Console(stderr=True)
+        self.cells: dict[tuple[str, str, str], DictConfig] = {}
+        self.jobs: list[Job] = []
+        probe = compose([f"tier={tier}", *self._free_overrides()])
+        self.folder = Path(probe.runs)
+        self.retry_failed: bool = probe.retry_failed
+        self.narrow = probe.sweep
+        self._refuse_contradictions()
+
+    def run(self) -> int:
+        """Carry it out; returns the exit code: 0 when every planned run is finished or declared diverged, else 1."""
+        started = time.monotonic()
+        self._prepare()
+        interrupted = False
+        with _sigterm_as_interrupt():
+            try:
+                self._launch(run for e in self.experiments for run in self._narrowed(e.tuning_runs(self.tier)))
+                self._launch(run for e in self.experiments for run in self._extension(e))
+                self._launch(run for e in self.experiments for run in self._verdict(e))
+            except KeyboardInterrupt:
+                interrupted = True
+        return self._summary(time.monotonic() - started, interrupted)
+
+    def _prepare(self) -> None:
+        """Compose and validate each cell before anything is trained."""
+        from study.training.build import validate
+        from study.training.tracking import check_key
+
+        for experiment in self.experiments:
+            for run in self._narrowed(experiment.tuning_runs(self.tier)):
+                key = (experiment.name, *run.cell)
+                if key in self.cells:
+                    continue
+                config = self.compose(self._overrides(run, experiment))
+                try:
+                    validate(config)
+                except ValueError as error:
+                    raise ValueError(f"{experiment.name}, arm {run.arm}, task {run.task}: {error}") from None
+                check_key(config)
+                self.cells[key] = config
+
+    def _launch(self, runs: Iterable[PlannedRun]) -> None:
+        """Launch what has no record yet. What another launch holds is come back to at the end, and waited for."""
+        jobs = [self._job(run) for run in runs]
+        self.jobs += jobs
+        with self._progress():
+            for wait in (False, True):
+                left = [job for job in jobs if not self._is_done(job)]
+                if left:
+                    self.launch([[*job.overrides, f"sweep.wait={str(wait).lower()}"] for job in left])
+
+    def _is_done(self, job: Job) -> bool:
+        record = self._record(job)
+        return record is not None and not (self.retry_failed and record["status"] != "finished")
+
+    def _record(self, job: Job) -> records.Record | None:
+        try:
+            return records.read(self.folder / job.name / records.NAME)
+        except (OSError, records.RecordError):
+            return None
+
+    def _job(self, run: PlannedRun) -> Job:
+        experiment = next(e for e in self.experiments if e.name == run.experiment)
+        config = self.cells[(run.experiment, *run.cell)]
+        OmegaConf.update(config, "train.rate", run.rate)
+        OmegaConf.update(config, "seed", run.seed)
+        OmegaConf.update(config, "origin.role", run.role)
+        return Job(run, schema.name(config), self._overrides(run, experiment))
+
+    def _overrides(self, run: PlannedRun, experiment: Experiment) -> list[str]:
+        origin = {
+            "experiment": run.experiment,
+            "arm": run.arm,
+            "task": run.task,
+            "role": run.role,
+            "claims": f"[{','.join(experiment.claims)}]",
+            "digest": f"'{run.digest}'",  # quoted: a digest of digits alone is no number
+        }
+        return [*run.overrides, *(f"origin.{k}={v}" for k, v in origin.items()), *self._free_overrides()]
+
+    def _free_overrides(self) -> list[str]:
+        return [f"{key}={value}" for key, value in self.free.items()]
+
+    def _narrowed(self, runs: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
+        for run in runs:
+            if run.arm in (self.narrow.arms or [run.arm]) and run.task in (self.narrow.tasks or [run.task]):
+                yield dataclasses.replace(run, settings={**run.settings, **self.departures})
+
+    def _choices(self, experiment: Experiment) -> dict[tuple[str, str], experiments.Choice]:
+        by_cell: dict[tuple[str, str], list[records.Record]] = {}
+        for job in self.jobs:
+            if job.run.experiment == experiment.name and job.run.role == "tuning" and (record := self._record(job)):
+                by_cell.setdefault(job.run.cell, []).append(record)
+        choices = {
+            cell: experiments.choose_rate(runs, experiment.tasks[cell[1]].metric, experiment.extend_rates)
+            for cell, runs in by_cell.items()
+        }
+        return {cell: choice for cell, choice in choices.items() if choice is not None}
+
+    def _extension(self, experiment: Experiment) -> Iterator[PlannedRun]:
+        further = {cell: c.further for cell, c in self._choices(experiment).items() if c.further is not None}
+        yield from self._narrowed(experiment.extension_runs(self.tier, further))
+
+    def _verdict(self, experiment: Experiment) -> Iterator[PlannedRun]:
+        chosen = {cell: choice.rate for cell, choice in self._choices(experiment).items()}
+        yield from self._narrowed(experiment.verdict_runs(self.tier, chosen))
+
+    def _refuse_contradictions(self) -> None:
+        for experiment in self.experiments:
+            axes = {"seed", "train.rate"}
+            for part in (*experiment.arms.values(), *experiment.tasks.values()):
+                axes |= part.settings.keys()
+            if taken := axes & self.departures.keys():
+                raise ValueError(
+                    f"{', '.join(sorted(taken))} belongs to what experiment {experiment.name} varies; narrow the sweep "
+                    f"with sweep.arms=[...] or sweep.tasks=[...], or edit conf/experiment/{experiment.name}.yaml"
+                )
+        for what in ("arms", "tasks"):
+            known = {name for experiment in self.experiments for name in getattr(experiment, what)}
+            if unknown := set(self.narrow[what]) - known:
+                raise ValueError(f"sweep.{what}: no {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+
+    @contextmanager
+    def _progress(self) -> Iterator[None]:
+        """Says what is done, read from the disk, so it holds under every launcher."""
+        left = {job.name for job in self.jobs if self._record(job) is None}
+        if not left:
+            yield
+            return
+        report = _Progress(self, left)
+        thread = threading.Thread(target=report.watch, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            report.stop.set()
+            thread.join()
+
+    def _summary(self, seconds: float, interrupted: bool) -> int:
+        found = {job.name: self._record(job) for job in self.jobs}
+        status = {name: record["status"] for name, record in found.items() if record}
+        missing = [name for name in found if name not in status]
+        failed = [name for name, word in status.items() if word == "failed"]
+        diverged = [name for name, word in status.items() if word == "diverged"]
+        finished = len(status) - len(failed) - len(diverged)
+        say = functools.partial(self.console.print, highlight=False, markup=False, soft_wrap=True)
+        state = "interrupted; the same command goes on" if interrupted else "done"
+        say(
+            f"{state}: {finished} finished, {len(diverged)} diverged, {len(failed)} failed, {len(missing)} without a "
+            f"record, in {duration(seconds)}"
+        )
+        for label in (diverged, failed):
+            for name in label:
+                say(f"  {status[name]}: {name}: {found[name]['error']}")  # type: ignore[index]
+        if failed or diverged:
+            say("  retry_failed=true trains these again")
+        if missing and not interrupted:
+            say("  launch again for the runs without a record")
+        say(f"records: {self.folder}; verdicts: python -m analysis --tier {self.tier} --source {self.folder}")
+        return 1 if failed or missing or interrupted else 0
+
+
+class _Progress:
+    """Prints a line when runs have ended: done, left, failed, and the time that the rest will take at this pace."""
+
+    def __init__(self, sweep: Sweep, left: set[str]):
+        self.sweep = sweep
+        self.left = left
+        self.total = len(left)
+        self.failed = 0
+        self.started = time.monotonic()
+        self.stop = threading.Event()
+
+    def watch(self) -> None:
+        while not self.stop.wait(SECONDS_BETWEEN_LOOKS):
+            self.look()
+        self.look()
+
+    def look(self) -> None:
+        ended = [name for name in self.left if (self.sweep.folder / name / records.NAME).exists()]
+        if not ended:
+            return
+        self.left -= set(ended)
+        last = None
+        for job in self.sweep.jobs:
+            if job.name in ended and (record := self.sweep._record(job)):
+                last = record
+                self.failed += record["status"] != "finished"
+        done = self.total - len(self.left)
+        pace = (time.monotonic() - self.started) / done
+        shown = f"{last['name']}: {last['status']}" if last else ""
+        self.sweep.console.print(
+            f"{done} done, {len(self.left)} left, {self.failed} failed, about {duration(pace * len(self.left))} to go"
+            f"  |  {shown}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def duration(seconds: float) -> str:
+    """Whole seconds below two minutes, minutes from there on."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """A SIGTERM ends a sweep as Ctrl-C does: the current run closed, the summary printed, everything resumable."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

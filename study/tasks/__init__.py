@@ -1,0 +1,1 @@
+"""Tasks: where batches come from. One file and one small yaml each; a task knows no model."""

@@ -1,0 +1,104 @@
+"""What a task is: batches with their targets and slices, and what is needed to judge a score on it.
+
+Shapes: B sequences, N tokens each, T scored places each.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+IGNORE = -100  # the target of a place that isn't scored (torch's own default in cross_entropy)
+
+
+@dataclass
+class Batch:
+    tokens_BN: Tensor  # long
+    targets_BT: Tensor  # long, IGNORE where nothing is scored
+    where_BT: Tensor | None = None  # long, the position of each target; None: all positions in order, T = N
+    mask_BN: Tensor | None = None  # bool, True = real token; None: all are real
+    slices: dict[str, Tensor] = field(default_factory=dict)  # long (B, T), small, >= 0; void at IGNORE
+
+
+class Task(ABC):
+    """A source of batches. Constructors take keywords only and say in one line what is wrong with them."""
+
+    vocabulary: int  # tokens lie in 0 .. vocabulary - 1
+    classes: int  # targets lie in 0 .. classes - 1
+    causal: bool  # True: position i is answered from tokens 0 .. i
+    length: int  # N in training
+    metric: Literal["accuracy", "bits_per_character"] = "accuracy"
+    solved_at: float | None = 0.99  # the accuracy from which the task counts as solved; None: never
+    out: "Task | None" = None  # the same task on longer sequences than in training
+
+    @abstractmethod
+    def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
+        """`size` sequences on `generator.device`: a pure function of the generator's state (and the split).
+
+        Synthetic tasks draw every split from one distribution and ignore `split`: theirs differ by seed
+        (`study.seeding`). Nothing waits for the device.
+        """
+
+    @abstractmethod
+    def solve(self, tokens: list[int]) -> list[int]:
+        """The answer at each of the N positions, by a plain loop that shares no code with `batch`.
+
+        IGNORE where the task asks nothing, or where the answer is not in `tokens`.
+        """
+
+    def evaluations(self) -> dict[str, "Task"]:
+        """What is measured after training: "test", and "out" (longer sequences) where the task has one."""
+        return {"test": self} | ({"out": self.out} if self.out else {})
+
+    @property
+    def chance(self) -> float:
+        """The score of guessing every class alike, in the task's metric."""
+        return 1 / self.classes
+
+    @property
+    def heuristic(self) -> tuple[str, float] | None:
+        """A trivial strategy in words, and its expected score; None where there is none worth naming."""
+        return None
+
+    def provenance(self) -> dict[str, Any]:
+        """Where real data came from (source, path, sha256, characters); empty for what is generated."""
+        return {}
+
+
+def at_least(**bounds: tuple[int, int]) -> None:
+    """ValueError unless value >= minimum in each `name=(value, minimum)`."""
+    for name, (value, minimum) in bounds.items():
+        if value < minimum:
+            raise ValueError(f"{name} is {value}; it must be at least {minimum}")
+
+
+def longer(out_length: int | None, length: int, name: str = "length") -> int:
+    """Resolve the key `out_length` (None: twice the training length; 0: no such evaluation)."""
+    if out_length is None:
+        return 2 * length
+    if out_length and out_length <= length:
+        raise ValueError(
+            f"out_length is {out_length}, no longer than {name} ({length}); "
+            f"use more than {length}, null for {2 * length}, or 0 for no longer evaluation"
+        )
+    return out_length
+
+
+def up_to_power_of_two(values: Tensor) -> Tensor:
+    """Bins for slices: each value (1 .. 2^31) becomes the smallest power of two that isn't below it."""
+    edges = 2 ** torch.arange(32, device=values.device)
+    return edges[torch.bucketize(values, edges)]
+
+
+class Constant:
+    """A tensor that is the same in every batch: copied to each device once, then read there."""
+
+    def __init__(self, values: Tensor):
+        self.copies = {torch.device("cpu"): values}
+
+    def on(self, device: torch.device) -> Tensor:
+        if device not in self.copies:
+            self.copies[device] = self.copies[torch.device("cpu")].to(device)
+        return self.copies[device]

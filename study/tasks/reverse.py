@@ -1,0 +1,53 @@
+"""Reverse in a bidirectional encoder: every position answers with its mirror image.
+
+Shapes: B sequences, N tokens each (`max_length`, so that shapes stay constant), all but the padding scored.
+"""
+
+import torch
+
+from study.tasks.base import IGNORE, Batch, Task, at_least, longer
+
+
+class Reverse(Task):
+    """Position i of a sequence of n symbols answers x_{n-1-i}; n is uniform in min_length .. max_length.
+
+    Tokens: 0 .. symbols-1 the symbols, symbols padding on the right. Classes: the symbols.
+    The evaluation "out" has lengths max_length+1 .. out_length (None: twice `max_length`; 0: there is none).
+    """
+
+    causal = False
+
+    def __init__(
+        self, *, min_length: int = 4, max_length: int = 20, symbols: int = 16, out_length: int | None = None
+    ):
+        at_least(min_length=(min_length, 1), max_length=(max_length, min_length), symbols=(symbols, 2))
+        self.min_length = min_length
+        self.length = self.max_length = max_length
+        self.symbols = self.classes = symbols
+        self.vocabulary = symbols + 1
+        if out := longer(out_length, max_length, "max_length"):
+            self.out = Reverse(min_length=max_length + 1, max_length=out, symbols=symbols, out_length=0)
+
+    def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
+        device, N = generator.device, self.max_length
+        length_B1 = torch.randint(self.min_length, N + 1, (size, 1), generator=generator, device=device)
+        symbols_BN = torch.randint(self.symbols, (size, N), generator=generator, device=device)
+        position_N = torch.arange(N, device=device)
+        mask_BN = position_N < length_B1
+        mirror_BN = (length_B1 - 1 - position_N).clamp(min=0)
+        return Batch(
+            symbols_BN.where(mask_BN, self.symbols),
+            symbols_BN.gather(1, mirror_BN).where(mask_BN, IGNORE),
+            mask_BN=mask_BN,
+            slices={"length": length_B1.expand(-1, N)},
+        )
+
+    def solve(self, tokens: list[int]) -> list[int]:
+        real = [token for token in tokens if token != self.symbols]
+        return real[::-1] + [IGNORE] * (len(tokens) - len(real))
+
+    @property
+    def heuristic(self) -> tuple[str, float]:
+        lengths = range(self.min_length, self.max_length + 1)
+        middles = sum(n % 2 for n in lengths) / sum(lengths)  # the share of tokens that mirror themselves
+        return "the token at the same place (right in the middle)", middles + (1 - middles) / self.symbols

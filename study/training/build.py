@@ -1,0 +1,66 @@
+"""Task and model of a config."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hydra.utils
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from study import schema
+from study.models.encoder import SequenceModel
+from study.models.sizing import solve_ffn_width
+from study.tasks.base import Task
+
+
+def build_task(config: DictConfig) -> Task:
+    return hydra.utils.instantiate(config.task, _convert_="all")
+
+
+def build_model(config: DictConfig, task: Task) -> SequenceModel:
+    """The model of ``config`` on ``task``; its feed-forward width is solved for as ``model.match`` says.
+
+    Raises ``ValueError`` where choices contradict each other (heads that don't divide the width, ...).
+    """
+    mixer_class, mixer_keys = _part(config.mixer)
+    position_class, position_keys = _part(config.position)
+    width, layers = config.model.width, config.model.layers
+    return SequenceModel(
+        task.vocabulary,
+        task.classes,
+        width=width,
+        layers=layers,
+        ffn_width=ffn_width(config, task),
+        causal=task.causal,
+        mixer=lambda layer: mixer_class(width, causal=task.causal, layer=layer, **mixer_keys),
+        position=position_class(width, length=task.length, **position_keys),
+        dropout=config.model.dropout,
+    )
+
+
+def ffn_width(config: DictConfig, task: Task) -> int:
+    mixer_class, mixer_keys = _part(config.mixer)
+    return solve_ffn_width(
+        config.model.match,
+        width=config.model.width,
+        ffn_width=config.model.ffn_width,
+        length=task.length,
+        causal=task.causal,
+        mixer=mixer_class,
+        settings=mixer_keys,
+    )
+
+
+def validate(config: DictConfig) -> None:
+    """Refuse what could not be trained, before anything is. Raises ``ValueError``, one line that says what would do."""
+    schema.check(config)
+    task = build_task(config)
+    with torch.device("meta"):
+        build_model(config, task)
+
+
+def _part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
+    keys = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(keys, dict)
+    return hydra.utils.get_class(keys.pop("_target_")), keys

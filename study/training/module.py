@@ -1,0 +1,165 @@
+"""The Lightning module: what a training step is, when a run is solved, and what a checkpoint must hold.
+
+Batches are a function of (seed, split, step), made on the training device; so is every other random draw of a step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from study.models.encoder import SequenceModel
+from study.seeding import stream
+from study.tasks.base import IGNORE, Batch, Task
+from study.training.scores import Scores
+
+NEARLY_SOLVED = 0.9  # accuracy whose first reaching is reported beside the solving itself
+
+
+class Diverged(RuntimeError):
+    """The loss is no number any more."""
+
+
+class Training(pl.LightningModule):
+    """Trains ``model`` on ``task``.
+
+    ``on_evaluation`` gets each row of the learning curve as it comes. After training, ``curve``, ``steps_to_90`` and
+    ``steps_to_solve`` (the first step whose validation score reached the task's threshold, or None) are final.
+    """
+
+    def __init__(
+        self,
+        model: SequenceModel,
+        task: Task,
+        config: DictConfig,
+        on_evaluation: Callable[[dict[str, Any]], None] = lambda row: None,
+    ):
+        super().__init__()
+        self.model = model
+        self.task = task
+        self.config = config
+        self.on_evaluation = on_evaluation
+        self.scores = Scores()
+        self.curve: list[dict[str, Any]] = []
+        self.steps_to_90: int | None = None
+        self.steps_to_solve: int | None = None
+        self.register_buffer("loss_sum", torch.zeros((), dtype=torch.float64))
+        self.register_buffer("loss_count", torch.zeros((), dtype=torch.long))
+
+    def draw(self, task: Task, split: str, index: int, size: int) -> Batch:
+        generator = torch.Generator(self.device).manual_seed(stream(self.config.seed, split, index))
+        return task.batch(size, generator, split)
+
+    def training_step(self, step: Any, batch_idx: int) -> torch.Tensor:
+        step = self.global_step
+        torch.manual_seed(stream(self.config.seed, "dropout", step))
+        batch = self.draw(self.task, "train", step, self.config.train.batch)
+        loss = self.loss(batch)
+        self.loss_sum += loss.detach()
+        self.loss_count += 1
+        return loss
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean cross-entropy of the scored places, in nats."""
+        logits_BTV = self.model(batch.tokens_BN, batch.where_BT, batch.mask_BN)
+        return F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch.targets_BT.flatten(), ignore_index=IGNORE)
+
+    def validation_step(self, index: int, batch_idx: int) -> None:
+        self._score(self.task, "validation", batch_idx)
+
+    def on_validation_epoch_end(self) -> None:
+        scores, _ = self.scores.compute()
+        self.scores.reset()
+        train_loss = float(self.loss_sum / self.loss_count)
+        self.loss_sum.zero_()
+        self.loss_count.zero_()
+        step = self.global_step
+        if not (math.isfinite(train_loss) and math.isfinite(scores["loss"])):
+            raise Diverged(f"the loss was no finite number at step {step}")
+        row = {"step": step, "train_loss": train_loss, **{f"validation_{k}": scores[k] for k in self._reported()}}
+        self.curve.append(row)
+        self.on_evaluation(row)
+        if self.task.solved_at is None:
+            return
+        if self.steps_to_90 is None and scores["accuracy"] >= NEARLY_SOLVED:
+            self.steps_to_90 = step
+        if self.steps_to_solve is None and scores["accuracy"] >= self.task.solved_at:
+            self.steps_to_solve = step
+        surely = (1 + self.task.solved_at) / 2  # so that a fresh sample of items agrees that it is solved
+        if self.config.train.stop_when_solved and scores["accuracy"] >= surely:
+            self.trainer.should_stop = True
+
+    def evaluate(self, task: Task, split: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """Scores of at least ``evaluation.test_items`` items of ``split``, whole and per slice, in one pass."""
+        self.evaluated = (task, split)
+        batches = indices(self._batches(task, self.config.evaluation.test_items))
+        self.trainer.test(self, dataloaders=batches, verbose=False)
+        result = self.scores.compute()
+        self.scores.reset()
+        return result
+
+    def test_step(self, index: int, batch_idx: int) -> None:
+        self._score(*self.evaluated, batch_idx)
+
+    def train_dataloader(self) -> DataLoader:
+        return indices(self.config.train.steps)
+
+    def val_dataloader(self) -> DataLoader:
+        return indices(self._batches(self.task, self.config.evaluation.validation_items))
+
+    def configure_optimizers(self) -> Any:
+        """AdamW (Loshchilov & Hutter 2019); the rate rises linearly, then falls along a cosine to 0."""
+        train = self.config.train
+        optimizer = torch.optim.AdamW(parameter_groups(self.model, train.weight_decay), lr=train.rate, fused=True)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate_factor(step, train.steps, train.warmup)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["progress"] = (self.curve, self.steps_to_90, self.steps_to_solve)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.curve, self.steps_to_90, self.steps_to_solve = checkpoint["progress"]
+
+    def _score(self, task: Task, split: str, index: int) -> None:
+        batch = self.draw(task, split, index, self.config.evaluation.batch)
+        self.scores.update(self.model(batch.tokens_BN, batch.where_BT, batch.mask_BN), batch)
+
+    def _batches(self, task: Task, items: int) -> int:
+        """Batches that hold at least ``items`` scored items."""
+        generator = torch.Generator("cpu").manual_seed(stream(0, "validation", "count"))
+        sample = task.batch(self.config.evaluation.batch, generator, "validation").targets_BT
+        return math.ceil(items / max(1, int((sample != IGNORE).sum())))
+
+    def _reported(self) -> list[str]:
+        return ["loss", self.task.metric]
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; norms and biases (one dimension) don't."""
+    matrices = [p for p in model.parameters() if p.requires_grad and p.ndim >= 2]
+    others = [p for p in model.parameters() if p.requires_grad and p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def rate_factor(step: int, steps: int, warmup: float) -> float:
+    """Share of the peak rate at ``step``: linear over the first ``warmup`` share of ``steps``, then a cosine to 0."""
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
+
+
+def indices(count: int) -> DataLoader:
+    """Batch numbers; the batches themselves are made on the device."""
+    return DataLoader(range(count), batch_size=None)  # type: ignore[arg-type]

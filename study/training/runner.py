@@ -1,0 +1,305 @@
+"""One run: a config in, a record out. Needs neither Hydra's launcher nor a command line."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+import traceback
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from study import records, schema
+from study.cost.memory import training_bytes
+from study.models.encoder import SequenceModel
+from study.models.sizing import multiply_adds
+from study.seeding import stream
+from study.tasks.base import Task
+from study.training.build import _part, build_model, build_task, ffn_width, validate
+from study.training.module import Diverged, Training
+from study.training.tracking import Tracker, check_key
+
+ROOT = Path(__file__).parent.parent.parent
+CHECKPOINT = "last.ckpt"
+HISTORY = "history.jsonl"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run: ``state`` is a record's status, or ``elsewhere`` (another process trains it just now)."""
+
+    name: str
+    state: str
+    fresh: bool
+    record: records.Record | None
+    error: str | None = None
+
+    def line(self) -> str:
+        """One line for a person: the scores, or what went wrong."""
+        if self.record is None or self.state != "finished":
+            return f"{self.name}: {self.state}: {self.error}"
+        metric = self.record["metric"]
+        scores = ", ".join(f"{split} {m[metric]:.4f}" for split, m in self.record["metrics"].items())
+        return f"{self.name}: {metric} {scores} after {self.record['steps']} steps, {self.record['seconds']:.0f} s"
+
+
+class Checkpoint(pl.Callback):
+    """Writes ``last.ckpt`` every ``every`` steps, whole or not at all."""
+
+    def __init__(self, folder: Path, every: int):
+        self.path = folder / CHECKPOINT
+        self.every = every
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
+            temporary = self.path.with_suffix(".tmp")
+            trainer.save_checkpoint(temporary)
+            os.replace(temporary, self.path)
+
+
+def execute(config: DictConfig, wait: bool = True, command: str | None = None) -> Outcome:
+    """Train what ``config`` asks for and write its record; do nothing where a record says it is done.
+
+    A run that another process trains is waited for, or with ``wait=False`` left to it. A run that diverges or raises is
+    recorded as such and does not raise. ``command`` is the line that repeats the run, for the record. Raises ``ValueError`` for a config that contradicts itself, before anything is
+    trained, and lets ``KeyboardInterrupt`` through: the run then goes on from its last checkpoint when launched again.
+    """
+    validate(config)
+    check_key(config)
+    name = schema.name(config)
+    folder = Path(config.runs) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=-1 if wait else 0):
+            if (done := _done(folder, config.retry_failed)) is not None:
+                return Outcome(name, done["status"], False, done, done["error"])
+            record = _attempt(config, name, folder, command)
+            return Outcome(name, record["status"], True, record, record["error"])
+    except Timeout:
+        return Outcome(name, "elsewhere", False, None)
+    except OSError as error:
+        return Outcome(name, "failed", True, None, f"{error}: nothing recorded; make room and launch again to go on")
+
+
+def _done(folder: Path, retry_failed: bool) -> records.Record | None:
+    try:
+        record = records.read(folder / records.NAME)
+    except FileNotFoundError:
+        return None
+    except records.RecordError as error:
+        warnings.warn(f"{error} (set aside as {records.NAME}.unreadable)", stacklevel=2)
+        os.replace(folder / records.NAME, folder / f"{records.NAME}.unreadable")
+        return None
+    return None if retry_failed and record["status"] != "finished" else record
+
+
+def _attempt(config: DictConfig, name: str, folder: Path, command: str | None) -> records.Record:
+    records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    known = _known(config, name)
+    tracker = Tracker(config, name, Path(config.runs))
+    exit_code = 1
+    try:
+        try:
+            outcome = _train(config, folder, tracker)
+            exit_code = 0
+        except Exception as error:
+            status = "diverged" if isinstance(error, Diverged) else "failed"
+            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
+            outcome = {"status": status, "error": traceback.format_exception_only(error)[-1].strip()}
+        record = records.write(folder, records.finite({**known, "command": command, **outcome}))
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+        tracker.summarise(record)
+        return record
+    finally:
+        tracker.close(exit_code)
+
+
+def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]:
+    started = time.perf_counter()
+    torch.set_num_threads(config.trainer.threads)
+    torch.manual_seed(stream(config.seed, "init"))
+    task = build_task(config)
+    model = build_model(config, task)
+    history = folder / HISTORY
+
+    def on_evaluation(row: dict[str, Any]) -> None:
+        with history.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        tracker.log({key: value for key, value in row.items() if key != "step"}, row["step"])
+
+    module = Training(model, task, config, on_evaluation)
+    trainer = make_trainer(config, [Checkpoint(folder, config.trainer.checkpoint_every)])
+    interrupted = folder / CHECKPOINT
+    resume = interrupted if interrupted.exists() else None
+    history.write_text("", encoding="utf-8")
+    trainer.fit(module, ckpt_path=resume, weights_only=False)
+    train_seconds = time.perf_counter() - started
+    if not module.curve or module.curve[-1]["step"] != trainer.global_step:
+        trainer.validate(module, verbose=False)
+    history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
+    peak = _peak_bytes(module)
+
+    metrics = {"validation": _last_validation(module)}
+    slices, notes = {}, {}
+    tuning = config.origin.role == "tuning"  # tuning runs choose a rate on validation; nothing else of them is looked at
+    evaluations = {} if tuning else task.evaluations()
+    for split, evaluation in evaluations.items():
+        try:
+            metrics[split], slices[split] = module.evaluate(evaluation, split)
+        except ValueError as error:  # a length that the model can't take: said in the record, never scored
+            if split == "test":
+                raise
+            notes[split] = str(error)
+    if tracker.run is not None:
+        tracker.log_maps(_maps(module), trainer.global_step)
+    if config.trainer.keep_weights:
+        torch.save(model.state_dict(), folder / "weights.pt")
+    return {
+        "status": "finished",
+        "error": None,
+        "metrics": metrics,
+        "slices": slices,
+        "notes": notes,
+        "curve": module.curve,
+        "steps": trainer.global_step,
+        "steps_to_90": module.steps_to_90,
+        "steps_to_solve": module.steps_to_solve,
+        **_size(config, task, model),
+        "peak_memory_bytes": peak,
+        "tokens_seen": trainer.global_step * config.train.batch * task.length,
+        "weights_sha256": _digest(model),
+        "resumed": resume is not None,
+        "train_seconds": round(train_seconds, 3),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Lightning's loop with nothing of its own written, logged or printed."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="pytorch_lightning")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*mid-epoch.*|.*isinstance.*LeafSpec.*")
+    return pl.Trainer(
+        accelerator=config.trainer.accelerator,
+        devices=1,
+        precision=config.trainer.precision,
+        max_steps=config.train.steps,
+        val_check_interval=min(config.train.evaluate_every, config.train.steps),
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        gradient_clip_val=config.train.clip,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _known(config: DictConfig, name: str) -> dict[str, Any]:
+    """What a record holds whatever becomes of its run."""
+    origin = config.origin
+    return {
+        "id": schema.identity(config),
+        "name": name,
+        "plan": {
+            "experiment": origin.experiment,
+            "tier": config.tier,
+            "arm": origin.arm,
+            "task": origin.task,
+            "role": origin.role,
+            "rate": config.train.rate,
+            "seed": config.seed,
+            "digest": origin.digest,
+        },
+        "claims": list(origin.claims),
+        "config": OmegaConf.to_container(config, resolve=True),
+        "metrics": {},
+        "slices": {},
+        "notes": {},
+        "curve": [],
+        "provenance": _provenance(config),
+    }
+
+
+@functools.cache
+def _git_state() -> dict[str, Any]:
+    return records.git_state(ROOT)
+
+
+def _provenance(config: DictConfig) -> dict[str, Any]:
+    on_gpu = config.trainer.accelerator == "gpu" and torch.cuda.is_available()
+    return {
+        **_git_state(),
+        "versions": records.versions("torch", "pytorch-lightning", "hydra-core", "wandb"),
+        "device": "cuda" if on_gpu else "cpu",
+        "device_name": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
+        "threads": config.trainer.threads,
+        "dtype": "bfloat16 autocast" if config.trainer.precision == "bf16-mixed" else "float32",
+        "attention_backend": "torch scaled_dot_product_attention" if on_gpu else "torch, CPU",
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "data": build_task(config).provenance(),
+    }
+
+
+def _size(config: DictConfig, task: Task, model: SequenceModel) -> dict[str, Any]:
+    mixer, settings = _part(config.mixer)
+    hidden = ffn_width(config, task)
+    work = multiply_adds(
+        width=config.model.width,
+        layers=config.model.layers,
+        ffn_width=hidden,
+        length=task.length,
+        causal=task.causal,
+        mixer=mixer,
+        settings=settings,
+    )
+    return {
+        "parameters": model.parameter_counts(),
+        "ffn_width": hidden,
+        "multiply_adds_per_token": work,
+        "reach": model.reach,
+        "metric": task.metric,
+        "solved_at": task.solved_at,
+        "chance": task.chance,
+        "heuristic": None if task.heuristic is None else dict(zip(("name", "score"), task.heuristic, strict=True)),
+    }
+
+
+def _last_validation(module: Training) -> dict[str, Any]:
+    prefix = "validation_"
+    return {key.removeprefix(prefix): value for key, value in module.curve[-1].items() if key.startswith(prefix)}
+
+
+def _peak_bytes(module: Training) -> int:
+    if module.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    batch = module.draw(module.task, "train", 0, module.config.train.batch)
+    return training_bytes(module.model.parameters(), lambda: module.loss(batch))
+
+
+def _maps(module: Training) -> list[Any]:
+    batch = module.draw(module.task, "test", 0, 1)
+    with torch.no_grad():
+        layers = module.model.maps(batch.tokens_BN, batch.mask_BN)
+    return [weights_BHNN[0].float().cpu().numpy() for weights_BHNN in layers]
+
+
+def _digest(model: SequenceModel) -> str:
+    digest = hashlib.sha256()
+    for tensor in model.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]

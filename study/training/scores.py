@@ -1,0 +1,73 @@
+"""Scores of one evaluation, whole and per slice, gathered in one pass on the device.
+
+B sequences, T scored places, V classes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from torchmetrics import Metric
+
+from study.tasks.base import IGNORE, Batch
+
+
+class Scores(Metric):
+    """Counts of scored items and of right answers, and the summed loss: of all items and of each value of each slice."""
+
+    full_state_update = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(3, dtype=torch.float64), dist_reduce_fx="sum")
+        self.slices: dict[str, torch.Tensor] = {}
+
+    def update(self, logits_BTV: torch.Tensor, batch: Batch) -> None:
+        logits_MV = logits_BTV.flatten(0, 1).float()
+        target_M = batch.targets_BT.flatten()
+        loss_M = F.cross_entropy(logits_MV, target_M, ignore_index=IGNORE, reduction="none")
+        scored_M = target_M != IGNORE
+        right_M = scored_M & (logits_MV.argmax(-1) == target_M)
+        tally_M3 = torch.stack([scored_M.double(), right_M.double(), loss_M.double()], dim=-1)
+        self.total += tally_M3.sum(0)
+        for name, value_BT in batch.slices.items():
+            value_M = torch.where(scored_M, value_BT.flatten(), 0)
+            bins = int(value_M.max()) + 1
+            sums = torch.zeros(bins, 3, dtype=torch.float64, device=value_M.device).index_add_(0, value_M, tally_M3)
+            self.slices[name] = _add(self.slices.get(name), sums)
+
+    def compute(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        """(scores of all items, scores per slice and value); loss in nats, ``bits_per_character`` = loss / ln 2."""
+        slices = {
+            name: {str(value): _scores(row) for value, row in enumerate(sums.tolist()) if row[0]}
+            for name, sums in self.slices.items()
+        }
+        return _scores(self.total.tolist()), slices
+
+    def reset(self) -> None:
+        super().reset()
+        self.slices = {}
+
+
+def _add(old: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
+    if old is None:
+        return new
+    if len(old) < len(new):
+        old, new = new, old
+    old = old.clone()
+    old[: len(new)] += new
+    return old
+
+
+def _scores(row: list[float]) -> dict[str, Any]:
+    items, right, loss = row
+    mean = loss / items
+    return {
+        "items": int(items),
+        "accuracy": right / items,
+        "loss": mean,
+        "bits_per_character": mean / math.log(2),
+    }
