@@ -23,7 +23,12 @@ def train(config: DictConfig):
 
     mode = HydraConfig.get().mode.name
     command = shlex.join(["python", "run.py", *HydraConfig.get().overrides.task])
-    outcome = execute(config, wait=config.sweep.wait, command=command)
+    try:
+        outcome = execute(config, wait=config.sweep.wait, command=command)
+    except (ValueError, OSError) as error:
+        if mode == "RUN":
+            sys.exit(explain(error))  # here, since Hydra would say a line of its own first
+        raise
     if config.origin.role == "single":
         print(outcome.line())
         if outcome.state != "finished" and mode == "RUN":

@@ -63,7 +63,7 @@ class StudySweeper(BasicSweeper):
     def _launch(self, jobs: list[list[str]]) -> Any:
         assert self.launcher is not None
         returns = self.launcher.launch(jobs, initial_job_idx=0)
-        return [job.return_value for job in returns]
+        return [job._return_value for job in returns]  # return_value would raise what a job raised, and end the sweep
 
 
 ConfigStore.instance().store(group="hydra/sweeper", name="study", node=StudySweeperConf, provider="attention-study")

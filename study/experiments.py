@@ -44,6 +44,7 @@ class TaskVariant:
     arms: tuple[str, ...]
     metric: str
     margin: float
+    measure: str = "training"  # training | cost: a cost is measured as it is, there is no rate to tune
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class PlannedRun:
     arm: str
     task: str
     role: str  # tuning | verdict
-    rate: float
+    rate: float | None  # None where nothing is trained
     seed: int
     settings: Settings
 
@@ -76,13 +77,17 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a tier makes of an experiment. Seeds of the two roles never meet."""
+    """What a tier makes of an experiment. Seeds of the two roles never meet.
+
+    ``further_seeds`` are declared in advance for verdicts that ``verdict_seeds`` leave open, and run only when asked for.
+    """
 
     settings: Settings
     task_settings: Mapping[str, Settings]
     rates: tuple[float, ...]
     tuning_seeds: tuple[int, ...]
     verdict_seeds: tuple[int, ...]
+    further_seeds: tuple[int, ...]
     arms: tuple[str, ...]
     tasks: tuple[str, ...]
 
@@ -128,6 +133,7 @@ class Experiment:
         return [
             self._run(tier, cell, "tuning", rate, seed)
             for cell in self.cells(tier)
+            if self.tasks[cell[1]].measure == "training"
             for rate in sizes.rates
             for seed in sizes.tuning_seeds
         ]
@@ -137,13 +143,18 @@ class Experiment:
         seeds = self.sizes(tier).tuning_seeds
         return [self._run(tier, cell, "tuning", rate, seed) for cell, rate in further.items() for seed in seeds]
 
-    def verdict_runs(self, tier: str, chosen: Mapping[tuple[str, str], float]) -> list[PlannedRun]:
-        """Runs on fresh seeds at the chosen rates; cells without a chosen rate have none."""
-        seeds = self.sizes(tier).verdict_seeds
+    def verdict_runs(
+        self, tier: str, chosen: Mapping[tuple[str, str], float], further: bool = False
+    ) -> list[PlannedRun]:
+        """Runs on fresh seeds at the chosen rates, and measurements of cost; trained cells without a rate have none."""
+        sizes = self.sizes(tier)
+        seeds = [*sizes.verdict_seeds, *(sizes.further_seeds if further else ())]
+        rates: dict[tuple[str, str], float | None] = dict(chosen)
+        rates |= {cell: None for cell in self.cells(tier) if self.tasks[cell[1]].measure == "cost"}
         return [
-            self._run(tier, cell, "verdict", chosen[cell], seed)
+            self._run(tier, cell, "verdict", rates[cell], seed)
             for cell in self.cells(tier)
-            if cell in chosen
+            if cell in rates
             for seed in seeds
         ]
 
@@ -162,8 +173,8 @@ class Experiment:
         groups = [key for key in merged if "." not in key]  # a group is chosen before its keys are set
         return {key: merged[key] for key in [*groups, *(key for key in merged if "." in key)]}
 
-    def _run(self, tier: str, cell: tuple[str, str], role: str, rate: float, seed: int) -> PlannedRun:
-        settings = {**self.settings(tier, cell), "train.rate": rate, "seed": seed}
+    def _run(self, tier: str, cell: tuple[str, str], role: str, rate: float | None, seed: int) -> PlannedRun:
+        settings = {**self.settings(tier, cell), **({} if rate is None else {"train.rate": rate}), "seed": seed}
         return PlannedRun(self.name, tier, *cell, role, rate, seed, settings)
 
     def _arm(self, name: str, node: Mapping[str, Any]) -> Arm:
@@ -171,7 +182,7 @@ class Experiment:
         return Arm(name, node.get("label", name), dict(node.get("set", {})), node.get("differs", ""), node.get("tags", {}))
 
     def _task(self, name: str, node: Mapping[str, Any]) -> TaskVariant:
-        self._refuse_unknown(node, {"label", "set", "arms", "metric", "margin"}, f"tasks.{name}")
+        self._refuse_unknown(node, {"label", "set", "arms", "metric", "margin", "measure"}, f"tasks.{name}")
         arms = tuple(node.get("arms", self.arms))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"tasks.{name}.arms")
         settings = dict(node.get("set", {}))
@@ -181,13 +192,22 @@ class Experiment:
                     f"{self.source}: task {name!r} and arm {arm!r} both set {', '.join(sorted(both))}; "
                     "leave it to one of them"
                 )
+        measure = node.get("measure", "training")
+        if measure not in ("training", "cost"):
+            raise ValueError(f"{self.source}: tasks.{name}.measure={measure}: must be training or cost")
         return TaskVariant(
-            name, node.get("label", name), settings, arms, node.get("metric", "accuracy"), node.get("margin", 0.02)
+            name=name,
+            label=node.get("label", name),
+            settings=settings if measure == "training" else {**settings, "measure": measure},
+            arms=arms,
+            metric=node.get("metric", "accuracy" if measure == "training" else "seconds"),
+            margin=node.get("margin", 0.02),
+            measure=measure,
         )
 
     def _sizes(self, tier: str, node: Mapping[str, Any]) -> Sizes:
         where = f"tiers.{tier}"
-        known = {"set", "task_set", "rates", "tuning_seeds", "verdict_seeds", "arms", "tasks"}
+        known = {"set", "task_set", "rates", "tuning_seeds", "verdict_seeds", "further_seeds", "arms", "tasks"}
         self._refuse_unknown({tier: None}, set(TIERS), "tiers")
         self._refuse_unknown(node, known, where)
         arms, tasks = tuple(node.get("arms", self.arms)), tuple(node.get("tasks", self.tasks))
@@ -201,10 +221,11 @@ class Experiment:
             rates=tuple(float(rate) for rate in node["rates"]),
             tuning_seeds=tuple(node["tuning_seeds"]),
             verdict_seeds=tuple(node["verdict_seeds"]),
+            further_seeds=tuple(node.get("further_seeds", ())),
             arms=arms,
             tasks=tasks,
         )
-        if both := set(sizes.tuning_seeds) & set(sizes.verdict_seeds):
+        if both := set(sizes.tuning_seeds) & {*sizes.verdict_seeds, *sizes.further_seeds}:
             raise ValueError(f"{self.source}: {where}: seeds {sorted(both)} serve tuning and verdict; keep them apart")
         if list(sizes.rates) != sorted(set(sizes.rates)):
             raise ValueError(f"{self.source}: {where}.rates must grow and not repeat, e.g. [0.001, 0.003, 0.01]")
@@ -223,9 +244,9 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def load(name: str, folder: Path = FOLDER) -> Experiment:
-    """The experiment declared in ``<folder>/<name>.yaml``."""
-    path = folder / f"{name}.yaml"
+def load(name: str, folder: Path | None = None) -> Experiment:
+    """The experiment declared in ``<folder>/<name>.yaml``, of ``conf/experiment`` when no folder is given."""
+    path = (folder or FOLDER) / f"{name}.yaml"
     if not path.is_file():
         raise ValueError(f"no experiment {name!r}; there are {', '.join(names())}")
     declaration = OmegaConf.to_container(OmegaConf.load(path))

@@ -43,7 +43,7 @@ def explain(error: Exception) -> str:
     """A config error in one line that says what would do; anything else with its traceback."""
     if isinstance(error, HydraException | OmegaConfBaseException):
         return "error: " + _mend(" ".join(str(error).split()), str(error.__cause__ or ""))
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError | OSError):
         return f"error: {error}"
     traceback.print_exception(error, file=sys.stderr)
     return f"error: {error}"
@@ -55,8 +55,8 @@ def _mend(message: str, cause: str) -> str:
         group, _, own = key.partition(".")
         if owners := [path.stem for path in sorted((CONF / group).glob("*.yaml")) if own in OmegaConf.load(path)]:
             return f"the chosen {group} has no {own}; {' or '.join(f'{group}={owner}' for owner in owners)} has"
-        known = _keys(key)
-        close = difflib.get_close_matches(key, known, n=1)
+        known = _keys(group)
+        close = difflib.get_close_matches(key, {k for other in GROUPS[1:] for k in _keys(other)}, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
         return f"no key {key} here; {hint} (python run.py --help explains every key)"
     if found := re.match(r"Error merging override (\S+)", message):
@@ -66,13 +66,13 @@ def _mend(message: str, cause: str) -> str:
         choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         close = difflib.get_close_matches(choice, choices, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        return f"no {group}={choice}; {hint}there are {', '.join(choices)}"
+        if choices:
+            return f"no {group}={choice}; {hint}there are {', '.join(choices)}"
     return message
 
 
-def _keys(near: str) -> list[str]:
-    """Dotted keys that a run may set: of the base recipe, and of every choice of the group that ``near`` speaks of."""
-    group = near.split(".")[0]
+def _keys(group: str) -> list[str]:
+    """Dotted keys that a run may set: of the base recipe, and of every choice of the group."""
     files = [CONF / "config.yaml", *sorted((CONF / group).glob("*.yaml"))]
     keys: list[str] = []
     for path in files:

@@ -45,12 +45,12 @@ def write(folder: Path, record: Mapping[str, Any]) -> Record:
 
 def read(path: Path) -> Record:
     """Read one record file. Raises ``RecordError`` saying what is wrong and what would do."""
-    return parse(path.read_text(encoding="utf-8"), str(path))
+    return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
 
 
 def parse(text: str, where: str) -> Record:
     try:
-        record = json.loads(text, parse_constant=_no_constant)
+        record = json.loads(text, parse_constant=_no_constant, parse_float=_finite_float)
     except ValueError as error:
         raise RecordError(f"{where}: not a whole JSON record ({error}); remove it and launch the run again") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("status") not in STATUSES:
@@ -71,7 +71,7 @@ def load_runs(folder: Path) -> Iterator[Record | RecordError]:
 
 def load_lines(path: Path) -> Iterator[Record | RecordError]:
     """Every record of a JSON-lines file."""
-    with path.open(encoding="utf-8") as lines:
+    with path.open(encoding="utf-8", errors="replace") as lines:
         for number, line in enumerate(lines, 1):
             try:
                 yield parse(line, f"{path}:{number}")
@@ -134,3 +134,10 @@ def _dump(value: Any) -> str:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no number")
+
+
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # 1e999
+        _no_constant(text)
+    return number

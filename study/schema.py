@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import math
 import typing
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +53,13 @@ class Evaluation:
 
 
 @dataclass
+class Cost:
+    lengths: list[int] = field(default_factory=list)
+    tokens: int = 4096
+    repeats: int = 5
+
+
+@dataclass
 class Data:
     root: str = MISSING
     download: bool = MISSING
@@ -78,6 +86,7 @@ class Sweep:
     arms: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     wait: bool = True
+    further_seeds: bool = False
 
 
 @dataclass
@@ -98,12 +107,14 @@ class Config:
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    cost: Cost = field(default_factory=Cost)
     data: Data = field(default_factory=Data)
     trainer: Trainer = field(default_factory=Trainer)
     tracking: Tracking = field(default_factory=Tracking)
     sweep: Sweep = field(default_factory=Sweep)
     origin: Origin = field(default_factory=Origin)
     experiment: Any = None
+    measure: str = "training"
     tier: str = MISSING
     seed: int = MISSING
     runs: str = MISSING
@@ -111,6 +122,7 @@ class Config:
 
 
 CHOICES = {
+    "measure": ("training", "cost"),
     "model.match": ("parameters", "multiply_adds", "nothing"),
     "trainer.accelerator": ("cpu", "gpu"),
     "trainer.precision": ("32-true", "bf16-mixed"),
@@ -131,6 +143,9 @@ NEUTRAL_KEYS = {
 }
 
 
+ROOT_DEFAULTS = {"measure": "training"}
+
+
 def register() -> None:
     """Make the typed config known to Hydra under the name ``schema``."""
     ConfigStore.instance().store("schema", Config)
@@ -140,6 +155,7 @@ def check(config: DictConfig) -> None:
     """Refuse wrong types and values of the wrong kind. Raises ``ValueError``, one line that says what would do."""
     if config.experiment is not None:
         raise ValueError("experiment=... declares a sweep of many runs: launch it with python run.py -m experiment=NAME")
+    _refuse_unknown(config, Config)
     for part in PARTS:
         _check_part(part, config[part])
     for key, allowed in CHOICES.items():
@@ -148,6 +164,8 @@ def check(config: DictConfig) -> None:
     for key in AT_LEAST_ONE:
         if (value := OmegaConf.select(config, key)) < 1:
             raise ValueError(f"{key}={value}: must be at least 1")
+    if config.measure == "cost" and not config.cost.lengths:
+        raise ValueError("measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256]")
     if config.seed < 0:
         raise ValueError(f"seed={config.seed}: must be a whole number, 0 or more")
     if not 0 <= config.train.warmup < 1:
@@ -155,8 +173,10 @@ def check(config: DictConfig) -> None:
     if not 0 <= config.model.dropout < 1:
         raise ValueError(f"model.dropout={config.model.dropout}: must be at least 0 and below 1")
     for key in ("train.rate", "train.clip"):
-        if not OmegaConf.select(config, key) > 0:
-            raise ValueError(f"{key}={OmegaConf.select(config, key)}: must be above 0")
+        if not 0 < OmegaConf.select(config, key) < math.inf:
+            raise ValueError(f"{key}={OmegaConf.select(config, key)}: must be a number above 0")
+    if not 0 <= config.train.weight_decay < math.inf:
+        raise ValueError(f"train.weight_decay={config.train.weight_decay}: must be 0 or more")
 
 
 def identity(config: DictConfig) -> str:
@@ -174,7 +194,8 @@ def identity(config: DictConfig) -> str:
             defaults = _defaults(key, node)
             neutral = NEUTRAL_KEYS.get(key, set())
             node = {k: v for k, v in node.items() if k not in neutral and not (k in defaults and defaults[k] == v)}
-        essence[key] = node
+        if node != ROOT_DEFAULTS.get(key) and node != {}:
+            essence[key] = node
     text = json.dumps(essence, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -186,7 +207,8 @@ def name(config: DictConfig) -> str:
         parts = [origin.experiment, origin.task, origin.arm, origin.role]
     else:
         parts = [_short(config.task), _short(config.mixer), _short(config.position)]
-    return "-".join([*parts, f"lr{config.train.rate:g}", f"s{config.seed}", identity(config)])
+    how = f"lr{config.train.rate:g}" if config.measure == "training" else config.measure
+    return "-".join([*parts, how, f"s{config.seed}", identity(config)])
 
 
 def known_keys(config: DictConfig) -> list[str]:
@@ -209,6 +231,16 @@ def part_parameters(part: str, target: str) -> dict[str, inspect.Parameter]:
         for key, parameter in signature.parameters.items()
         if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in GIVEN[part]
     }
+
+
+def _refuse_unknown(node: DictConfig, owner: type, prefix: str = "") -> None:
+    """Hydra's ``+key=value`` adds keys that no type knows."""
+    fields = {f.name: f.default_factory for f in dataclasses.fields(owner)}
+    for key in node:
+        if key not in fields:
+            raise ValueError(f"no key {prefix}{key} here; known: {', '.join(prefix + known for known in fields)}")
+        if dataclasses.is_dataclass(fields[str(key)]):
+            _refuse_unknown(node[key], fields[str(key)], f"{prefix}{key}.")  # type: ignore[arg-type]
 
 
 def _check_part(part: str, node: DictConfig) -> None:
@@ -240,7 +272,8 @@ def _defaults(key: str, node: dict[str, Any]) -> dict[str, Any]:
         return {name: parameter.default for name, parameter in parameters}
     owner = {f.name: f.default_factory for f in dataclasses.fields(Config)}[key]
     fields = dataclasses.fields(owner)  # type: ignore[arg-type]
-    return {f.name: f.default for f in fields if f.default is not dataclasses.MISSING and f.default != MISSING}
+    made = {f.name: f.default_factory() for f in fields if f.default_factory is not dataclasses.MISSING}
+    return made | {f.name: f.default for f in fields if f.default is not dataclasses.MISSING and f.default != MISSING}
 
 
 def _short(node: DictConfig) -> str:

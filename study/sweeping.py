@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from study import experiments, records, schema
+from study import experiments, interrupts, records, schema
 from study.experiments import Experiment, PlannedRun
 
 Compose = Callable[[list[str]], DictConfig]
-Launch = Callable[[list[list[str]]], Sequence[Any]]  # overrides of each run -> what became of each (or None)
+Launch = Callable[[list[list[str]]], Sequence[Any]]  # overrides of each run -> the outcome of each, or what it raised
 
 # Overrides that say where and how runs are made, not what they are: they make no run another one.
 FREE = ("trainer", "tracking", "runs", "data", "sweep", "retry_failed", "hydra")
@@ -63,6 +63,7 @@ class Sweep:
         self.console = console or Console(stderr=True)
         self.cells: dict[tuple[str, str, str], DictConfig] = {}
         self.jobs: list[Job] = []
+        self.lost: dict[str, str] = {}  # why a run could not be recorded, by name
         probe = compose([f"tier={tier}", *self._free_overrides()])
         self.folder = Path(probe.runs)
         self.retry_failed: bool = probe.retry_failed
@@ -74,7 +75,7 @@ class Sweep:
         started = time.monotonic()
         self._prepare()
         interrupted = False
-        with _sigterm_as_interrupt():
+        with interrupts.orderly():
             try:
                 self._launch(run for e in self.experiments for run in self._narrowed(e.tuning_runs(self.tier)))
                 self._launch(run for e in self.experiments for run in self._extension(e))
@@ -89,7 +90,8 @@ class Sweep:
         from study.training.tracking import check_key
 
         for experiment in self.experiments:
-            for run in self._narrowed(experiment.tuning_runs(self.tier)):
+            rates = dict.fromkeys(experiment.cells(self.tier), experiment.sizes(self.tier).rates[0])
+            for run in self._narrowed(experiment.verdict_runs(self.tier, rates)):
                 key = (experiment.name, *run.cell)
                 if key in self.cells:
                     continue
@@ -105,11 +107,23 @@ class Sweep:
         """Launch what has no record yet. What another launch holds is come back to at the end, and waited for."""
         jobs = [self._job(run) for run in runs]
         self.jobs += jobs
-        with self._progress():
-            for wait in (False, True):
-                left = [job for job in jobs if not self._is_done(job)]
-                if left:
-                    self.launch([[*job.overrides, f"sweep.wait={str(wait).lower()}"] for job in left])
+        left = [job for job in jobs if not self._is_done(job)]
+        with self._progress(left):
+            left = self._launch_batch(left, ["sweep.wait=false"])
+            self._launch_batch(left, ["sweep.wait=true", "retry_failed=false"])
+
+    def _launch_batch(self, jobs: list[Job], how: list[str]) -> list[Job]:
+        """Launch them; returns those that another launch holds."""
+        outcomes = self.launch([[*job.overrides, *how] for job in jobs]) if jobs else []
+        elsewhere = []
+        for job, outcome in zip(jobs, outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                self.lost[job.name] = f"{type(outcome).__name__}: {outcome}"
+            elif outcome.state == "elsewhere":
+                elsewhere.append(job)
+            elif outcome.record is None:
+                self.lost[job.name] = outcome.error
+        return elsewhere
 
     def _is_done(self, job: Job) -> bool:
         record = self._record(job)
@@ -124,7 +138,8 @@ class Sweep:
     def _job(self, run: PlannedRun) -> Job:
         experiment = next(e for e in self.experiments if e.name == run.experiment)
         config = self.cells[(run.experiment, *run.cell)]
-        OmegaConf.update(config, "train.rate", run.rate)
+        if run.rate is not None:
+            OmegaConf.update(config, "train.rate", run.rate)
         OmegaConf.update(config, "seed", run.seed)
         OmegaConf.update(config, "origin.role", run.role)
         return Job(run, schema.name(config), self._overrides(run, experiment))
@@ -165,7 +180,7 @@ class Sweep:
 
     def _verdict(self, experiment: Experiment) -> Iterator[PlannedRun]:
         chosen = {cell: choice.rate for cell, choice in self._choices(experiment).items()}
-        yield from self._narrowed(experiment.verdict_runs(self.tier, chosen))
+        yield from self._narrowed(experiment.verdict_runs(self.tier, chosen, self.narrow.further_seeds))
 
     def _refuse_contradictions(self) -> None:
         for experiment in self.experiments:
@@ -183,13 +198,12 @@ class Sweep:
                 raise ValueError(f"sweep.{what}: no {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
 
     @contextmanager
-    def _progress(self) -> Iterator[None]:
+    def _progress(self, jobs: list[Job]) -> Iterator[None]:
         """Says what is done, read from the disk, so it holds under every launcher."""
-        left = {job.name for job in self.jobs if self._record(job) is None}
-        if not left:
+        if not jobs:
             yield
             return
-        report = _Progress(self, left)
+        report = _Progress(self, jobs)
         thread = threading.Thread(target=report.watch, daemon=True)
         thread.start()
         try:
@@ -214,6 +228,8 @@ class Sweep:
         for label in (diverged, failed):
             for name in label:
                 say(f"  {status[name]}: {name}: {found[name]['error']}")  # type: ignore[index]
+        for reason, count in Counter(self.lost[name] for name in missing if name in self.lost).items():
+            say(f"  {count} not recorded: {reason}")
         if failed or diverged:
             say("  retry_failed=true trains these again")
         if missing and not interrupted:
@@ -225,10 +241,10 @@ class Sweep:
 class _Progress:
     """Prints a line when runs have ended: done, left, failed, and the time that the rest will take at this pace."""
 
-    def __init__(self, sweep: Sweep, left: set[str]):
+    def __init__(self, sweep: Sweep, jobs: list[Job]):
         self.sweep = sweep
-        self.left = left
-        self.total = len(left)
+        self.left = {job.name: (job, self._written(job)) for job in jobs}
+        self.total = len(jobs)
         self.failed = 0
         self.started = time.monotonic()
         self.stop = threading.Event()
@@ -239,44 +255,33 @@ class _Progress:
         self.look()
 
     def look(self) -> None:
-        ended = [name for name in self.left if (self.sweep.folder / name / records.NAME).exists()]
+        ended = [job for job, before in self.left.values() if self._written(job) not in (None, before)]
         if not ended:
             return
-        self.left -= set(ended)
-        last = None
-        for job in self.sweep.jobs:
-            if job.name in ended and (record := self.sweep._record(job)):
-                last = record
+        last = ""
+        for job in ended:
+            del self.left[job.name]
+            if record := self.sweep._record(job):
+                last = f"{record['name']}: {record['status']}"
                 self.failed += record["status"] != "finished"
         done = self.total - len(self.left)
         pace = (time.monotonic() - self.started) / done
-        shown = f"{last['name']}: {last['status']}" if last else ""
         self.sweep.console.print(
             f"{done} done, {len(self.left)} left, {self.failed} failed, about {duration(pace * len(self.left))} to go"
-            f"  |  {shown}",
+            f"  |  {last}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
 
+    def _written(self, job: Job) -> int | None:
+        """When the job's record was written last; None where it has none."""
+        try:
+            return (self.sweep.folder / job.name / records.NAME).stat().st_mtime_ns
+        except OSError:
+            return None
+
 
 def duration(seconds: float) -> str:
     """Whole seconds below two minutes, minutes from there on."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """A SIGTERM ends a sweep as Ctrl-C does: the current run closed, the summary printed, everything resumable."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -32,8 +32,9 @@ class Attention(Mixer):
 
     def project(self, x_BND: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values, each (B, H, N, K)."""
-        B, N, _ = x_BND.shape
-        return self.qkv(x_BND).view(B, N, 3, self.heads, self.head_width).permute(2, 0, 3, 1, 4).unbind(0)
+        heads = (self.heads, self.head_width)
+        q, k, v = (t.unflatten(-1, heads).transpose(1, 2) for t in self.qkv(x_BND).chunk(3, -1))
+        return q, k, v
 
     def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
         return attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, causal=self.causal)
@@ -104,9 +105,10 @@ def attention(
 def attention_weights(
     q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
 ) -> Tensor:
-    """softmax(q k' / sqrt(K)) in float32, (B, H, N, M): exactly 0 where not allowed, all 0 where nothing is."""
+    """softmax(q k' / sqrt(K)), (B, H, N, M) and at least float32: 0 where not allowed, all 0 where nothing is."""
+    dtype = torch.promote_types(q_BHNK.dtype, torch.float32)
     with torch.autocast(q_BHNK.device.type, enabled=False):
-        scores = torch.einsum("bhnk,bhmk->bhnm", q_BHNK.float(), k_BHMK.float()) * q_BHNK.shape[-1] ** -0.5
+        scores = torch.einsum("bhnk,bhmk->bhnm", q_BHNK.to(dtype), k_BHMK.to(dtype)) * q_BHNK.shape[-1] ** -0.5
     allowed = torch.ones_like(scores, dtype=torch.bool)
     if mask_BM is not None:
         allowed = allowed & mask_BM[:, None, None, :]
@@ -124,4 +126,5 @@ def reference_attention(
     allowed_NM: Tensor | None = None,
 ) -> Tensor:
     """The plain form that the fast ones are tested against."""
-    return torch.einsum("bhnm,bhmk->bhnk", attention_weights(q_BHNK, k_BHMK, mask_BM, allowed_NM), v_BHMK)
+    weights_BHNM = attention_weights(q_BHNK, k_BHMK, mask_BM, allowed_NM)
+    return torch.einsum("bhnm,bhmk->bhnk", weights_BHNM, v_BHMK.to(weights_BHNM.dtype))

@@ -59,7 +59,7 @@ class Mixer(nn.Module):
     def multiply_adds(cls, *args: Any, **own: Any) -> float:
         """(width, length, *, causal, <own keywords>) -> multiply-adds per token of one forward pass, in closed form.
 
-        Matrix products are counted, as they are carried out; gates, norms, softmax and biases are not.
+        Matrix products are counted; gates, norms, softmax and biases are not.
         """
         raise NotImplementedError
 

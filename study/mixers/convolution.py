@@ -70,9 +70,11 @@ class DilatedConvolution(Convolution):
         super().__init__(width, causal=causal, kernel=kernel, dilation=max(kernel, 1) ** layer, layer=layer)
 
     @classmethod
-    def parameter_count(cls, width: int, *, causal: bool, kernel: int = 5) -> int:
+    def parameter_count(cls, width: int, *, causal: bool, kernel: int = 5) -> int:  # type: ignore[override]
         return super().parameter_count(width, causal=causal, kernel=kernel)
 
     @classmethod
-    def multiply_adds(cls, width: int, length: int, *, causal: bool, kernel: int = 5) -> float:
+    def multiply_adds(  # type: ignore[override]
+        cls, width: int, length: int, *, causal: bool, kernel: int = 5
+    ) -> float:
         return super().multiply_adds(width, length, causal=causal, kernel=kernel)

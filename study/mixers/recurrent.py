@@ -15,7 +15,7 @@ class Recurrent(Mixer):
     """One recurrence of `width` units when causal; one of width / 2 in each direction when bidirectional."""
 
     gates: ClassVar[int]
-    cell: ClassVar[type[nn.RNNBase]]
+    cell: ClassVar[type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]]
 
     def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
         super().__init__(width, causal=causal, layer=layer)

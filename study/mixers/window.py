@@ -9,6 +9,8 @@ from torch import Tensor
 
 from study.mixers.attention import Attention, reference_attention
 
+CHUNK = 32  # queries that share a view of the keys, at least; fastest of 4 to 128 on a CPU for windows of 2 to 64
+
 
 class WindowAttention(Attention):
     """Multi-head attention to the near positions only.
@@ -57,7 +59,10 @@ class WindowAttention(Attention):
         heads: int = 4,
         head_width: int | None = None,
     ) -> float:
-        """Projections, and per query the window + 1 keys it is allowed to see."""
+        """Projections, and per query the window + 1 keys that it may see (n if fewer).
+
+        This counts the mechanism; `window_attention` carries out W keys per query, in whole chunks.
+        """
         seen = min(window + 1, length)
         return super().multiply_adds(width, seen, causal=causal, heads=heads, head_width=head_width)
 
@@ -82,22 +87,32 @@ def band(N: int, back: int, ahead: int, device: torch.device | str | None = None
 def window_attention(
     q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, back: int, ahead: int
 ) -> Tensor:
-    """Equals `reference_window_attention`, in chunks of S queries beside S + back + ahead keys."""
-    B, H, N, K = q_BHNK.shape
-    S = max(min(back + ahead, N), 1)
+    """Equals `reference_window_attention`, at a cost and a memory linear in N.
+
+    The queries are cut into C chunks of S; each attends to the W = back + S + ahead keys around it, a view that
+    overlaps its neighbours' rather than a copy.
+    """
+    B, H, N, _ = q_BHNK.shape
+    S = min(max(CHUNK, (back + ahead) // 2), N)
     C = -(-N // S)
-    W = S + back + ahead
+    W = back + S + ahead
+    rest = C * S - N
+    q_BHCSK = F.pad(q_BHNK, (0, 0, 0, rest)).unflatten(2, (C, S))
+    k_BHCWK, v_BHCWK = (
+        F.pad(t_BHNK, (0, 0, back, rest + ahead)).unfold(2, W, S).mT for t_BHNK in (k_BHNK, v_BHNK)
+    )
     device = q_BHNK.device
-    q_BHCSK = F.pad(q_BHNK, (0, 0, 0, C * S - N)).unflatten(2, (C, S))
-    around = (back, C * S - N + ahead)
-    k_BHCKW, v_BHCKW = (F.pad(t, (0, 0, *around)).unfold(2, W, S) for t in (k_BHNK, v_BHNK))
-    real = torch.ones(1, N, dtype=torch.bool, device=device) if mask_BN is None else mask_BN
-    real_B1C1W = F.pad(real, around).unfold(1, W, S)[:, None, :, None]
+    real_BN = torch.ones(1, N, dtype=torch.bool, device=device) if mask_BN is None else mask_BN
+    real_BC1W = F.pad(real_BN, (back, rest + ahead)).unfold(1, W, S)[:, :, None]
     offset_SW = torch.arange(W, device=device) - back - torch.arange(S, device=device)[:, None]
-    allowed = real_B1C1W & (offset_SW >= -back) & (offset_SW <= ahead)
-    scores = (q_BHCSK @ k_BHCKW).float() * K**-0.5
-    scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
-    y_BHCSK = scores.softmax(-1).to(v_BHCKW.dtype) @ v_BHCKW.transpose(-1, -2)
+    near_SW = (offset_SW >= -back) & (offset_SW <= ahead)
+    allowed_BCSW = real_BC1W & near_SW | (offset_SW == 0)  # even padding sees itself, so that no row is empty
+    y_BHCSK = F.scaled_dot_product_attention(  # heads as part of the batch, chunks in the place of heads
+        q_BHCSK.flatten(0, 1),
+        k_BHCWK.flatten(0, 1),
+        v_BHCWK.flatten(0, 1),
+        attn_mask=allowed_BCSW if mask_BN is None else allowed_BCSW.repeat_interleave(H, 0),
+    ).unflatten(0, (B, H))
     return y_BHCSK.flatten(2, 3)[:, :, :N]
 
 

@@ -28,13 +28,17 @@ class Block(nn.Module):
         self.mixer_norm = nn.LayerNorm(mixer.width)
         self.ffn_norm = nn.LayerNorm(mixer.width)
         self.ffn = nn.Sequential(
-            linear(mixer.width, ffn_width), nn.ReLU(), linear(ffn_width, mixer.width)
+            linear(mixer.width, ffn_width), nn.ReLU(inplace=True), linear(ffn_width, mixer.width)
         )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         x_BND = x_BND + self.dropout(self.mixer(self.mixer_norm(x_BND), mask_BN))
-        return x_BND + self.dropout(self.ffn(self.ffn_norm(x_BND)))
+        return x_BND + self.dropout(self.feed_forward(self.ffn_norm(x_BND)))
+
+    def feed_forward(self, x_BND: Tensor) -> Tensor:
+        """On rows (B N, D): there the ReLU in place costs nothing, while on (B, N, D) autograd copies for it."""
+        return self.ffn(x_BND.flatten(0, -2)).view(x_BND.shape)
 
     def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
         y_BD, state = self.mixer.step(self.mixer_norm(x_BD), state)

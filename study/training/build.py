@@ -15,7 +15,8 @@ from study.tasks.base import Task
 
 
 def build_task(config: DictConfig) -> Task:
-    return hydra.utils.instantiate(config.task, _convert_="all")
+    task_class, keys = part(config.task)
+    return task_class(**keys)
 
 
 def build_model(config: DictConfig, task: Task) -> SequenceModel:
@@ -23,8 +24,8 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
 
     Raises ``ValueError`` where choices contradict each other (heads that don't divide the width, ...).
     """
-    mixer_class, mixer_keys = _part(config.mixer)
-    position_class, position_keys = _part(config.position)
+    mixer_class, mixer_keys = part(config.mixer)
+    position_class, position_keys = part(config.position)
     width, layers = config.model.width, config.model.layers
     return SequenceModel(
         task.vocabulary,
@@ -40,7 +41,7 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
 
 
 def ffn_width(config: DictConfig, task: Task) -> int:
-    mixer_class, mixer_keys = _part(config.mixer)
+    mixer_class, mixer_keys = part(config.mixer)
     return solve_ffn_width(
         config.model.match,
         width=config.model.width,
@@ -60,7 +61,8 @@ def validate(config: DictConfig) -> None:
         build_model(config, task)
 
 
-def _part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
+def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
+    """The class that a mixer, position or task node names, and its keywords."""
     keys = OmegaConf.to_container(node, resolve=True)
     assert isinstance(keys, dict)
     return hydra.utils.get_class(keys.pop("_target_")), keys

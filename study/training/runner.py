@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import functools
 import hashlib
 import json
@@ -20,20 +21,24 @@ import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.trainer.states import TrainerFn
 
-from study import records, schema
+from study import interrupts, records, schema
+from study.cost.measure import measure
 from study.cost.memory import training_bytes
 from study.models.encoder import SequenceModel
 from study.models.sizing import multiply_adds
 from study.seeding import stream
 from study.tasks.base import Task
-from study.training.build import _part, build_model, build_task, ffn_width, validate
+from study.training.build import build_model, build_task, ffn_width, part, validate
 from study.training.module import Diverged, Training
 from study.training.tracking import Tracker, check_key
 
 ROOT = Path(__file__).parent.parent.parent
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.jsonl"
+TRACEBACK = "traceback.txt"
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # of the machine, not of the run: not recorded, goes on once there is room
 
 
 @dataclass(frozen=True)
@@ -51,18 +56,33 @@ class Outcome:
         if self.record is None or self.state != "finished":
             return f"{self.name}: {self.state}: {self.error}"
         metric = self.record["metric"]
+        if metric not in ("accuracy", "bits_per_character"):
+            return f"{self.name}: {self.record['slices']}"
         scores = ", ".join(f"{split} {m[metric]:.4f}" for split, m in self.record["metrics"].items())
         return f"{self.name}: {metric} {scores} after {self.record['steps']} steps, {self.record['seconds']:.0f} s"
 
 
 class Checkpoint(pl.Callback):
-    """Writes ``last.ckpt`` every ``every`` steps, whole or not at all."""
+    """Writes ``last.ckpt`` every ``every`` steps, whole or not at all.
 
-    def __init__(self, folder: Path, every: int):
+    Where the module looks at the validation split after a step, the checkpoint is written after the look: Lightning takes
+    for granted that it was, and a run resumed from an earlier one would go without it.
+    """
+
+    def __init__(self, folder: Path, every: int, look_every: int):
         self.path = folder / CHECKPOINT
         self.every = every
+        self.look_every = look_every
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step % self.look_every:
+            self.write(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.should_stop:
+            self.write(trainer)
+
+    def write(self, trainer: pl.Trainer) -> None:
         if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
             temporary = self.path.with_suffix(".tmp")
             trainer.save_checkpoint(temporary)
@@ -73,24 +93,31 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
     """Train what ``config`` asks for and write its record; do nothing where a record says it is done.
 
     A run that another process trains is waited for, or with ``wait=False`` left to it. A run that diverges or raises is
-    recorded as such and does not raise. ``command`` is the line that repeats the run, for the record. Raises ``ValueError`` for a config that contradicts itself, before anything is
-    trained, and lets ``KeyboardInterrupt`` through: the run then goes on from its last checkpoint when launched again.
+    recorded as such and does not raise. ``command`` is the line that repeats the run, for the record. Raises
+    ``ValueError`` for a config that contradicts itself, before anything is trained, and ``KeyboardInterrupt`` on Ctrl-C
+    or SIGTERM: the run then goes on from its last checkpoint when launched again.
     """
     validate(config)
     check_key(config)
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        raise ValueError("trainer=gpu needs a CUDA GPU, and torch sees none here; use trainer=cpu")
     name = schema.name(config)
     folder = Path(config.runs) / name
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / "lock", timeout=-1 if wait else 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        with interrupts.orderly(), FileLock(folder / "lock", timeout=-1 if wait else 0):
             if (done := _done(folder, config.retry_failed)) is not None:
                 return Outcome(name, done["status"], False, done, done["error"])
             record = _attempt(config, name, folder, command)
             return Outcome(name, record["status"], True, record, record["error"])
     except Timeout:
-        return Outcome(name, "elsewhere", False, None)
+        return Outcome(name, "elsewhere", False, None, "another process trains it just now")
     except OSError as error:
-        return Outcome(name, "failed", True, None, f"{error}: nothing recorded; make room and launch again to go on")
+        return Outcome(name, "failed", True, None, f"{error}: nothing recorded; mend that and launch again to go on")
+    except KeyboardInterrupt:
+        if interrupts.is_worker():
+            os._exit(1)  # else it would take up its next run
+        raise
 
 
 def _done(folder: Path, retry_failed: bool) -> records.Record | None:
@@ -107,18 +134,23 @@ def _done(folder: Path, retry_failed: bool) -> records.Record | None:
 
 def _attempt(config: DictConfig, name: str, folder: Path, command: str | None) -> records.Record:
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
+    (folder / TRACEBACK).unlink(missing_ok=True)
     known = _known(config, name)
     tracker = Tracker(config, name, Path(config.runs))
     exit_code = 1
     try:
         try:
-            outcome = _train(config, folder, tracker)
-            exit_code = 0
+            outcome = _train(config, folder, tracker) if config.measure == "training" else _measure_cost(config)
+        except SystemExit:  # what Lightning makes of an interrupt
+            raise KeyboardInterrupt from None
         except Exception as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise
             status = "diverged" if isinstance(error, Diverged) else "failed"
-            (folder / "traceback.txt").write_text(traceback.format_exc(), encoding="utf-8")
-            outcome = {"status": status, "error": traceback.format_exception_only(error)[-1].strip()}
+            (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
+            outcome = {"status": status, "error": traceback.format_exception_only(error)[0].strip().splitlines()[0]}
         record = records.write(folder, records.finite({**known, "command": command, **outcome}))
+        exit_code = int(record["status"] != "finished")
         (folder / CHECKPOINT).unlink(missing_ok=True)
         tracker.summarise(record)
         return record
@@ -140,9 +172,9 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         tracker.log({key: value for key, value in row.items() if key != "step"}, row["step"])
 
     module = Training(model, task, config, on_evaluation)
-    trainer = make_trainer(config, [Checkpoint(folder, config.trainer.checkpoint_every)])
-    interrupted = folder / CHECKPOINT
-    resume = interrupted if interrupted.exists() else None
+    checkpoint = Checkpoint(folder, config.trainer.checkpoint_every, config.train.evaluate_every)
+    trainer = make_trainer(config, [checkpoint])
+    resume = _resumable(checkpoint.path)
     history.write_text("", encoding="utf-8")
     trainer.fit(module, ckpt_path=resume, weights_only=False)
     train_seconds = time.perf_counter() - started
@@ -186,6 +218,43 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     }
 
 
+def _measure_cost(config: DictConfig) -> dict[str, Any]:
+    started = time.perf_counter()
+    torch.set_num_threads(config.trainer.threads)
+    torch.manual_seed(stream(config.seed, "init"))
+    mixer, keys = part(config.mixer)
+    width, causal = config.model.width, build_task(config).causal
+    found = measure(
+        lambda: mixer(width, causal=causal, **keys),
+        lambda length: mixer.multiply_adds(width, length, causal=causal, **keys),
+        lengths=config.cost.lengths,
+        tokens=config.cost.tokens,
+        repeats=config.cost.repeats,
+        device=torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu"),
+        autocast=config.trainer.precision == "bf16-mixed",
+    )
+    return {
+        "status": "finished",
+        "error": None,
+        "metric": "seconds",
+        "slices": {"cost": {"length": found}},
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+def _resumable(checkpoint: Path) -> Path | None:
+    """The checkpoint to go on from, if there is one; a broken one is removed, and the run starts afresh."""
+    if not checkpoint.exists():
+        return None
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=False)
+    except Exception as error:
+        warnings.warn(f"{checkpoint} can't be read ({type(error).__name__}): starting afresh", stacklevel=2)
+        checkpoint.unlink()
+        return None
+    return checkpoint
+
+
 def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer:
     """Lightning's loop with nothing of its own written, logged or printed."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -220,7 +289,7 @@ def _known(config: DictConfig, name: str) -> dict[str, Any]:
             "arm": origin.arm,
             "task": origin.task,
             "role": origin.role,
-            "rate": config.train.rate,
+            "rate": config.train.rate if config.measure == "training" else None,
             "seed": config.seed,
             "digest": origin.digest,
         },
@@ -256,7 +325,7 @@ def _provenance(config: DictConfig) -> dict[str, Any]:
 
 
 def _size(config: DictConfig, task: Task, model: SequenceModel) -> dict[str, Any]:
-    mixer, settings = _part(config.mixer)
+    mixer, settings = part(config.mixer)
     hidden = ffn_width(config, task)
     work = multiply_adds(
         width=config.model.width,

@@ -1,0 +1,538 @@
+"""Figures of an experiment as PNG and SVG, drawn from records as its declaration asks; matplotlib comes in here only.
+
+``figure`` of a declaration: ``kind`` (one, or a list; default arms) is how each task is drawn:
+    arms     each arm's score with its interval, each seed a dash
+    slices   score against the values of ``slice`` (distance, length, position, ...), for ``task`` or every task that
+             has them; ``reach: true`` draws each arm's theoretical reach in, ``over_reach: true`` divides the axis by
+             it, ``trained: true`` goes on past the longest training length and marks it
+    tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: value}``
+             lets an arm stand on another curve as well
+Further keys: ``metric`` (default: the task's), ``x_label``, ``x_scale`` (linear | log), ``arms`` (draw these only),
+``cost: true`` (a panel of counted multiply-adds). What can't be drawn as asked is drawn as arms, so an experiment needs
+no figure code.
+The same input gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import multiprocessing
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from analysis.claims import Metric
+from analysis.select import Study
+from analysis.statistics import mean_interval, slope
+from analysis.tables import MEASURED, margin_unit, measured_rows, slices
+from analysis.verdicts import Verdicts, measure
+from study.experiments import Experiment
+from study.records import Record
+
+Panel = Callable[[Any], None]  # draws into the axes it is given
+
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00",
+    "#56b4e9", "#7a7a7a", "#8b5a2b", "#6a3d9a", "#b22222", "#556b2f",
+)  # fmt: skip
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+MARKERS = "osD^vPX*<>ph"
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
+VERDICT_COLOURS = {"supported": "#1b7f4d", "contradicted": "#b3261e", "inconclusive": "#7a7a7a"}
+KEYS = {
+    "kind", "task", "slice", "metric", "reach", "over_reach", "trained", "x", "series", "shared",
+    "x_label", "x_scale", "arms", "cost",
+}  # fmt: skip
+
+RC = {
+    "font.family": "DejaVu Sans", "font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.linewidth": 0.7, "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.titley": 1.0,
+    "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.5, "legend.frameon": False, "legend.fontsize": 8,
+    "lines.linewidth": 1.6, "lines.markersize": 4.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
+    "xtick.bottom": False, "ytick.left": False, "axes.formatter.use_mathtext": False, "svg.fonttype": "none", "svg.hashsalt": "attention-study", "path.simplify": True,
+}  # fmt: skip
+
+
+def main(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
+    """The figure made for the experiment's question; None where nothing has been run."""
+    panels = _panels(study, metrics)
+    if not panels:
+        return None
+    arms = [] if _kinds(study.experiment.figure) == ["tags"] else _arms_to_show(study, study.experiment.figure)
+    return _assemble(study, panels, arms)
+
+
+def training(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
+    """Two rows: validation score against learning rate (the chosen one filled), and learning curves."""
+    tasks = [task for task in study.trained_tasks if _run_arms(study, task, tuning=True)]
+    if not tasks:
+        return None
+    columns = min(len(tasks), 3)
+    panels: list[Panel | None] = []
+    for first in range(0, len(tasks), columns):
+        row = tasks[first : first + columns]
+        for draw in (_draw_rates, _draw_curves):
+            panels += [
+                partial(draw, study=study, task=task, metric=metrics[study.experiment.tasks[task].metric])
+                for task in row
+            ]
+            panels += [None] * (columns - len(row))
+    return _assemble(study, panels, list(study.experiment.arms), columns)
+
+
+def forest(verdicts: Verdicts, metrics: Mapping[str, Metric]) -> Any | None:
+    """Effects of all contrasts in units of their margin, claim by claim."""
+    rows = [row for row in verdicts.rows if row.low is not None]
+    if not rows:
+        return None
+    with _style():
+        figure, ax = _figure(1, 1, 10.0, 0.8 + 0.21 * len(rows), left=0.6, right=0.97, top_in=0.35, bottom_in=0.45)
+        ax = ax[0]
+        for y, row in enumerate(reversed(rows)):
+            unit = margin_unit(row, metrics)
+            low, high, mid = (
+                max(-6.0, min(6.0, value / unit)) for value in (row.low or 0, row.high or 0, row.effect or 0)
+            )
+            colour = VERDICT_COLOURS.get(row.verdict, "#7a7a7a")
+            ax.plot([low, high], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
+            marker = {"supported": "o", "contradicted": "X"}.get(row.verdict, "D")
+            ax.plot([mid], [y], marker, color=colour, ms=4.5, mfc=colour if row.verdict != "inconclusive" else "white")
+        ax.set_yticks(
+            range(len(rows)), [_short(f"{row.claim}  {row.statement}", 105) for row in reversed(rows)], fontsize=7
+        )
+        ax.set_ylim(-0.7, len(rows) - 0.3)
+        ax.set_xlim(-6.3, 6.3)
+        ax.axvspan(-1, 1, color="#000000", alpha=0.07, lw=0)
+        ax.axvline(0, color="#000000", lw=0.7)
+        ax.grid(axis="y", visible=False)
+        ax.set_xlabel("effect in units of its margin (grey: within the margin; cut at 6)")
+        ax.set_title("● supported   ✖ contradicted   ◇ inconclusive", fontsize=8, fontweight="normal")
+    return figure
+
+
+def save(figure: Any, path: Path) -> None:
+    """``path`` with .svg and .png, without dates, so that the same figure is the same file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _style():
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
+        short = re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue())  # hundredths of a point are enough
+        path.with_suffix(".svg").write_text(short, encoding="utf-8")
+        figure.savefig(path.with_suffix(".png"), format="png", dpi=110, metadata={"Software": None})
+
+
+def write(folder: Path, study: Study, metrics: Mapping[str, Metric]) -> list[Path]:
+    """``<experiment>`` and ``<experiment>_training``; returns the SVG files written."""
+    written = []
+    for suffix, draw in (("", main), ("_training", training)):
+        if (figure := draw(study, metrics)) is not None:
+            path = folder / f"{study.experiment.name}{suffix}"
+            save(figure, path)
+            written.append(path.with_suffix(".svg"))
+    return written
+
+
+def write_all(folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric]) -> None:
+    """``write`` for each study, in two processes where the system can fork: drawing is most of the analysis' time."""
+    draw = partial(_write_one, folder=folder, metrics=metrics)
+    if len(studies) < 3 or "fork" not in multiprocessing.get_all_start_methods():
+        for study in studies:
+            draw(study)
+        return
+    import matplotlib.backends.backend_agg
+    import matplotlib.backends.backend_svg
+    import matplotlib.figure  # noqa: F401 (loaded once, before the fork)
+
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        pool.map(draw, studies, chunksize=1)
+
+
+def _write_one(study: Study, folder: Path, metrics: Mapping[str, Metric]) -> None:
+    write(folder, study, metrics)
+
+
+def check(experiment: Experiment) -> None:
+    """Refuse a ``figure`` that nothing can be drawn from. Raises ``ValueError`` naming the keys that would do."""
+    node, where = experiment.figure, f"{experiment.source}: figure"
+    if unknown := [key for key in node if key not in KEYS]:
+        raise ValueError(f"{where}: unknown {', '.join(map(repr, unknown))}; known are {', '.join(sorted(KEYS))}")
+    for kind in _kinds(node):
+        if kind not in PANELS:
+            raise ValueError(f"{where}.kind {kind!r}; known are {', '.join(PANELS)}")
+        if kind == "slices" and "slice" not in node:
+            raise ValueError(f"{where}.kind slices needs figure.slice, such as distance")
+        if kind == "tags" and not {"x", "series"} <= node.keys():
+            raise ValueError(f"{where}.kind tags needs figure.x and figure.series, two tags of the arms")
+
+
+def _kinds(node: Mapping[str, Any]) -> list[str]:
+    kind = node.get("kind", "arms")
+    return [kind] if isinstance(kind, str) else list(kind)
+
+
+def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
+    check(study.experiment)
+    keys = study.experiment.figure
+    panels: list[Panel] = []
+    for task in study.trained_tasks:
+        if not _run_arms(study, task):
+            continue
+        sliced = keys.get("task", task) == task and "slice" in keys and _has_slice(study, task, keys["slice"])
+        kinds = [kind if kind != "slices" or sliced else "arms" for kind in _kinds(keys)]
+        metric = metrics[keys.get("metric", study.experiment.tasks[task].metric)]
+        panels += [
+            partial(PANELS[kind], study=study, task=task, keys=keys, metric=metric) for kind in dict.fromkeys(kinds)
+        ]
+    if keys.get("cost") and panels:
+        panels.append(partial(_draw_cost, study=study, keys=keys))
+    for task in study.cost_tasks:
+        if _run_arms(study, task):
+            panels += [
+                partial(_draw_measured, study=study, task=task, quantity=key) for key in ("multiply_adds", "seconds")
+            ]
+    return panels
+
+
+def _draw_arms(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    arms = [arm for arm in _arms_to_show(study, keys) if arm in study.experiment.tasks[task].arms]
+    labels = []
+    for y, arm in enumerate(reversed(arms)):
+        scores = _scores(study, arm, task, f"test.{metric.name}")
+        mean, low, high = mean_interval(scores)
+        label = study.experiment.arms[arm].label + ("" if scores else ": no score")
+        labels.append((y, mean, label))
+        if mean is None:
+            continue
+        colour, marker, _ = _look(study, arm)
+        ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
+        if low is not None:
+            ax.plot([low, high], [y, y], color=colour, lw=1.6)
+        ax.plot([mean], [y], marker, color=colour, ms=5.5)
+    ax.set_yticks([])
+    ax.set_ylim(-0.8, len(arms) - 0.4)
+    if metric.percent:
+        ax.set_xlim(-0.03, 1.03)
+        ax.set_xticks(SHARES)
+    chance = _chance(study, task)
+    if chance is not None and ax.get_xlim()[0] <= chance <= ax.get_xlim()[1]:
+        ax.axvline(chance, color="#555555", lw=0.9, ls=(0, (1, 2)))
+        ax.text(chance, 0, " chance", transform=ax.get_xaxis_transform(), fontsize=7, va="bottom", color="#555555")
+    middle = sum(ax.get_xlim()) / 2
+    for y, mean, label in labels:  # inside the panel, on the side where the dot is not
+        left = mean is None or mean > middle
+        at, side = (0.01, "left") if left else (0.99, "right")
+        ax.text(at, y, label, transform=ax.get_yaxis_transform(), fontsize=7, color="#333333", ha=side, va="center")
+    ax.set_xlabel(_score_label(metric))
+    ax.set_title(study.experiment.tasks[task].label)
+
+
+def _draw_slices(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    axis, relative = keys["slice"], keys.get("over_reach", False)
+    splits = ["test", "out"] if keys.get("trained") else ["test"]
+    longest, reaches = 0.0, {}
+    for arm in _arms_to_show(study, keys):
+        records = list(study.seeds((arm, task)).values())
+        found = slices(records, metric.name)
+        reach = next((r.get("reach") for r in records if r["status"] == "finished"), None)
+        values: dict[float, list[float]] = {}
+        for split in splits:
+            values |= {x: v for x, v in found.get((split, axis), {}).items() if x not in values}
+        longest = max([longest, *found.get(("test", axis), {})])
+        if not values:
+            continue
+        if reach is not None and not relative:
+            reaches[arm] = reach
+        divisor = 1
+        if relative:
+            if reach is None:
+                mean = mean_interval(_scores(study, arm, task, f"test.{metric.name}"))[0]
+                colour, _, line = _look(study, arm)
+                ax.axhline(mean, color=colour, ls=line, lw=1.2)  # no reach to divide by: its score at any distance
+                continue
+            divisor = reach
+        xs = [x / divisor for x in values]
+        stats = [mean_interval(scores) for scores in values.values()]
+        colour, marker, line = _look(study, arm)
+        every = max(1, len(xs) // 8)
+        offset = list(study.experiment.arms).index(arm) % every
+        ax.plot(xs, [s[0] for s in stats], color=colour, ls=line, marker=marker, markevery=(offset, every))
+        if all(s[1] is not None for s in stats) and len(xs) > 1:
+            ax.fill_between(xs, [s[1] for s in stats], [s[2] for s in stats], color=colour, alpha=0.13, lw=0)
+    if keys.get("x_scale", "log" if relative or axis == "position" else "linear") == "log":
+        ax.set_xscale("log", base=2)
+        ax.minorticks_off()
+        ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}" if x >= 1 else f"1/{1 / x:g}")
+    _frame(ax, study, task, metric)
+    if keys.get("reach"):
+        _reaches(ax, study, reaches)
+    if relative:
+        ax.axvline(1, color="#000000", lw=0.8)
+        ax.text(1, 1.0, " reach", transform=ax.get_xaxis_transform(), va="top", fontsize=7.5)
+    if len(splits) > 1:
+        ax.axvline(longest, color="#000000", lw=0.8, ls=(0, (4, 3)))
+        ax.text(longest, 1.0, " longest in training", transform=ax.get_xaxis_transform(), va="top", fontsize=7.5)
+    shown = keys.get("x_label") or (f"{axis} / reach" if relative else axis)
+    ax.set_xlabel(f"{shown} (upright lines: theoretical reach)" if keys.get("reach") and reaches else shown)
+
+
+def _draw_tags(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    shared = keys.get("shared", {})
+    curves: dict[str, dict[float, list[float]]] = {}
+    for arm in _arms_to_show(study, keys):
+        tags = study.experiment.arms[arm].tags
+        scores = _scores(study, arm, task, f"test.{metric.name}")
+        if keys["x"] in tags and scores:
+            for series in {tags.get(keys["series"], ""): None, **({shared[arm]: None} if arm in shared else {})}:
+                curves.setdefault(str(series), {})[float(tags[keys["x"]])] = scores
+    for index, (series, points) in enumerate(curves.items()):
+        xs = sorted(points)
+        means = []
+        for x in xs:
+            mean, low, high = mean_interval(points[x])
+            means.append(mean)
+            at = x * (1 + 0.04 * index)  # side by side where two curves share an x
+            ax.plot([at] * len(points[x]), points[x], "_", color=COLOURS[index], ms=7, alpha=0.6)
+            if low is not None:
+                ax.plot([at, at], [low, high], color=COLOURS[index], lw=1.2)
+        shown = [x * (1 + 0.04 * index) for x in xs]
+        ax.plot(shown, means, color=COLOURS[index], ls=LINES[index], marker=MARKERS[index], label=series)
+    if keys.get("x_scale", "log") == "log":
+        ax.set_xscale("log", base=2)
+        ax.minorticks_off()
+    ticks = sorted({x for points in curves.values() for x in points})
+    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    _frame(ax, study, task, metric)
+    ax.set_xlabel(keys.get("x_label", keys["x"]))
+
+
+def _draw_cost(ax: Any, study: Study, keys: Mapping[str, Any]) -> None:
+    task = study.trained_tasks[0]
+    arms = [arm for arm in _arms_to_show(study, keys) if study.seeds((arm, task))]
+    for y, arm in enumerate(reversed(arms)):
+        values = _scores(study, arm, task, "multiply_adds_per_token")
+        ax.text(
+            0.01,
+            y + 0.18,
+            study.experiment.arms[arm].label,
+            transform=ax.get_yaxis_transform(),
+            fontsize=7,
+            color="#333333",
+        )
+        if values:
+            colour, marker, _ = _look(study, arm)
+            ax.plot([0, values[0] / 1e3], [y, y], color=colour, lw=1)
+            ax.plot([values[0] / 1e3], [y], marker, color=colour)
+    ax.set_yticks([])
+    ax.set_ylim(-0.5, len(arms) - 0.2)
+    ax.set_xlim(left=0)
+    ax.set_xlabel("thousand multiply-adds per token, counted")
+    ax.set_title("Cost")
+
+
+def _draw_measured(ax: Any, study: Study, task: str, quantity: str) -> None:
+    """A cost against the length, both on log axes; each curve ends in its exponent."""
+    words, scale, unit = MEASURED[quantity]
+    rows = [row for row in measured_rows(study) if row["task"] == task and row[quantity]]
+    for arm in dict.fromkeys(row["arm"] for row in rows):
+        own = [row for row in rows if row["arm"] == arm]
+        colour, marker, line = _look(study, arm)
+        xs, ys = [row["length"] for row in own], [row[quantity] * scale for row in own]
+        ax.plot(xs, ys, color=colour, ls=line, marker=marker)
+        if (exponent := slope([math.log(x) for x in xs], [math.log(y) for y in ys])) is not None:
+            ax.text(xs[-1], ys[-1], f" n^{exponent:.2f}", fontsize=7, va="center", color=colour)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.minorticks_off()
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    ax.set_xlabel("sequence length n")
+    ax.set_ylabel(f"{unit} per sequence")
+    ax.set_title(f"{words[0].upper()}{words[1:]}, one layer")
+
+
+def _draw_rates(ax: Any, study: Study, task: str, metric: Metric) -> None:
+    for arm in study.experiment.tasks[task].arms:
+        by_rate: dict[float, list[float]] = {}
+        for record in study.tuning.get((arm, task), []):
+            score = measure(record, f"validation.{metric.name}")
+            if score is not None:
+                by_rate.setdefault(record["plan"]["rate"], []).append(score)
+        if not by_rate:
+            continue
+        rates = sorted(by_rate)
+        means = [sum(by_rate[rate]) / len(by_rate[rate]) for rate in rates]
+        colour, marker, line = _look(study, arm)
+        ax.plot(rates, means, color=colour, ls=line, marker=marker, mfc="white", lw=1.2)
+        choice = study.choices.get((arm, task))
+        if choice is not None and choice.rate in by_rate:
+            ax.plot([choice.rate], [means[rates.index(choice.rate)]], marker, color=colour, ms=6)
+    ax.set_xscale("log")
+    ax.minorticks_off()
+    rates = sorted(
+        {r["plan"]["rate"] for arm in study.experiment.tasks[task].arms for r in study.tuning.get((arm, task), [])}
+    )
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    _frame(ax, study, task, metric)
+    ax.set_xlabel("learning rate (filled: chosen)")
+    ax.set_ylabel(f"validation {_score_label(metric)}")
+
+
+def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
+    """Mean over verdict seeds; a run that stopped when it had solved the task keeps its last score."""
+    key = f"validation_{metric.name}"
+    for arm in study.experiment.tasks[task].arms:
+        curves = [
+            {row["step"]: row[key] for row in record.get("curve", []) if row.get(key) is not None}
+            for record in study.seeds((arm, task)).values()
+        ]
+        curves = [curve for curve in curves if curve]
+        if not curves:
+            continue
+        steps = sorted({step for curve in curves for step in curve})
+        means = []
+        for step in steps:
+            held = [curve[max(s for s in curve if s <= step)] for curve in curves if min(curve) <= step]
+            means.append(sum(held) / len(held))
+        colour, marker, line = _look(study, arm)
+        every = max(1, len(steps) // 6)
+        ax.plot(steps, means, color=colour, ls=line, lw=1.2, marker=marker, ms=3.5, markevery=(0, every))
+    _frame(ax, study, task, metric)
+    ax.xaxis.get_major_locator().set_params(nbins=5)
+    ax.set_title("")
+    ax.set_xlabel("training steps")
+    ax.set_ylabel(f"validation {_score_label(metric)}")
+
+
+PANELS = {"arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags}
+
+
+def _assemble(study: Study, panels: Sequence[Panel | None], arms: Sequence[str], columns: int | None = None) -> Any:
+    """Panels in a grid over one legend of the arms."""
+    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
+    rows = -(-len(panels) // columns)
+    run = {arm for task in study.experiment.tasks for arm in _run_arms(study, task, tuning=True)}
+    shown = [arm for arm in arms if arm in run]
+    width = max(0.4 + 3.7 * columns, 5.4)
+    legend_columns = max(1, min(len(shown), int(width / 2.4)))
+    legend_height = 0.2 * max(1, -(-len(shown) // legend_columns))
+    with _style():
+        from matplotlib.lines import Line2D
+
+        figure, axes = _figure(rows, columns, width, 2.9 * rows + legend_height, bottom_in=0.5 + legend_height)
+        for index, (ax, panel) in enumerate(zip_longest(axes, panels)):
+            if panel is None:
+                ax.set_visible(False)
+                continue
+            panel(ax)
+            first = axes[index - index % columns]
+            if ax is not first and ax.get_ylabel() == first.get_ylabel() and tuple(ax.get_yticks()) == SHARES:
+                ax.set_ylabel("")  # said once a row
+                ax.set_yticklabels([])
+            box = ax.get_position()
+            ax.xaxis.set_label_coords(0.5, -0.3 / (box.height * figure.get_figheight()))
+            ax.yaxis.set_label_coords(-0.42 / (box.width * figure.get_figwidth()), 0.5)
+        handles = []
+        for arm in shown:
+            colour, marker, line = _look(study, arm)
+            handles.append(Line2D([], [], color=colour, marker=marker, ls=line, label=study.experiment.arms[arm].label))
+        handles = handles or axes[0].get_legend_handles_labels()[0]
+        if handles:
+            figure.legend(handles=handles, loc="lower center", ncols=legend_columns, handlelength=3.5)
+    return figure
+
+
+def _figure(
+    rows: int, columns: int, width: float, height: float, left: float | None = None, right: float | None = None,
+    top_in: float = 0.3, bottom_in: float = 0.75,
+) -> tuple[Any, list[Any]]:  # fmt: skip
+    """A plain Figure (no pyplot, no state), its axes placed by inches: much faster than a layout engine."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    grid = figure.subplots(
+        rows, columns, squeeze=False,
+        gridspec_kw={
+            "left": 0.62 / width if left is None else left, "right": 1 - 0.5 / width if right is None else right,
+            "top": 1 - top_in / height, "bottom": bottom_in / height, "wspace": 0.32, "hspace": 0.45,
+        },
+    )  # fmt: skip
+    return figure, list(grid.flat)
+
+
+def _style() -> Any:
+    import matplotlib
+
+    return matplotlib.rc_context(RC)  # type: ignore[arg-type]
+
+
+def _look(study: Study, arm: str) -> tuple[str, str, Any]:
+    """Colour, marker and line of an arm: the same in every figure of its experiment, told apart in grey too."""
+    index = list(study.experiment.arms).index(arm)
+    return (
+        COLOURS[index % len(COLOURS)],
+        MARKERS[index % len(MARKERS)],
+        LINES[(index + index // len(COLOURS)) % len(LINES)],
+    )
+
+
+def _reaches(ax: Any, study: Study, reaches: Mapping[str, int]) -> None:
+    """A tick on the upper edge and a thin line where each arm's reach ends."""
+    low, high = ax.get_xlim()
+    for arm, reach in reaches.items():
+        if low <= reach <= high:
+            colour, marker, line = _look(study, arm)
+            ax.axvline(reach + 0.5, color=colour, ls=line, lw=0.9, alpha=0.8)
+            ax.plot([reach + 0.5], [1.0], marker, color=colour, transform=ax.get_xaxis_transform(), clip_on=False, ms=5)
+
+
+def _frame(ax: Any, study: Study, task: str, metric: Metric) -> None:
+    """Title, score axis and chance level of a panel with the score upright."""
+    if metric.percent:
+        ax.set_ylim(-0.03, 1.06)
+        ax.set_yticks(SHARES)
+    else:
+        ax.yaxis.get_major_locator().set_params(nbins=5)
+    chance = _chance(study, task)
+    low, high = ax.get_ylim()
+    if chance is not None and low <= chance <= high:
+        ax.axhline(chance, color="#555555", lw=0.9, ls=(0, (1, 2)))
+        ax.text(1.01, chance, "chance", transform=ax.get_yaxis_transform(), fontsize=7, va="center", color="#555555")
+    ax.set_ylabel(_score_label(metric))
+    ax.set_title(study.experiment.tasks[task].label)
+
+
+def _chance(study: Study, task: str) -> float | None:
+    records = [r for arm in study.experiment.tasks[task].arms for r in study.seeds((arm, task)).values()]
+    return next((r["chance"] for r in records if r.get("chance") is not None), None)
+
+
+def _scores(study: Study, arm: str, task: str, path: str) -> list[float]:
+    return [value for record in study.seeds((arm, task)).values() if (value := measure(record, path)) is not None]
+
+
+def _has_slice(study: Study, task: str, axis: str) -> bool:
+    records: list[Record] = [r for arm in study.experiment.tasks[task].arms for r in study.seeds((arm, task)).values()]
+    return any(axis in axes for record in records for axes in record.get("slices", {}).values())
+
+
+def _run_arms(study: Study, task: str, tuning: bool = False) -> list[str]:
+    """Arms with verdict records on a task (or, with ``tuning``, any records)."""
+    arms = study.experiment.tasks[task].arms
+    return [arm for arm in arms if study.seeds((arm, task)) or (tuning and study.tuning.get((arm, task)))]
+
+
+def _arms_to_show(study: Study, keys: Mapping[str, Any]) -> list[str]:
+    return [arm for arm in keys.get("arms", study.experiment.arms) if arm in study.experiment.sizes(study.tier).arms]
+
+
+def _score_label(metric: Metric) -> str:
+    return metric.label if metric.better == "higher" else f"{metric.label} (lower is better)"
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,0 +1,160 @@
+"""Records, from where they lie: committed JSON lines, a folder of fresh runs, or a Weights & Biases project.
+
+Whatever can't be believed is set aside by name and never counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from study import records
+from study.experiments import TIERS
+from study.records import Record, RecordError
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "results"
+WANDB = "wandb:"
+PLAN_KEYS = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
+
+
+@dataclass
+class Loaded:
+    """Records of declared runs by tier, and what was set aside, each with its reason."""
+
+    by_tier: dict[str, list[Record]] = field(default_factory=dict)
+    set_aside: list[str] = field(default_factory=list)
+    singles: int = 0  # runs that belong to no experiment
+
+    def add(self, found: Iterable[Record | RecordError]) -> Loaded:
+        for item in found:
+            if isinstance(item, RecordError):
+                self.set_aside.append(str(item))
+            elif not isinstance(item.get("plan"), Mapping) or not PLAN_KEYS <= item["plan"].keys():
+                self.set_aside.append(f"{item.get('name')}: no plan in the record, so nothing says what it answers")
+            elif item["plan"]["experiment"] is None:
+                self.singles += 1
+            else:
+                self.by_tier.setdefault(item["plan"]["tier"], []).append(item)
+        return self
+
+    def finish(self) -> Loaded:
+        """One record per planned run: a finished one before any other, then the latest. The rest is set aside."""
+        for tier, found in self.by_tier.items():
+            kept: dict[tuple, Record] = {}
+            for record in sorted(found, key=_rank):
+                plan = record["plan"]
+                key = tuple(plan[part] for part in ("experiment", "arm", "task", "role", "rate", "seed", "digest"))
+                if key in kept and kept[key].get("checksum") != record.get("checksum"):
+                    self.set_aside.append(
+                        f"{kept[key]['name']} ({kept[key]['status']}): replaced by another record of the run"
+                    )
+                kept[key] = record
+            self.by_tier[tier] = sorted(kept.values(), key=lambda record: record["name"])
+        self.by_tier = {tier: self.by_tier[tier] for tier in (*TIERS, *self.by_tier) if tier in self.by_tier}
+        return self
+
+
+def load(source: str = "committed", results: Path = RESULTS) -> Loaded:
+    """Records of ``source``: ``committed``, ``wandb:entity/project``, or a folder of fresh runs.
+
+    Raises ``ValueError`` where there is no such place.
+    """
+    if source == "committed":
+        return committed(results)
+    if source.startswith(WANDB):
+        return Loaded().add(from_wandb(source.removeprefix(WANDB))).finish()
+    folder = Path(source)
+    if not folder.is_dir():
+        raise ValueError(
+            f"--source {source}: no such folder; give a folder of runs, committed, or wandb:entity/project"
+        )
+    return Loaded().add(records.load_runs(folder)).finish()
+
+
+def committed(results: Path = RESULTS) -> Loaded:
+    """Records under ``<results>/<tier>/records``; one that lies in the wrong file is set aside."""
+    loaded = Loaded()
+    for path in sorted(results.glob("*/records/*.jsonl")):
+        tier, experiment = path.parent.parent.name, path.stem
+        for item in records.load_lines(path):
+            if not isinstance(item, RecordError) and (plan := item.get("plan") or {}):
+                if (plan.get("tier"), plan.get("experiment")) != (tier, experiment):
+                    item = RecordError(
+                        f"{path}: {item.get('name')} is a record of {plan.get('experiment')}, {plan.get('tier')}"
+                    )
+            loaded.add([item])
+    return loaded.finish()
+
+
+def collect(
+    source: str, results: Path = RESULTS, tiers: Iterable[str] = (), experiments: Iterable[str] = ()
+) -> list[str]:
+    """Gather the records of ``source`` into the committed files, beside those already there. Says what it wrote.
+
+    A finished record never gives way to one that is not.
+    """
+    fresh = load(source, results)
+    both = committed(results)
+    before = {record["checksum"] for found in both.by_tier.values() for record in found}
+    touched: dict[tuple[str, str], int] = {}
+    for tier, found in fresh.by_tier.items():
+        for record in found:
+            name = record["plan"]["experiment"]
+            if (not tiers or tier in tiers) and (not experiments or name in experiments):
+                both.add([record])
+                new = record["checksum"] not in before
+                touched[tier, name] = touched.get((tier, name), 0) + new
+    both.finish()
+    for tier, name in touched:
+        lines = [record for record in both.by_tier[tier] if record["plan"]["experiment"] == name]
+        records.write_lines(results / tier / "records" / f"{name}.jsonl", lines)
+    said = [f"{tier}/{name}: {new} new records" for (tier, name), new in sorted(touched.items())]
+    return said + [f"set aside: {line}" for line in dict.fromkeys(fresh.set_aside + both.set_aside)]
+
+
+def from_wandb(project: str, api: Any = None) -> Iterator[Record | RecordError]:
+    """Records of a W&B project, as the tracker put them there: summary = the record, config and history apart.
+
+    W&B does not keep apart 1 and 1.0, so the record's own checksum can't hold; it is sealed anew.
+    """
+    if api is None:
+        import wandb
+
+        api = wandb.Api()
+    for run in api.runs(project):
+        record = _plain(run.summary)
+        record = {key: value for key, value in record.items() if not key.startswith(("_", "attention/", "validation_"))}
+        if record.get("schema") != records.SCHEMA or record.get("status") not in records.STATUSES:
+            yield RecordError(f"{WANDB}{project}/{run.name}: no record in its summary (state: {run.state})")
+            continue
+        record.pop("train_loss", None)
+        record["config"] = {key: value for key, value in _plain(run.config).items() if not key.startswith("_")}
+        record["curve"] = [_curve_row(row) for row in run.scan_history() if "train_loss" in row]
+        record["checksum"] = records.checksum(record)
+        yield record
+
+
+def _curve_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    scores = {key: _plain(value) for key, value in row.items() if key == "train_loss" or key.startswith("validation_")}
+    return {"step": row["_step"], **scores}
+
+
+def _plain(value: Any) -> Any:
+    """W&B's nested objects as plain dicts; its words for what is no number as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return None if value in ("NaN", "Infinity", "-Infinity") else value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "keys"):
+        return {str(key): _plain(value[key]) for key in value.keys()}
+    return value
+
+
+def _rank(record: Record) -> tuple[bool, str]:
+    return record["status"] == "finished", record.get("provenance", {}).get("started") or ""

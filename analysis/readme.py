@@ -1,0 +1,81 @@
+"""The verdict table between the markers of README.md, written from the verdicts and never by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from analysis import tables
+from analysis.claims import Claims
+from analysis.verdicts import BY_CONSTRUCTION, DECIDED, NOT_RUN, Row, Verdicts
+
+BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
+TIERS = ("full", "core")  # the first tier that decides a claim speaks for it; the smoke tier decides nothing
+
+
+def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
+    """Markdown: a line per claim that has been looked at, and one that names the rest."""
+    lines = ["| claim | it says | verdict | effect [interval] | n | scope |", "|---|---|---|---|---|---|"]
+    waiting = []
+    for claim in claims.claims.values():
+        found = _speaking(claim.name, by_tier)
+        if found is None or found.overall[claim.name] == NOT_RUN:
+            waiting.append(claim.name)
+            continue
+        rows = [row for row in found.of(claim.name) if row.counts and row.verdict != NOT_RUN]
+        effects = [
+            f"{row.contrast}: {tables.effect(row, claims.metrics)} ({row.verdict})"
+            for row in rows
+            if row.effect is not None
+        ]
+        scopes = dict.fromkeys(_scope(row) for row in rows)
+        verdict = f"**{found.overall[claim.name]}**"
+        cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), "<br>".join(scopes)]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    if waiting:
+        lines += ["", f"Not run: {', '.join(waiting)}."]
+    for tier in TIERS:
+        if tier in by_tier and any(row.effect is not None for row in by_tier[tier].rows):
+            folder = f"results/{tier}"
+            lines += [
+                "",
+                f"Every contrast of the {tier} tier with its interval, in units of its margin ([numbers]"
+                f"({folder}/verdicts.csv), [tables]({folder}/tables), [report]({folder}/report.html)):",
+                "",
+                f"![Contrasts of the {tier} tier]({folder}/figures/verdicts.png)",
+            ]
+    return "\n".join(lines)
+
+
+def put(path: Path, text: str, check: bool = False) -> bool:
+    """Put ``text`` between the markers of ``path``; with ``check`` only look. Returns whether the file was up to date.
+
+    Raises ``ValueError`` where the file or its markers are missing.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file; make one with the lines {BEGIN} and {END}")
+    old = path.read_text(encoding="utf-8")
+    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
+        raise ValueError(f"{path}: needs the lines {BEGIN} and {END}, once each and in this order")
+    new = old[: old.index(BEGIN)] + f"{BEGIN}\n{text}\n{END}" + old[old.index(END) + len(END) :]
+    if new != old and not check:
+        path.write_text(new, encoding="utf-8")
+    return new == old
+
+
+def _speaking(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
+    tiers = [by_tier[tier] for tier in TIERS if tier in by_tier]
+    for wanted in (DECIDED, None):
+        for found in tiers:
+            if wanted is None and found.overall[claim] != NOT_RUN or wanted and found.overall[claim] in wanted:
+                return found
+    return None
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    found = sorted({row.n for row in rows if row.n is not None})
+    return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]}-{found[-1]}"
+
+
+def _scope(row: Row) -> str:
+    return f"test `{row.scope}`" if row.verdict == BY_CONSTRUCTION else row.scope

@@ -1,0 +1,170 @@
+"""Made-up records of declared experiments, for tests and for timing the analysis; they look like real ones to it.
+
+``scores`` decides what they show; nothing in here is a result.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from analysis.select import LOWER_IS_BETTER
+from study import experiments, records
+from study.experiments import Experiment, PlannedRun, choose_rate
+from study.records import Record
+
+Score = Callable[[PlannedRun, random.Random], float]
+PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
+AXES = {"recall": "distance", "recall_work": "distance", "reverse": "length", "copy": "length"}
+VALUES = {"distance": range(1, 64), "length": range(4, 41), "position": (1, 2, 4, 8, 16, 32, 64)}
+
+
+def plausible(run: PlannedRun, draw: random.Random) -> float:
+    """An accuracy that depends on arm and rate, with some noise; bits per character where the task is text."""
+    assert run.rate is not None
+    skill = random.Random(f"{run.arm} {run.task}").uniform(0.3, 1.0)
+    tuned = math.exp(-0.15 * math.log(run.rate / 0.003) ** 2)
+    return min(1.0, max(0.0, skill * tuned + draw.gauss(0, 0.01)))
+
+
+def measured(run: PlannedRun, **changes: Any) -> Record:
+    """A sealed record of a measurement of cost."""
+    power = 1.0 if run.settings.get("mixer") == "window" else 2.0
+    found = {
+        str(n): {
+            "seconds": 1e-6 * n**power * (1 + run.seed / 1000),
+            "bytes": 100 * n**power,
+            "multiply_adds": 64 * n**power,
+        }
+        for n in run.settings.get("cost.lengths", (128, 256, 512))
+    }
+    empty = dict.fromkeys(("steps_to_90", "steps_to_solve", "solved_at", "chance", "heuristic", "reach"))
+    changes = {"metrics": {}, "curve": [], "slices": {"cost": {"length": found}}, **empty, **changes}
+    return record(run, "seconds", 0.0, **changes)
+
+
+def record(run: PlannedRun, metric: str, score: float, points: int = 12, **changes: Any) -> Record:
+    """A sealed record of ``run``. ``changes`` replace fields."""
+    steps = 100 * points
+    solved_at = None if metric in LOWER_IS_BETTER else 0.99
+    reached = {share: None if solved_at is None or score < share else int(steps * share * 0.6) for share in (0.9, 0.99)}
+    shown = 6.0 - 4.0 * score if metric in LOWER_IS_BETTER else score
+    scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000}
+    axis = AXES.get(run.task, "position")
+    reach = _reach(run)
+    inside = {str(v): {**scores, "items": 160} for v in VALUES[axis] if axis != "length" or v <= 20}
+    for value, sliced in inside.items() if axis == "distance" else ():
+        sliced["accuracy"] = score if reach is None or int(value) <= reach else 0.125
+    slices = {"test": {axis: inside}}
+    metrics = {"validation": {metric: shown, "loss": shown, "items": 2000}, "test": scores}
+    if axis == "length":
+        metrics["out"] = {**scores, "accuracy": score / 4}
+        slices["out"] = {
+            axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > 20}
+        }
+    made: Record = {
+        "schema": records.SCHEMA,
+        "id": run.digest[:12],
+        "name": f"{run.experiment}-{run.task}-{run.arm}-{run.role}-lr{run.rate or 0:g}-s{run.seed}-{run.digest[:12]}",
+        "status": "finished",
+        "error": None,
+        "plan": {key: getattr(run, key) for key in PLAN},
+        "claims": [],
+        "config": {
+            "task": {"length": 64},
+            "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
+        },
+        "metric": metric,
+        "solved_at": solved_at,
+        "metrics": metrics,
+        "notes": {},
+        "slices": slices,
+        "curve": [
+            {"step": 100 * i, "train_loss": 2.0 / i, f"validation_{metric}": shown * (1 - 1 / (i + 1))}
+            for i in range(1, points + 1)
+        ],
+        "steps": steps,
+        "steps_to_90": reached[0.9],
+        "steps_to_solve": reached[0.99],
+        "parameters": {"embedding": 3072, "other": 99328},
+        "ffn_width": 256,
+        "multiply_adds_per_token": 131072.0,
+        "peak_memory_bytes": 12_000_000,
+        "tokens_seen": steps * 2048,
+        "seconds": 20.0,
+        "reach": reach,
+        "chance": 6.0 if metric in LOWER_IS_BETTER else 0.125,
+        "heuristic": {"name": "made up", "score": 0.14},
+        "provenance": {
+            "revision": "0" * 40, "clean": True, "versions": {"python": "3.11"}, "threads": 1, "dtype": "float32",
+            "device": "cpu", "device_name": "made up", "attention_backend": "none", "system": "none",
+            "started": "2024-01-01T00:00:00+00:00",
+        },
+    }  # fmt: skip
+    made |= changes
+    made["checksum"] = records.checksum(made)
+    return made
+
+
+def _reach(run: PlannedRun) -> int | None:
+    """Layers times window, where the arm has a window; some number for convolutions."""
+    window = run.settings.get("mixer.window")
+    if window is not None:
+        return window * run.settings.get("model.layers", 2)
+    return {"convolution": 8, "dilated": 24}.get(str(run.settings.get("mixer")))
+
+
+def complete(experiment: Experiment, tier: str, score: Score = plausible) -> list[Record]:
+    """Records of every run of a tier: tuning, the step past an edge, verdict."""
+
+    def carry_out(runs: Iterable[PlannedRun]) -> list[Record]:
+        return [
+            record(run, experiment.tasks[run.task].metric, score(run, random.Random(f"{run.digest} {run.role}")))
+            if experiment.tasks[run.task].measure == "training"
+            else measured(run)
+            for run in runs
+        ]
+
+    def choices(made: list[Record]) -> dict:
+        cells: dict[tuple[str, str], list[Record]] = {}
+        for item in made:
+            cells.setdefault((item["plan"]["arm"], item["plan"]["task"]), []).append(item)
+        found = {
+            cell: choose_rate(runs, experiment.tasks[cell[1]].metric, experiment.extend_rates)
+            for cell, runs in cells.items()
+        }
+        return {cell: choice for cell, choice in found.items() if choice is not None}
+
+    made = carry_out(experiment.tuning_runs(tier))
+    made += carry_out(
+        experiment.extension_runs(tier, {cell: c.further for cell, c in choices(made).items() if c.further})
+    )
+    made += carry_out(experiment.verdict_runs(tier, {cell: c.rate for cell, c in choices(made).items()}))
+    return made
+
+
+def write_records(folder: Path, at_least: int = 5000, tier: str = "core") -> int:
+    """Fill ``folder`` with the study's own experiments, over and over under new names, until there are ``at_least``.
+
+    Returns how many there are. For ``python -m analysis --results FOLDER/results --declarations FOLDER/declarations``.
+    """
+    results, declarations = folder / "results", folder / "declarations"
+    declarations.mkdir(parents=True, exist_ok=True)
+    count = copies = 0
+    while count < at_least:
+        copies += 1
+        for name in experiments.names():
+            node = yaml.safe_load((experiments.FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
+            node["name"] = name if copies == 1 else f"{name}_{copies}"
+            (declarations / f"{node['name']}.yaml").write_text(yaml.safe_dump(node, sort_keys=False), encoding="utf-8")
+            made = complete(experiments.load(node["name"], declarations), tier)
+            records.write_lines(results / tier / "records" / f"{node['name']}.jsonl", made)
+            count += len(made)
+            if count >= at_least:
+                break
+    return count

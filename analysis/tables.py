@@ -1,0 +1,418 @@
+"""Tables of an experiment: scores, costs, learning rates, slices. One set of rows serves CSV, Markdown and the report.
+
+Means only, each with its 95 % t interval over the verdict seeds; nothing is selected on what is reported.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from math import log
+from pathlib import Path
+from typing import Any
+
+from analysis.claims import Metric
+from analysis.select import Cell, Study
+from analysis.statistics import censored_median, mean_interval, slope
+from analysis.verdicts import Row, measure, revisions
+from study.records import Record
+
+TableRow = dict[str, Any]
+
+MATCHING = {
+    "parameters": "arms match in parameters outside embeddings",
+    "multiply_adds": "arms match in counted multiply-adds per token",
+    "nothing": "arms are not matched",
+}
+MEASURED = {  # of one layer, forward and backward, per sequence: words, scale, unit
+    "multiply_adds": ("counted multiply-adds", 1e-6, "million"),
+    "seconds": ("time", 1e3, "ms"),
+    "bytes": ("memory kept for backward", 1e-6, "MB"),
+}
+COSTS = ("multiply_adds_per_token", "peak_memory_bytes", "tokens_seen", "seconds")
+
+
+def main_rows(study: Study) -> list[TableRow]:
+    """One row per (task, arm) of the tier, in the order of the declaration, also where nothing has been run."""
+    return [_cell_row(study, cell) for cell in study.experiment.cells(study.tier) if study.is_trained(cell[1])]
+
+
+def measured_rows(study: Study) -> list[TableRow]:
+    """One row per (task, arm, length) of a measurement of cost: means over the seeds, which repeat it."""
+    rows = []
+    for arm, task in study.experiment.cells(study.tier):
+        if study.is_trained(task):
+            continue
+        found = {key: slices(study.seeds((arm, task)).values(), key) for key in MEASURED}
+        for length in found["seconds"].get(("cost", "length"), {}):
+            row: TableRow = {"task": task, "arm": arm, "label": study.experiment.arms[arm].label, "length": int(length)}
+            for key in MEASURED:
+                values = found[key].get(("cost", "length"), {}).get(length, [])
+                row[key], row[f"{key}_low"], row[f"{key}_high"] = mean_interval(values)
+                row["seeds"] = len(values)
+            rows.append(row)
+    return rows
+
+
+def measured_cells(study: Study, task: str) -> list[dict[str, str]]:
+    """Exponents of a cost in the length, and the cost at the longest length, one line per arm."""
+    lines = []
+    own = [row for row in measured_rows(study) if row["task"] == task]
+    for label in dict.fromkeys(row["label"] for row in own):
+        rows = [row for row in own if row["label"] == label]
+        cells = {"arm": label, "seeds": str(rows[-1]["seeds"])}
+        for key, (words, scale, unit) in MEASURED.items():
+            points = [(log(row["length"]), log(row[key])) for row in rows if row[key]]
+            exponent = slope(*zip(*points, strict=True)) if points else None
+            if exponent is not None:
+                cells[f"{words}, exponent in the length"] = f"{exponent:.2f}"
+                cells[f"{words} at {rows[-1]['length']}"] = f"{rows[-1][key] * scale:.3g} {unit}"
+        lines.append(cells)
+    return lines
+
+
+def rate_rows(study: Study) -> list[TableRow]:
+    """One row per (task, arm, learning rate): mean validation score of the tuning seeds, and which rate was chosen."""
+    rows = []
+    for cell in study.experiment.cells(study.tier):
+        arm, task = cell
+        metric = study.experiment.tasks[task].metric
+        choice = study.choices.get(cell)
+        by_rate: dict[float, list[Record]] = {}
+        for record in study.tuning.get(cell, []):
+            by_rate.setdefault(record["plan"]["rate"], []).append(record)
+        for rate, records in sorted(by_rate.items()):
+            scores = [score for r in records if (score := measure(r, f"validation.{metric}")) is not None]
+            rows.append(
+                {
+                    "task": task,
+                    "arm": arm,
+                    "rate": rate,
+                    "metric": metric,
+                    "mean_validation": mean_interval(scores)[0],
+                    "seeds": len(scores),
+                    "diverged": _count(records, "diverged"),
+                    "failed": _count(records, "failed"),
+                    "chosen": choice is not None and choice.rate == rate,
+                }
+            )
+    return rows
+
+
+def slice_rows(study: Study) -> list[TableRow]:
+    """One row per (task, arm, split, slice, value): the numbers behind the figures."""
+    rows = []
+    for arm, task in study.experiment.cells(study.tier):
+        if not study.is_trained(task):
+            continue
+        metric = study.experiment.tasks[task].metric
+        for (split, name), values in slices(study.seeds((arm, task)).values(), metric).items():
+            for value, scores in values.items():
+                mean, low, high = mean_interval(scores)
+                rows.append(
+                    {
+                        "task": task, "arm": arm, "split": split, "slice": name, "value": value, "metric": metric,
+                        "mean": mean, "low": low, "high": high, "seeds": len(scores),
+                    }
+                )  # fmt: skip
+    return rows
+
+
+def slices(records: Iterable[Record], metric: str) -> dict[tuple[str, str], dict[float, list[float]]]:
+    """{(split, slice): {value: scores, one per run}} of finished runs."""
+    found: dict[tuple[str, str], dict[float, list[float]]] = {}
+    for record in records:
+        if record["status"] != "finished":
+            continue
+        for split, axes in record.get("slices", {}).items():
+            for name, values in axes.items():
+                for value, scores in values.items():
+                    if scores.get(metric) is not None:
+                        found.setdefault((split, name), {}).setdefault(float(value), []).append(scores[metric])
+    return {key: dict(sorted(values.items())) for key, values in found.items()}
+
+
+def provenance(study: Study) -> dict[str, str]:
+    """What every table names: tier, seeds, device, revision, matching."""
+    records = [record for seeds in study.verdict.values() for record in seeds.values()] or study.records
+    sizes = study.experiment.sizes(study.tier)
+    devices = {_device(record["provenance"]) for record in records}
+    return {
+        "tier": study.tier,
+        "seeds": " ".join(map(str, study.planned_seeds)),
+        "tuning_seeds": " ".join(map(str, sizes.tuning_seeds)),
+        "device": " / ".join(sorted(filter(None, devices))),
+        "revision": revisions(records),
+        "matching": study.experiment.matching or _matching(records),
+    }
+
+
+def write(
+    folder: Path, study: Study, metrics: Mapping[str, Metric], published: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """``<experiment>.csv`` and ``.md``, ``<experiment>_rates.csv`` and ``<experiment>_slices.csv``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = study.experiment.name
+    source = provenance(study)
+    rows = main_rows(study)
+    named = {key: source[key] for key in ("tier", "device", "revision", "matching")}
+    _write(folder / f"{name}.csv", as_csv({**row, **named} for row in rows))
+    _write(folder / f"{name}.md", markdown(study, rows, metrics, published))
+    rates = {**named, "tuning_seeds": source["tuning_seeds"]}
+    _write(folder / f"{name}_rates.csv", as_csv({**row, **rates} for row in rate_rows(study)))
+    _write(folder / f"{name}_slices.csv", as_csv({**row, **named} for row in slice_rows(study)))
+    if study.cost_tasks:
+        _write(folder / f"{name}_cost.csv", as_csv({**row, **named} for row in measured_rows(study)))
+
+
+def markdown(
+    study: Study, rows: Sequence[TableRow], metrics: Mapping[str, Metric], published: Sequence[Mapping[str, Any]] = ()
+) -> str:
+    source = provenance(study)
+    lines = [f"# {study.experiment.title}", "", study.experiment.question, ""]
+    lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in source.items() if value]
+    lines += [f"- runs: {study.summary()}", "", "Means over the verdict seeds with 95 % t intervals.", ""]
+    for task in study.trained_tasks:
+        own = [row for row in rows if row["task"] == task]
+        lines += [f"## {study.experiment.tasks[task].label}", ""]
+        lines += _markdown_table([score_cells(row, metrics) for row in own])
+        lines += ["", f"{floors(own, metrics)}", ""] if floors(own, metrics) else [""]
+        lines += [
+            f"Published elsewhere, under its own recipe: {line}" for line in published_lines(study, task, published)
+        ]
+        lines += ["", *_markdown_table([cost_cells(row) for row in own]), ""]
+    for task in study.cost_tasks:
+        lines += [f"## {study.experiment.tasks[task].label}", "", *_markdown_table(measured_cells(study, task)), ""]
+    return "\n".join(lines).replace("\n\n\n", "\n\n")
+
+
+def score_cells(row: TableRow, metrics: Mapping[str, Metric]) -> dict[str, str]:
+    """The cells of a score table as a person reads them."""
+    metric = metrics[row["metric"]]
+    cells = {
+        "arm": row["label"],
+        "seeds": f"{row['seeds']} of {row['planned']}",
+        f"{metric.label}": with_interval(row["mean"], row["low"], row["high"], metric),
+    }
+    if row["out_mean"] is not None or row["out_note"]:
+        scored = with_interval(row["out_mean"], row["out_low"], row["out_high"], metric)
+        cells["longer than trained on"] = scored if row["out_mean"] is not None else "can't be scored"
+    if row["of"]:
+        cells["solved"] = f"{row['solved']} of {row['of']}"
+        cells["median steps to 90 %"] = row["steps_to_90"] or "-"
+    cells["lost runs"] = lost(row)
+    cells["differs"] = row["differs"]
+    return cells
+
+
+def cost_cells(row: TableRow) -> dict[str, str]:
+    return {
+        "arm": row["label"],
+        "parameters (embedding + other)": _pair(row["parameters_embedding"], row["parameters_other"]),
+        "feed-forward width": _whole(row["ffn_width"]),
+        "multiply-adds per token": _whole(row["multiply_adds_per_token"]),
+        "peak memory, MB": "" if row["peak_memory_bytes"] is None else f"{row['peak_memory_bytes'] / 1e6:.1f}",
+        "tokens seen": _whole(row["tokens_seen"]),
+        "seconds": "" if row["seconds"] is None else f"{row['seconds']:.1f}",
+        "learning rate": "" if row["rate"] is None else f"{row['rate']:g}" + (" (edge)" if row["rate_on_edge"] else ""),
+    }
+
+
+def lost(row: TableRow) -> str:
+    found = [f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]]
+    return ", ".join(found) or "none"
+
+
+def floors(rows: Sequence[TableRow], metrics: Mapping[str, Metric]) -> str:
+    """Chance level and trivial heuristic of a task, in one sentence."""
+    known = next((row for row in rows if row["chance"] is not None), None)
+    if known is None:
+        return ""
+    metric = metrics[known["metric"]]
+    text = f"Chance: {number(known['chance'], metric)}."
+    if known["heuristic"]:
+        text += f" Trivial heuristic ({known['heuristic']}): {number(known['heuristic_score'], metric)}."
+    return text
+
+
+def published_lines(study: Study, task: str, published: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Figures from elsewhere for one task of this tier, converted to its unit."""
+    lines = []
+    for entry in published:
+        if (entry["experiment"], entry["task"]) == (study.experiment.name, task):
+            value = f"{entry['value']:g} {entry['unit']}"
+            if entry["unit"] == "nats per character":
+                value = f"{nats_to_bits(entry['value']):.2f} bits per character ({value})"
+            lines.append(f"{value}: {entry['setting']} ({entry['source']}).")
+    return lines
+
+
+def nats_to_bits(nats: float) -> float:
+    return nats / log(2)
+
+
+def number(value: float | None, metric: Metric) -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f} %" if metric.percent else f"{value:.3f}"
+
+
+def with_interval(mean: float | None, low: float | None, high: float | None, metric: Metric) -> str:
+    if mean is None:
+        return "-"
+    if low is None or high is None:
+        return number(mean, metric)
+    scale, digits = (100, 1) if metric.percent else (1, 3)
+    return f"{number(mean, metric)} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def effect(row: Row, metrics: Mapping[str, Metric]) -> str:
+    """A contrast's effect with its interval: points of 100 for shares, % for ratios, else the metric's own unit."""
+    if row.effect is None:
+        return ""
+    metric = metrics.get(row.metric.rpartition(".")[2])
+    scale, digits, unit = 1.0, 3, ""
+    if row.rule == "solves":
+        scale, digits, unit = 100.0, 0, " points"
+    elif row.rule == "slope":
+        digits = 2
+    elif metric is not None and metric.relative:
+        scale, digits, unit = 100.0, 1, " %"
+    elif metric is not None and metric.percent:
+        scale, digits, unit = 100.0, 1, " points"
+    elif metric is not None and metric.unit:
+        unit = f" {metric.unit}"
+    text = f"{scale * row.effect:+.{digits}f}{unit}"
+    if row.low is not None and row.high is not None:
+        text += f" [{scale * row.low:+.{digits}f}, {scale * row.high:+.{digits}f}]"
+    return text
+
+
+def margin_unit(row: Row, metrics: Mapping[str, Metric]) -> float:
+    """What an effect is measured in where effects of several metrics stand on one axis: its margin, else a tenth."""
+    if row.margin:
+        return row.margin
+    metric = metrics.get(row.metric.rpartition(".")[2])
+    return 0.1 if row.rule in ("slope", "solves") or metric is None else metric.margin or 0.1
+
+
+def as_csv(rows: Iterable[TableRow]) -> str:
+    listed = list(rows)
+    text = io.StringIO()
+    if listed:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(listed[0])
+        writer.writerows([_cell(value) for value in row.values()] for row in listed)
+    return text.getvalue()
+
+
+def _cell_row(study: Study, cell: Cell) -> TableRow:
+    arm, task = cell
+    experiment = study.experiment
+    metric = experiment.tasks[task].metric
+    records = list(study.verdict.get(cell, {}).values())
+    planned = len(study.planned_seeds)
+    test = [value for r in records if (value := measure(r, f"test.{metric}")) is not None]
+    out = [value for r in records if (value := measure(r, f"out.{metric}")) is not None]
+    notes = sorted({r["notes"]["out"] for r in records if "out" in r.get("notes", {})})
+    solved = [value for r in records if (value := measure(r, "solved")) is not None]
+    mean, low, high = mean_interval(test)
+    out_mean, out_low, out_high = mean_interval(out)
+    ran = next((r for r in records if r["status"] == "finished"), None)
+    heuristic = (ran or {}).get("heuristic") or {}
+    choice = study.choices.get(cell)
+    row: TableRow = {
+        "task": task,
+        "arm": arm,
+        "label": experiment.arms[arm].label,
+        "metric": metric,
+        "seeds": len(test),
+        "planned": planned,
+        "mean": mean,
+        "low": low,
+        "high": high,
+        "out_seeds": len(out),
+        "out_mean": out_mean,
+        "out_low": out_low,
+        "out_high": out_high,
+        "out_note": " / ".join(notes),
+        "chance": (ran or {}).get("chance"),
+        "heuristic": heuristic.get("name", ""),
+        "heuristic_score": heuristic.get("score"),
+        "solved": int(sum(solved)),
+        "of": len(solved),
+        "steps_to_90": _median_steps(records) if solved else "",
+        "parameters_embedding": (ran or {}).get("parameters", {}).get("embedding"),
+        "parameters_other": (ran or {}).get("parameters", {}).get("other"),
+        "ffn_width": (ran or {}).get("ffn_width"),
+        "reach": (ran or {}).get("reach"),
+    }
+    for key in COSTS:
+        row[key] = mean_interval([value for r in records if (value := measure(r, key)) is not None])[0]
+    row["rate"] = choice.rate if choice else None
+    row["rate_on_edge"] = (
+        choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
+    )
+    row["diverged"] = _count(records, "diverged")
+    row["failed"] = _count(records, "failed")
+    row["missing"] = planned - len(records)
+    row["tuning_lost"] = sum(r["status"] != "finished" for r in study.tuning.get(cell, []))
+    row["differs"] = experiment.arms[arm].differs
+    return row
+
+
+def _median_steps(records: Sequence[Record]) -> str:
+    """Unsolved runs are censored at their last step."""
+    counted = [r for r in records if r["status"] != "failed"]
+    median = censored_median([r.get("steps_to_90") for r in counted])
+    if median is not None:
+        return str(median)
+    return f"> {max((r.get('steps') or 0 for r in counted), default=0)}"
+
+
+def _matching(records: Sequence[Record]) -> str:
+    found = {record["config"].get("model", {}).get("match") for record in records} - {None}
+    return " / ".join(MATCHING.get(word, word) for word in sorted(found))
+
+
+def _device(source: Mapping[str, Any]) -> str:
+    return ", ".join(str(source[key]) for key in ("device", "device_name", "dtype") if source.get(key))
+
+
+def _count(records: Iterable[Record], status: str) -> int:
+    return sum(record["status"] == status for record in records)
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _pair(embedding: int | None, other: int | None) -> str:
+    return "" if embedding is None or other is None else f"{embedding:,} + {other:,}"
+
+
+def _markdown_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    if not rows:
+        return ["Nothing planned."]
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    columns = [column for column in columns if column == "arm" or any(row.get(column) for row in rows)]
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    lines += ["| " + " | ".join(_escaped(row.get(column, "")) for column in columns) + " |" for row in rows]
+    return lines
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else value
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

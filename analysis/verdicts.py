@@ -1,0 +1,483 @@
+"""From claims and records to verdicts, by the rules that each contrast names; nothing is decided by hand.
+
+Contrasts are computed on verdict seeds, paired by seed. Positive effects say that side a is better.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from analysis import statistics
+from analysis.claims import Claim, Claims, Contrast, Metric, Slice, Term, node_exists, selects
+from analysis.load import ROOT
+from analysis.select import Study, best_arm
+from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
+from study.records import Record
+
+BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
+VERDICTS = (SUPPORTED, CONTRADICTED, QUALIFIED, INCONCLUSIVE, BY_CONSTRUCTION, NOT_RUN)
+DECIDED = (SUPPORTED, CONTRADICTED, QUALIFIED, BY_CONSTRUCTION)
+SMOKE = "the smoke tier decides nothing"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A contrast with its outcome: one line of ``verdicts.csv``. Effects of relative metrics are shares."""
+
+    claim: str
+    contrast: str
+    statement: str
+    verdict: str
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    level: float | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    n: int | None = None
+    dropped: int | None = None  # planned pairs without a score on both sides
+    margin: float | None = None
+    metric: str = ""
+    rule: str = ""
+    scope: str = ""
+    experiment: str = ""
+    task: str = ""
+    tier: str = ""
+    device: str = ""
+    revision: str = ""
+    counts: bool = True
+    reason: str = ""
+    claim_verdict: str = ""
+
+
+@dataclass
+class Verdicts:
+    tier: str
+    rows: list[Row]
+    controls: list[Row]
+    overall: dict[str, str]
+
+    def of(self, claim: str) -> list[Row]:
+        return [row for row in self.rows if row.claim == claim]
+
+
+class NotRun(Exception):
+    """A contrast has no records to be computed from; says why."""
+
+
+@dataclass
+class Evidence:
+    """What a contrast was computed from."""
+
+    test: Test
+    metric: Metric | None = None
+    path: str = ""
+    margin: float | None = None
+    task: str = ""
+    planned: int = 0
+    records: list[Record] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def judge(claims: Claims, studies: Mapping[str, Study], tier: str, root: Path = ROOT) -> Verdicts:
+    """Verdict of each contrast and each claim of one tier; controls first, as they gate what may be believed."""
+    controls = [  # each a precondition of its own, so none is corrected for the others
+        row
+        for control in claims.controls
+        for row in _judge_family("control", [control], claims, studies, tier, {}, root)
+    ]
+    held = {row.contrast: row for row in controls}
+    gates = {task: held[control.name] for control in claims.controls for task in control.gates}
+    rows, overall = [], {}
+    for claim in claims.claims.values():
+        deciding = [contrast for contrast in claim.contrasts if contrast.counts]
+        beside = [contrast for contrast in claim.contrasts if not contrast.counts]
+        found = {
+            row.contrast: row
+            for family in (deciding, beside)
+            for row in _judge_family(claim.name, family, claims, studies, tier, gates, root)
+        }
+        own = [found[contrast.name] for contrast in claim.contrasts]
+        overall[claim.name] = verdict = claim_verdict(own)
+        own = own or [Row(claim.name, "", claim.en, NOT_RUN, tier=tier, reason="no contrast declared yet")]
+        rows += [dataclasses.replace(row, claim_verdict=verdict) for row in own]
+    return Verdicts(tier, rows, controls, overall)
+
+
+def claim_verdict(rows: Sequence[Row]) -> str:
+    """A claim's verdict from those of the contrasts that count.
+
+    Supported in one part and contradicted in another: qualified. A part that is open or not run leaves the claim open.
+    """
+    found = [row.verdict for row in rows if row.counts]
+    holds = {SUPPORTED, BY_CONSTRUCTION}
+    if not found or all(verdict == NOT_RUN for verdict in found):
+        return NOT_RUN
+    if CONTRADICTED in found and holds & set(found):
+        return QUALIFIED
+    if all(verdict == BY_CONSTRUCTION for verdict in found):
+        return BY_CONSTRUCTION
+    if all(verdict in holds for verdict in found):
+        return SUPPORTED
+    if all(verdict == CONTRADICTED for verdict in found):
+        return CONTRADICTED
+    return INCONCLUSIVE
+
+
+def measure(record: Record, path: str, sliced: Slice | None = None) -> float | None:
+    """A score of a finished run: ``split.metric`` (of the slices selected, weighted by items) or a field of the record.
+
+    None where it is not there or no finite number. ``solved`` is 1 or 0, and 0 for a run that diverged.
+    """
+    if path == "solved":
+        if record["status"] == "diverged":
+            return 0.0
+        return None if record.get("solved_at") is None else float(record.get("steps_to_solve") is not None)
+    if record["status"] != "finished":
+        return None
+    split, _, name = path.rpartition(".")
+    if not split:
+        return _number(record.get(name))
+    if not sliced:
+        scores = record["metrics"].get(split, {})
+        value = scores.get(name)
+        if name == "perplexity" and value is None and _number(scores.get("loss")) is not None:
+            value = math.exp(scores["loss"])
+        return _number(value)
+    if len(sliced) != 1:
+        raise ValueError(f"one slice at a time, not {', '.join(sliced)}: records hold no slices of slices")
+    [(axis, conditions)] = sliced.items()
+    total = items = 0.0
+    for value, scores in record.get("slices", {}).get(split, {}).get(axis, {}).items():
+        score = _number(scores.get(name))
+        if score is not None and selects(conditions, float(value), record.get("reach")):
+            total += score * scores["items"]
+            items += scores["items"]
+    return total / items if items else None
+
+
+def write(path: Path, rows: Iterable[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(as_csv(rows), encoding="utf-8")
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in dataclasses.fields(Row)])
+    writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in rows)
+    return text.getvalue()
+
+
+def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
+    """The verdict in sentences made from its rows: what was found, where it holds and fails, and how far it goes."""
+    counted = [row for row in rows if row.counts and row.contrast]
+    if verdict == NOT_RUN:
+        return "Not run: no record bears on this claim yet."
+    words = {word: [row for row in counted if row.verdict == word] for word in VERDICTS}
+    parts = [f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"]
+    said = [f"{len(found)} of {len(counted)} contrasts {word}" for word, found in words.items() if found]
+    sentences = [f"{parts[0]}: {', '.join(said)}."]
+    if words[CONTRADICTED]:
+        sentences.append(
+            "Against it: " + "; ".join(row.statement.rstrip(".") for row in words[CONTRADICTED]) + " - not so."
+        )
+    if opened := [row for row in counted if row.verdict == INCONCLUSIVE]:
+        sentences.append(f"Open, since {'; '.join(dict.fromkeys(row.reason.split('; ')[0] for row in opened))}.")
+    scopes = list(dict.fromkeys(row.scope for row in counted if row.scope))
+    if scopes:
+        sentences.append(f"Scope: {'; '.join(scopes)}.")
+    return " ".join(sentences)
+
+
+def _judge_family(
+    owner: str,
+    contrasts: Sequence[Contrast],
+    claims: Claims,
+    studies: Mapping[str, Study],
+    tier: str,
+    gates: Mapping[str, Row],
+    root: Path,
+) -> list[Row]:
+    """Evaluate contrasts that are held against each other (Holm)."""
+    evidence: dict[str, Evidence] = {}
+    rows: dict[str, Row] = {}
+    for contrast in contrasts:
+        blank = Row(
+            owner, contrast.name, contrast.statement, NOT_RUN, rule=contrast.rule, tier=tier,
+            experiment=contrast.experiment, counts=contrast.counts,
+        )  # fmt: skip
+        try:
+            if contrast.rule == "by_construction":
+                rows[contrast.name] = _constructed(contrast, blank, root)
+            else:
+                rows[contrast.name] = blank
+                evidence[contrast.name] = evaluate(contrast, claims.metrics, studies, tier)
+        except NotRun as why:
+            rows[contrast.name] = dataclasses.replace(blank, reason=str(why))
+    settled = statistics.settle([found.test for found in evidence.values()])
+    for (name, found), (verdict, adjusted, reason) in zip(evidence.items(), settled, strict=True):
+        contrast = next(contrast for contrast in contrasts if contrast.name == name)
+        if tier == "smoke":
+            verdict, reason = INCONCLUSIVE, SMOKE
+        elif (gate := gates.get(found.task)) is not None and gate.verdict != SUPPORTED:
+            verdict, reason = (
+                INCONCLUSIVE,
+                f"the {gate.contrast} control is {gate.verdict}: {gate.statement.rstrip('.')}",
+            )
+        rows[name] = _row(rows[name], contrast, found, verdict, adjusted, reason, tier)
+    return [rows[contrast.name] for contrast in contrasts]
+
+
+def _constructed(contrast: Contrast, blank: Row, root: Path) -> Row:
+    if not node_exists(contrast.node, root):
+        raise NotRun(f"the test {contrast.node} does not exist")
+    verdict = BY_CONSTRUCTION if contrast.holds else CONTRADICTED
+    return dataclasses.replace(blank, verdict=verdict, scope=contrast.node, reason="decided by a test, no training")
+
+
+def evaluate(contrast: Contrast, metrics: Mapping[str, Metric], studies: Mapping[str, Study], tier: str) -> Evidence:
+    """The statistic of one contrast on the verdict seeds. Raises ``NotRun`` where it has nothing to go by."""
+    if contrast.tiers and tier not in contrast.tiers:
+        raise NotRun(f"belongs to the {' and '.join(contrast.tiers)} tier")
+    study = studies.get(contrast.experiment)
+    if study is None:
+        raise NotRun(f"no records of {contrast.experiment}")
+    tasks = study.experiment.sizes(tier).tasks
+    task = next((task for task in contrast.task if task in tasks), None)
+    if task is None:
+        raise NotRun(f"{contrast.experiment} has no task {' or '.join(contrast.task)} in the {tier} tier")
+    return _Evaluation(contrast, metrics, study, task).run()
+
+
+class _Evaluation:
+    def __init__(self, contrast: Contrast, metrics: Mapping[str, Metric], study: Study, task: str):
+        self.contrast = contrast
+        self.study = study
+        self.task = task
+        declared = study.experiment.tasks[task]
+        self.path = contrast.metric or contrast.a.metric or f"test.{declared.metric}"
+        name = self.path.rpartition(".")[2]
+        if name not in metrics:
+            raise ValueError(
+                f"contrast {contrast.name}: no metric {name!r} in claims.yaml; known are {', '.join(metrics)}"
+            )
+        self.metric = metrics[name]
+        margin = contrast.margin
+        if margin is None:
+            margin = 0.0 if contrast.rule in ("slope", "at_least") else self.metric.margin
+            if contrast.rule not in ("slope", "at_least") and name == declared.metric:
+                margin = declared.margin
+        self.found = Evidence(Test(), self.metric, self.path, margin, task, planned=len(study.planned_seeds))
+        self.margin = math.log1p(margin) if self.metric.relative else margin
+
+    def run(self) -> Evidence:
+        rule, a, b = self.contrast.rule, self.contrast.a, self.contrast.b
+        if rule == "solves":
+            self.found.test = self._solves(a, b)
+        elif rule == "slope":
+            self.found.test = statistics.bootstrapped(_minus(self._slopes(a), self._slopes(b)), self.margin)
+        elif rule == "interaction":
+            effects = _paired(self._values(a), self._values(b))
+            others = _paired(self._values(self.contrast.c), self._values(self.contrast.d))
+            both = [effects[seed] - others[seed] for seed in sorted(effects.keys() & others.keys())]
+            self.found.test = statistics.bootstrapped(both, self.margin)
+        elif rule == "reach":
+            within = self._values(dataclasses.replace(a, slice={self.contrast.axis: ["<= reach"]}))  # type: ignore[dict-item]
+            beyond = self._values(dataclasses.replace(a, slice={self.contrast.axis: ["> reach"]}))  # type: ignore[dict-item]
+            self.found.test = statistics.better(_minus(within, beyond), self.margin)
+            self._explain_reach()
+        else:
+            decide = statistics.equivalent if rule == "equivalent" else statistics.better
+            self.found.test = decide(_minus(self._values(a), self._values(b)), self.margin)
+        return self.found
+
+    def _records(self, term: Term) -> dict[int, Record]:
+        """Verdict records of a term's cell, failed ones apart."""
+        task = term.task or self.task
+        arm = term.arm
+        if term.best_of:
+            arm = best_arm(self.study, task, term.best_of)
+            if arm is None:
+                raise NotRun(f"not every one of {', '.join(term.best_of)} has a chosen rate on {task}")
+            note = f"best on validation: {arm}"
+            if note not in self.found.notes:
+                self.found.notes.append(note)
+        if arm is None or arm not in self.study.experiment.arms:
+            raise ValueError(f"contrast {self.contrast.name}: {self.study.experiment.name} has no arm {arm!r}")
+        if not (records := self.study.seeds((arm, task))):
+            raise NotRun(f"no verdict runs of {arm} on {task}")
+        known = {record["name"] for record in self.found.records}
+        self.found.records += [record for record in records.values() if record["name"] not in known]
+        return records
+
+    def _values(self, term: Term) -> dict[int, float] | float | None:
+        """Oriented scores by seed: larger is better, ratios as logarithms. A number holds for every seed."""
+        if term.value is not None:
+            return self._oriented(term.value)
+        if term.chance:
+            chances = {seed: r.get("chance") for seed, r in self._records(self.contrast.a).items()}
+            return {seed: self._oriented(value) for seed, value in chances.items() if value is not None}
+        path, sliced = term.metric or self.path, term.slice or self.contrast.slice
+        values = {seed: measure(record, path, sliced) for seed, record in self._records(term).items()}
+        if self.metric.relative:
+            values = {seed: value for seed, value in values.items() if value is not None and value > 0}
+        return {seed: self._oriented(value) for seed, value in values.items() if value is not None}
+
+    def _oriented(self, value: float) -> float:
+        value = math.log(value) if self.metric.relative else value
+        return -value if self.metric.better == "lower" else value
+
+    def _slopes(self, term: Term) -> dict[int, float] | float | None:
+        """Slope by seed over the log of a slice's values, or of points: of logit(accuracy), else of log scores."""
+        if term == Term():
+            return 0.0
+        if term.value is not None:
+            return term.value
+        if self.contrast.points:
+            series: dict[int, list[tuple[float, float]]] = {}
+            for x, point in self.contrast.points:
+                merged = dataclasses.replace(point, arm=point.arm or term.arm)
+                for seed, record in self._records(merged).items():
+                    y = measure(record, point.metric or self.path)
+                    if y is not None and y > 0:
+                        series.setdefault(seed, []).append((math.log(x), math.log(y)))
+            series = {seed: points for seed, points in series.items() if len(points) == len(self.contrast.points)}
+        else:
+            split, _, name = (term.metric or self.path).rpartition(".")
+            series = {}
+            for seed, record in self._records(term).items():
+                bins = record.get("slices", {}).get(split, {}).get(self.contrast.axis, {})
+                series[seed] = [
+                    (math.log(float(x)), _linear(name, scores))
+                    for x, scores in bins.items()
+                    if float(x) > 0 and scores.get(name) is not None
+                ]
+        slopes = {seed: statistics.slope(*zip(*points, strict=True)) for seed, points in series.items() if points}
+        return {seed: value for seed, value in slopes.items() if value is not None}
+
+    def _solves(self, a: Term, b: Term) -> Test:
+        """Diverged runs count as unsolved; steps to 90 % beside, unsolved runs censored."""
+        counts, medians = [], []
+        for term in (a, b):
+            records = self._records(term)
+            solved = [value for r in records.values() if (value := measure(r, "solved")) is not None]
+            counts += [int(sum(solved)), len(solved)]
+            median = statistics.censored_median([r.get("steps_to_90") for r in records.values()])
+            budget = max((r.get("steps") or 0 for r in records.values()), default=0)
+            medians.append(str(median) if median is not None else f"more than {budget}")
+        self.found.notes.append(f"solved {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
+        self.found.notes.append(f"median steps to 90 %: {medians[0]} against {medians[1]}")
+        self.found.margin = None
+        return statistics.more_solved(*counts)
+
+    def _explain_reach(self) -> None:
+        reaches = {record.get("reach") for record in self.found.records if record["status"] == "finished"}
+        if reaches == {None}:
+            self.found.test = Test(note="its reach has no bound")
+        elif not self.found.test.n:
+            self.found.test = Test(note=f"no {self.contrast.axis} on both sides of its reach of {_join(reaches)}")
+        else:
+            self.found.notes.append(f"reach {_join(reaches)}")
+
+
+def _row(
+    row: Row, contrast: Contrast, found: Evidence, verdict: str, adjusted: float | None, reason: str, tier: str
+) -> Row:
+    test = found.test
+    assert found.metric is not None
+    shown = math.expm1 if found.metric.relative and contrast.rule not in ("slope", "solves") else float
+    effect, low, high = (None if value is None else shown(value) for value in (test.effect, test.low, test.high))
+    return dataclasses.replace(
+        row,
+        verdict=verdict,
+        effect=effect,
+        low=low,
+        high=high,
+        level=test.level,
+        p=test.p,
+        p_holm=adjusted,
+        n=test.n,
+        dropped=found.planned - test.n,
+        margin=found.margin,
+        metric=found.path,
+        task=found.task,
+        scope=scope(contrast, found, tier),
+        device=_join({record["provenance"].get("device") for record in found.records}),
+        revision=revisions(found.records),
+        reason="; ".join(part for part in (reason, *found.notes) if part),
+    )
+
+
+def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
+    """How far a result goes, in one line: task, slice, lengths, size, seeds, tier, device."""
+    configs = [record["config"] for record in found.records]
+    parts = [f"{found.task}"]
+    if contrast.slice:
+        parts += [f"{axis} {' and '.join(conditions)}" for axis, conditions in contrast.slice.items()]
+    task = [config.get("task", {}) for config in configs]
+    if lengths := {node.get("max_length") or node.get("length") for node in task} - {None}:
+        parts.append(f"length {_join(lengths)}")
+    model = [config.get("model", {}) for config in configs]
+    if widths := {node.get("width") for node in model} - {None}:
+        parts.append(f"{_join(widths)} wide")
+    if layers := {node.get("layers") for node in model} - {None}:
+        parts.append(f"{_join(layers)} layers" if layers != {1} else "1 layer")
+    dropped = found.planned - found.test.n
+    seeds = f"n = {found.test.n}" + (f" of {found.planned}" if dropped else "")
+    devices = _join({record["provenance"].get("device") for record in found.records})
+    return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)
+
+
+def revisions(records: Iterable[Record]) -> str:
+    """Short git revisions of records; + marks a tree with changes that no commit holds."""
+    found = set()
+    for record in records:
+        provenance = record["provenance"]
+        if revision := provenance.get("revision"):
+            found.add(revision[:8] + ("" if provenance.get("clean") else "+"))
+    return _join(found)
+
+
+def _linear(name: str, scores: Mapping[str, Any]) -> float:
+    """A score on the scale on which trends are straight: log odds of an accuracy, else the logarithm."""
+    return statistics.empirical_logit(scores[name], scores["items"]) if name == "accuracy" else math.log(scores[name])
+
+
+def _paired(a: Any, b: Any) -> dict[int, float]:
+    if a is None or b is None:
+        return {}
+    if not isinstance(a, dict):
+        assert isinstance(b, dict), "one side of a contrast must be an arm"
+        a = dict.fromkeys(b, a)
+    if not isinstance(b, dict):
+        b = dict.fromkeys(a, b)
+    return {seed: a[seed] - b[seed] for seed in sorted(a.keys() & b.keys())}
+
+
+def _minus(a: Any, b: Any) -> list[float]:
+    return list(_paired(a, b).values())
+
+
+def _number(value: Any) -> float | None:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if good else None
+
+
+def _join(values: Iterable[Any]) -> str:
+    return "/".join(str(value) for value in sorted(value for value in values if value is not None))
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return "" if value is None else value

@@ -1,0 +1,214 @@
+"""The command line, whole: a golden sweep worked out by hand (golden/README.md), bad input, what it imports and writes."""
+
+import csv
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis import load, readme, synthetic
+from analysis.__main__ import PARTS, main
+from study import experiments, records
+
+GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).parents[2]
+INPUT = ["--declarations", str(GOLDEN / "declarations"), "--claims", str(GOLDEN / "claims.yaml")]
+
+
+def golden(output: Path, *arguments: str) -> int:
+    return main([*arguments, "--results", str(GOLDEN / "results"), *INPUT, "--output", str(output)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """All that the command makes of the golden sweep."""
+    folder = tmp_path_factory.mktemp("made")
+    assert golden(folder) == 0
+    return folder / "core"
+
+
+def test_golden_sweep(made):
+    assert (made / "verdicts.csv").read_text() == (GOLDEN / "verdicts.csv").read_text()
+    assert (made / "controls.csv").read_text() == (GOLDEN / "controls.csv").read_text()
+
+
+def test_golden_files_say_what_the_hand_says():
+    """The committed expectation itself, against the formulas of golden/README.md."""
+    rows = {(row["claim"], row["contrast"]): row for row in csv.DictReader((GOLDEN / "verdicts.csv").open())}
+    better, equal = rows["C1", "better"], rows["C1", "equal"]
+    half = 4.302653 * 0.01 / 3**0.5
+    assert float(better["effect"]) == pytest.approx(0.1)
+    assert float(better["low"]) == pytest.approx(0.1 - half, rel=1e-5)
+    assert float(better["high"]) == pytest.approx(0.1 + half, rel=1e-5)
+    assert float(better["p"]) == pytest.approx(1 - (0.08 / (0.01 / 3**0.5)) / 194**0.5, rel=1e-4)
+    assert float(equal["p"]) == pytest.approx((1 - 34.6410162 / 1202**0.5) / 2, rel=1e-4)
+    assert float(equal["p_holm"]) == pytest.approx(2 * float(equal["p"]), rel=1e-4)
+    assert float(rows["C2", "solves"]["p"]) == pytest.approx(2 / 20)
+    assert (rows["C3", "gated"]["n"], rows["C3", "gated"]["dropped"]) == ("2", "1")
+    overall = {claim: row["claim_verdict"] for (claim, _), row in rows.items()}
+    assert overall == {"C1": "supported", "C2": "qualified", "C3": "inconclusive", "C4": "not run", "C5": "not run"}
+
+
+def test_same_records_give_the_same_bytes(made, tmp_path):
+    assert golden(tmp_path) == 0
+    files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
+    assert files and Path("report.html") in files and Path("figures/tiny.png") in files
+    for file in files:
+        assert (tmp_path / "core" / file).read_bytes() == (made / file).read_bytes(), file
+
+
+def test_bad_records_are_named_and_set_aside(tmp_path, capsys):
+    assert golden(tmp_path, "check") == 1
+    found = capsys.readouterr()
+    assert "tiny.jsonl:31: its checksum does not fit" in found.err
+    assert "tiny.jsonl:32: not a whole JSON record" in found.err
+    assert "30 planned, 28 finished, 1 diverged, 1 missing, 1 stale" in found.out
+    assert "missing: copy, b, verdict, rate 0.001, seed 2" in found.out
+    assert "tiny-recall-a-verdict" in found.out.split("stale:")[1]
+
+
+def test_parts_make_their_part(tmp_path):
+    assert golden(tmp_path, "tables") == 0
+    assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables"}
+    assert golden(tmp_path, "verdicts") == 0
+    assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables", "verdicts.csv", "controls.csv"}
+
+
+def test_chosen_rates_are_printed(tmp_path, capsys):
+    assert golden(tmp_path, "rates") == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if "chosen" in line and "0.001" in line]
+    assert len(lines) == 6 and all("0.7000" in line for line in lines)
+
+
+@pytest.mark.parametrize("part", ["all", *(part for part in PARTS if part != "all")])
+def test_help_of_each_part(part, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(["--help"] if part == "all" else [part, "--help"])
+    text = capsys.readouterr().out
+    assert exit_.value.code == 0 and "--source" in text and "--tier" in text
+
+
+def test_no_records_says_what_would_do(tmp_path, capsys):
+    assert main(["--results", str(tmp_path), *INPUT]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no records" in error and "python run.py -m experiment=" in error
+
+
+def test_a_tier_without_records_names_those_with(capsys, tmp_path):
+    assert golden(tmp_path, "--tier", "full") == 1
+    assert "there are records of: core" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--source", "nowhere"], "no such folder"),
+        (["--experiment", "tinny"], "there are tiny"),
+    ],
+)
+def test_wrong_arguments_say_what_would_do(arguments, words, tmp_path, capsys):
+    assert golden(tmp_path, *arguments) == 2
+    assert words in capsys.readouterr().err
+
+
+def fresh(folder: Path, tier: str = "core") -> list[dict]:
+    """A folder of fresh runs of the tiny experiment."""
+    made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), tier)
+    for record in made:
+        (folder / record["name"]).mkdir(parents=True)
+        records.write(folder / record["name"], record)
+    return made
+
+
+def test_straight_from_fresh_runs(tmp_path, capsys):
+    fresh(tmp_path / "runs", "smoke")
+    assert (
+        main(["--source", str(tmp_path / "runs"), "--tier", "smoke", "--results", str(tmp_path / "results"), *INPUT])
+        == 0
+    )
+    rows = list(csv.DictReader((tmp_path / "results" / "smoke" / "verdicts.csv").open()))
+    assert {row["verdict"] for row in rows if row["rule"] in ("better", "equivalent", "solves")} <= {
+        "inconclusive",
+        "not run",
+    }
+    assert all("smoke tier decides nothing" in row["reason"] for row in rows if row["verdict"] == "inconclusive")
+    assert "report.html" in capsys.readouterr().out
+
+
+def test_collect_gathers_once_and_then_nothing_new(tmp_path, capsys):
+    made = fresh(tmp_path / "runs")
+    arguments = ["collect", "--source", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
+    assert main(arguments) == 0
+    path = tmp_path / "results" / "core" / "records" / "tiny.jsonl"
+    first = path.read_bytes()
+    assert f"core/tiny: {len(made)} new records" in capsys.readouterr().out
+    assert main(arguments) == 0
+    assert "core/tiny: 0 new records" in capsys.readouterr().out
+    assert path.read_bytes() == first
+    assert len(load.committed(tmp_path / "results").by_tier["core"]) == len(made)
+
+
+def test_imports_neither_torch_nor_lightning_nor_wandb(tmp_path):
+    code = (
+        "import sys; from analysis.__main__ import main\n"
+        f"assert main({['--results', str(GOLDEN / 'results'), *INPUT, '--output', str(tmp_path)]}) == 0\n"
+        "heavy = {'torch', 'pytorch_lightning', 'lightning', 'wandb', 'hydra', 'requests'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_readme_table_is_written_and_checked(tmp_path, capsys):
+    path = tmp_path / "README.md"
+    path.write_text(f"before\n{readme.BEGIN}\nstale words\n{readme.END}\nafter\n")
+    assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
+    assert "stale" in capsys.readouterr().out and "stale words" in path.read_text()
+    assert golden(tmp_path, "readme", "--readme", str(path)) == 0
+    text = path.read_text()
+    assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
+    assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
+    assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 0
+
+
+@pytest.mark.parametrize("text", ["no markers", f"{readme.END}\n{readme.BEGIN}"])
+def test_readme_without_markers_is_refused(text, tmp_path, capsys):
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    assert golden(tmp_path, "readme", "--readme", str(path)) == 2
+    assert readme.BEGIN in capsys.readouterr().err and path.read_text() == text
+
+
+def test_the_readme_of_the_study_is_fresh():
+    """Fails when records, claims or rules have changed and README.md has not: run python -m analysis readme."""
+    assert main(["readme", "--check"]) == 0
+
+
+def test_committed_verdicts_are_fresh(tmp_path):
+    """Fails when results/<tier>/verdicts.csv is not what the committed records give: run python -m analysis."""
+    tiers = [path.parent for path in load.RESULTS.glob("*/records") if any(path.glob("*.jsonl"))]
+    for folder in tiers:
+        assert main(["verdicts", "--tier", folder.name, "--output", str(tmp_path)]) == 0
+        assert (tmp_path / folder.name / "verdicts.csv").read_text() == (folder / "verdicts.csv").read_text()
+
+
+def test_narrowing_to_an_experiment_leaves_other_files_alone(tmp_path):
+    shutil.copytree(GOLDEN / "declarations", tmp_path / "declarations")
+    text = (GOLDEN / "declarations" / "tiny.yaml").read_text().replace("name: tiny", "name: other")
+    (tmp_path / "declarations" / "other.yaml").write_text(text)
+    for name in ("tiny", "other"):
+        made = synthetic.complete(experiments.load(name, tmp_path / "declarations"), "core")
+        records.write_lines(tmp_path / "results" / "core" / "records" / f"{name}.jsonl", made)
+    where = [
+        "--results",
+        str(tmp_path / "results"),
+        "--claims",
+        INPUT[3],
+        "--declarations",
+        str(tmp_path / "declarations"),
+    ]
+    assert main(["tables", *where, "--experiment", "tiny"]) == 0
+    written = {path.name for path in (tmp_path / "results" / "core" / "tables").iterdir()}
+    assert written == {"tiny.csv", "tiny.md", "tiny_rates.csv", "tiny_slices.csv"}

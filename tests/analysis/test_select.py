@@ -1,0 +1,122 @@
+"""What is held against a declaration: planned, missing, stale; which rate and which arm are chosen, and on what."""
+
+import copy
+
+import pytest
+
+from analysis import select, synthetic
+from study import records
+from study.experiments import Experiment
+
+DECLARATION = {
+    "name": "tiny",
+    "title": "t",
+    "question": "q",
+    "claims": [],
+    "extend_rates": True,
+    "arms": {name: {"set": {"mixer": name}} for name in ("attention", "lstm", "gru")},
+    "tasks": {
+        "recall": {"set": {"task": "recall"}},
+        "text": {"set": {"task": "pydoc"}, "metric": "bits_per_character", "margin": 0.01},
+        "cost": {"measure": "cost", "arms": ["attention"], "set": {"cost.lengths": [64, 128]}},
+    },
+    "tiers": {
+        "core": {
+            "rates": [0.001, 0.003, 0.01],
+            "tuning_seeds": [8, 9],
+            "verdict_seeds": [0, 1, 2],
+            "further_seeds": [3],
+        }
+    },
+}
+TINY = Experiment(DECLARATION)
+
+
+def best_at(rate):
+    """Scores that peak at a rate; higher for the first arms."""
+    skill = {"attention": 0.9, "lstm": 0.8, "gru": 0.7}
+    return lambda run, draw: skill[run.arm] - abs(run.rate - rate) * 10
+
+
+def test_a_complete_sweep_misses_nothing():
+    study = select.arrange(TINY, "core", synthetic.complete(TINY, "core", best_at(0.003)))
+    assert not (study.missing or study.stale or study.untuned)
+    assert {choice.rate for choice in study.choices.values()} == {0.003}
+    assert len(study.planned) == 6 * 3 * 2 + 6 * 3 + 3 and study.planned_seeds == (0, 1, 2)
+    assert study.summary() == "57 planned, 57 finished, 0 missing"
+    assert set(study.verdict["attention", "cost"]) == {0, 1, 2}
+
+
+def test_the_rate_goes_a_step_past_the_edge():
+    made = synthetic.complete(TINY, "core", best_at(0.03))
+    study = select.arrange(TINY, "core", made)
+    assert {choice.rate for choice in study.choices.values()} == {0.03}
+    assert not (study.missing or study.stale)
+    without = [r for r in made if not (r["plan"]["rate"] == 0.03 and r["plan"]["role"] == "tuning")]
+    study = select.arrange(TINY, "core", without)
+    assert {run.rate for run in study.missing if run.role == "tuning"} == {0.03}
+
+
+def test_missing_runs_are_planned_and_counted():
+    made = synthetic.complete(TINY, "core", best_at(0.003))
+    gone = [r for r in made if r["plan"]["role"] == "verdict" and r["plan"]["seed"] == 1 and r["plan"]["arm"] == "gru"]
+    study = select.arrange(TINY, "core", [r for r in made if r not in gone])
+    assert {(run.arm, run.seed, run.role) for run in study.missing} == {("gru", 1, "verdict")}
+    assert study.summary().endswith("2 missing")
+
+
+def test_a_cell_without_tuning_has_no_rate_and_its_verdict_runs_are_missing():
+    made = [r for r in synthetic.complete(TINY, "core", best_at(0.003)) if r["plan"]["role"] == "verdict"]
+    study = select.arrange(TINY, "core", made)
+    assert len(study.untuned) == 6 and study.choices == {}
+    assert "missing" in study.summary() and f"{6 * 6 + 6 * 3} missing" in study.summary()
+    assert len(study.stale) == 6 * 3  # runs at rates that nothing chose
+
+
+def test_a_record_of_another_question_is_stale():
+    made = synthetic.complete(TINY, "core", best_at(0.003))
+    other = copy.deepcopy(made[-1])
+    other["plan"]["digest"] = "0" * 16
+    study = select.arrange(TINY, "core", [*made, other])
+    assert study.stale == [other] and other not in study.records
+
+
+def test_further_seeds_are_planned_once_one_of_them_ran():
+    made = synthetic.complete(TINY, "core", best_at(0.003))
+    rates = {cell: 0.003 for cell in TINY.cells("core") if cell[1] != "cost"}
+    further = [run for run in TINY.verdict_runs("core", rates, True) if run.seed == 3]
+    study = select.arrange(TINY, "core", [*made, synthetic.record(further[0], "accuracy", 0.5)])
+    assert study.planned_seeds == (0, 1, 2, 3)
+    assert len(study.missing) == len(further) - 1 and {run.seed for run in study.missing} == {3}
+
+
+def test_failed_runs_are_no_evidence_and_diverged_ones_are():
+    made = synthetic.complete(TINY, "core", best_at(0.003))
+    for record in made:
+        if record["plan"]["role"] == "verdict" and record["plan"]["arm"] == "lstm":
+            record["status"] = {0: "failed", 1: "diverged", 2: "finished"}[record["plan"]["seed"]]
+    study = select.arrange(TINY, "core", made)
+    assert set(study.verdict["lstm", "recall"]) == {0, 1, 2}
+    assert set(study.seeds(("lstm", "recall"))) == {1, 2}
+    assert "2 diverged, 2 failed" in study.summary()
+
+
+@pytest.mark.parametrize("task", ["recall", "text"])
+def test_the_best_arm_is_chosen_on_validation_of_tuning_seeds_alone(task):
+    made = synthetic.complete(TINY, "core", best_at(0.003))
+    study = select.arrange(TINY, "core", made)
+    assert select.best_arm(study, task, ["gru", "lstm", "attention"]) == "attention"
+    assert select.best_arm(study, task, ["gru", "lstm"]) == "lstm"
+    for record in made:  # whatever the reported seeds and splits say
+        if record["plan"]["role"] == "verdict":
+            record["metrics"] = {"validation": {"accuracy": 0.0, "bits_per_character": 9.0}, "test": {"accuracy": 0.0}}
+        record["metrics"]["test"] = {"accuracy": 1.0 if record["plan"]["arm"] == "gru" else 0.0}
+        record["checksum"] = records.checksum(record)
+    changed = select.arrange(TINY, "core", made)
+    assert select.best_arm(changed, task, ["gru", "lstm", "attention"]) == "attention"
+    assert {cell: c.rate for cell, c in changed.choices.items()} == {cell: c.rate for cell, c in study.choices.items()}
+
+
+def test_no_best_arm_while_one_is_untuned():
+    made = [r for r in synthetic.complete(TINY, "core", best_at(0.003)) if r["plan"]["arm"] != "gru"]
+    assert select.best_arm(select.arrange(TINY, "core", made), "recall", ["attention", "gru"]) is None

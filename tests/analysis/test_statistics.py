@@ -1,0 +1,165 @@
+"""Statistics against scipy's and statsmodels' own results and against cases worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.proportion import confint_proportions_2indep
+from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
+
+from analysis import statistics
+from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
+
+DRAW = np.random.default_rng(0)
+SAMPLES = [DRAW.normal(mean, 0.02, n).tolist() for mean in (-0.05, 0.0, 0.019, 0.06) for n in (2, 3, 5, 10)]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("level", [0.90, 0.95])
+def test_mean_interval_is_statsmodels(sample, level):
+    mean, low, high = statistics.mean_interval(sample, level)
+    assert mean == pytest.approx(np.mean(sample))
+    assert (low, high) == pytest.approx(DescrStatsW(sample).tconfint_mean(alpha=1 - level))
+
+
+def test_mean_interval_by_hand():
+    # mean 2, sd 1, t(2 degrees, 95 %) = 4.302653, so 2 +- 4.302653 / sqrt(3)
+    assert statistics.mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 2.484138, 2 + 2.484138), abs=1e-6)
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("margin", [0.0, 0.02, 1.0])
+def test_better_is_the_t_test_at_the_margin(sample, margin):
+    test = statistics.better(sample, margin)
+    assert test.p == pytest.approx(stats.ttest_1samp(sample, margin).pvalue)
+    assert test.leaning == (SUPPORTED if np.mean(sample) > margin else CONTRADICTED)
+    [(verdict, _, _)] = statistics.settle([test])
+    expected = SUPPORTED if test.low > margin else CONTRADICTED if test.high < margin else INCONCLUSIVE
+    assert verdict == expected  # p and interval say the same
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+@pytest.mark.parametrize("margin", [0.01, 0.02, 0.1])
+def test_equivalent_is_statsmodels_tost(sample, margin):
+    test = statistics.equivalent(sample, margin)
+    p_inside, _, _ = ttost_paired(np.array(sample), np.zeros(len(sample)), -margin, margin)
+    if test.leaning == SUPPORTED:
+        assert test.p == pytest.approx(p_inside)
+    else:
+        above = stats.ttest_1samp(sample, margin, alternative="greater").pvalue
+        below = stats.ttest_1samp(sample, -margin, alternative="less").pvalue
+        assert test.p == pytest.approx(min(above, below)) and test.p <= p_inside
+    [(verdict, _, _)] = statistics.settle([test])
+    outside = test.low > margin or test.high < -margin
+    inside = -margin < test.low and test.high < margin
+    assert verdict == (SUPPORTED if inside else CONTRADICTED if outside else INCONCLUSIVE)
+    assert (test.low, test.high) == pytest.approx(DescrStatsW(sample).tconfint_mean(alpha=0.10))
+
+
+def test_a_difference_that_is_not_significant_is_no_equivalence():
+    sample = [0.05, -0.05, 0.02, -0.02, 0.01]
+    assert stats.ttest_1samp(sample, 0).pvalue > 0.5
+    assert statistics.settle([statistics.equivalent(sample, 0.02)])[0][0] == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("counts", "p"),
+    [((5, 5, 0, 5), 2 / 252), ((5, 5, 1, 5), 12 / 252), ((3, 3, 0, 3), 2 / 20), ((4, 5, 4, 5), 1.0)],
+)
+def test_more_solved_by_hand(counts, p):
+    """Ways to place the solved seeds among all: C(10,5) = 252 and C(6,3) = 20 for the lopsided tables."""
+    test = statistics.more_solved(*counts)
+    assert test.p == pytest.approx(p)
+    assert (test.low, test.high) == pytest.approx(confint_proportions_2indep(*counts, method="newcomb"))
+
+
+def test_more_solved_verdicts():
+    assert statistics.settle([statistics.more_solved(5, 5, 0, 5)])[0][0] == SUPPORTED
+    assert statistics.settle([statistics.more_solved(0, 5, 5, 5)])[0][0] == CONTRADICTED
+    assert statistics.settle([statistics.more_solved(5, 5, 5, 5)])[0][0] == INCONCLUSIVE
+    assert statistics.settle([statistics.more_solved(0, 0, 5, 5)])[0][0] == INCONCLUSIVE
+
+
+def test_bootstrap_is_scipys():
+    sample = DRAW.normal(0.3, 0.1, 8)
+    test = statistics.bootstrapped(sample.tolist())
+    theirs = stats.bootstrap((sample,), np.mean, n_resamples=20000, method="percentile").confidence_interval
+    assert (test.low, test.high) == pytest.approx((theirs.low, theirs.high), abs=0.005)
+    assert test == statistics.bootstrapped(sample.tolist())  # the same draws every time
+    assert test.leaning == SUPPORTED and test.p < 0.01
+    assert statistics.bootstrapped(sample.tolist(), margin=float(sample.mean()) + 0.001).p > 0.5
+
+
+def test_slope_is_polyfit():
+    x, y = DRAW.normal(size=20), DRAW.normal(size=20)
+    assert statistics.slope(x.tolist(), y.tolist()) == pytest.approx(np.polyfit(x, y, 1)[0])
+    assert statistics.slope([2.0, 2.0], [1.0, 3.0]) is None
+
+
+def test_empirical_logit_by_hand():
+    assert statistics.empirical_logit(0.5, 10) == 0
+    assert statistics.empirical_logit(1.0, 10) == pytest.approx(math.log(10.5 / 0.5))
+    assert statistics.empirical_logit(0.0, 10) == -statistics.empirical_logit(1.0, 10)
+
+
+@pytest.mark.parametrize(
+    ("steps", "median"),
+    [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([], None), ([None, 50], 50)],
+)
+def test_censored_median_is_kaplan_meier(steps, median):
+    assert statistics.censored_median(steps) == median
+    if steps:
+        reached = np.array([step is not None for step in steps])
+        survival = SurvfuncRight(np.array([1000 if step is None else step for step in steps]), reached)
+        half = [
+            time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9
+        ]
+        assert (min(half) if half else None) == median
+
+
+def test_holm_by_hand():
+    # sorted 0.01 0.02 0.04, times 3 2 1 = 0.03 0.04 0.04, never falling
+    assert statistics.holm([0.04, None, 0.01, 0.02]) == pytest.approx([0.04, None, 0.03, 0.04], nan_ok=False)
+    assert statistics.holm([None]) == [None]
+
+
+def test_holm_can_leave_open_what_stood_alone():
+    clear = Test(0.1, 0.05, 0.15, 0.001, 5, leaning=SUPPORTED)
+    narrow = Test(0.1, 0.021, 0.2, 0.04, 5, leaning=SUPPORTED)
+    other = Test(0.1, 0.02, 0.2, 0.045, 5, leaning=CONTRADICTED)
+    assert statistics.settle([narrow])[0][0] == SUPPORTED
+    settled = statistics.settle([clear, narrow, other])
+    assert [verdict for verdict, _, _ in settled] == [SUPPORTED, INCONCLUSIVE, INCONCLUSIVE]
+    assert settled[1][2] == "open after Holm's correction"
+
+
+@pytest.mark.parametrize("decide", [statistics.better, statistics.equivalent])
+def test_one_pair_or_none_decides_nothing(decide):
+    for sample in ([], [0.5]):
+        test = decide(sample, 0.02)
+        assert test.p is None and test.low is None and test.n == len(sample)
+        assert statistics.settle([test])[0][0] == INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("decide", "value", "verdict"),
+    [
+        (statistics.better, 0.5, SUPPORTED),
+        (statistics.better, 0.0, CONTRADICTED),
+        (statistics.better, 0.02, INCONCLUSIVE),
+        (statistics.equivalent, 0.0, SUPPORTED),
+        (statistics.equivalent, -0.5, CONTRADICTED),
+        (statistics.equivalent, -0.02, INCONCLUSIVE),
+        (statistics.bootstrapped, 0.5, SUPPORTED),
+    ],
+)
+def test_seeds_without_spread_decide_by_where_they_stand(decide, value, verdict):
+    test = decide([value] * 5, 0.02)
+    assert test.low == test.high == pytest.approx(value)
+    assert statistics.settle([test])[0][0] == verdict
+
+
+def test_two_seeds_are_too_few_for_a_bootstrap():
+    assert statistics.settle([statistics.bootstrapped([0.5, 0.6])])[0][0] == INCONCLUSIVE

@@ -1,0 +1,301 @@
+"""Each rule on records whose answer is known; what is missing, gated or of the smoke tier stays open."""
+
+import math
+
+import pytest
+
+from analysis import synthetic, verdicts
+from analysis.claims import Claim, Claims, Contrast, Metric, Term
+from analysis.select import arrange
+from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
+from analysis.verdicts import BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
+from study.experiments import Experiment
+
+METRICS = {
+    "accuracy": Metric("accuracy", "accuracy", 0.02, percent=True),
+    "bits_per_character": Metric("bits_per_character", "bits", 0.01, "lower"),
+    "seconds": Metric("seconds", "seconds", 0.10, "lower", relative=True),
+    "solved": Metric("solved", "solved", 0.0),
+    "multiply_adds": Metric("multiply_adds", "multiply-adds", 0.1, "lower", relative=True),
+    "perplexity": Metric("perplexity", "perplexity", 0.02, "lower", relative=True),
+}
+SEEDS = (0, 1, 2, 3, 4)
+EXPERIMENT = Experiment(
+    {
+        "name": "tiny",
+        "title": "t",
+        "question": "q",
+        "claims": [],
+        "arms": {name: {"set": {"mixer": name}} for name in ("attention", "convolution", "lstm")},
+        "tasks": {
+            "recall": {"set": {"task": "recall"}},
+            "mqar": {"set": {"task": "mqar"}},
+            "text": {"set": {"task": "pydoc"}, "metric": "bits_per_character", "margin": 0.01},
+            "cost": {"measure": "cost", "set": {"cost.lengths": [64, 128, 256]}},
+        },
+        "tiers": {
+            tier: {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": list(SEEDS)} for tier in ("smoke", "core")
+        },
+    }
+)
+LEVEL = {"attention": 0.95, "convolution": 0.6, "lstm": 0.8}
+
+
+def score(run, draw):
+    return LEVEL[run.arm] + 0.001 * run.seed
+
+
+def study(tier="core", change=lambda record: None, drop=lambda record: False):
+    made = synthetic.complete(EXPERIMENT, tier, score)
+    for record in made:
+        change(record)
+    return {"tiny": arrange(EXPERIMENT, tier, [record for record in made if not drop(record)])}
+
+
+def contrast(rule="better", a="attention", b="lstm", task="recall", **keys):
+    sides = {side: Term(arm=term) if isinstance(term, str) else term for side, term in (("a", a), ("b", b))}
+    return Contrast("it", "A statement.", rule, "tiny", (task,), **{**sides, **keys})
+
+
+def judge(*contrasts, controls=(), tier="core", studies=None):
+    claim = Claim("C1", "甲", "It is so.", "", "", "", (), contrasts)
+    claims = Claims({"C1": claim}, tuple(controls), METRICS, (), ())
+    return verdicts.judge(claims, studies if studies is not None else study(tier), tier)
+
+
+def only(*contrasts, **keys) -> Row:
+    [row] = judge(*contrasts, **keys).rows
+    return row
+
+
+def test_better_worse_and_within_the_margin():
+    row = only(contrast())
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.15) and (row.n, row.dropped) == (5, 0)
+    assert only(contrast(a="lstm", b="attention")).verdict == CONTRADICTED
+    assert only(contrast(a="lstm", b="lstm")).verdict == CONTRADICTED  # no better at all
+
+
+def test_lower_bits_are_better():
+    row = only(contrast(task="text"))
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(4.0 * 0.15)
+    assert row.margin == 0.01 and row.metric == "test.bits_per_character"
+
+
+def test_equivalence():
+    assert only(contrast("equivalent", b="attention")).verdict == SUPPORTED
+    assert only(contrast("equivalent")).verdict == CONTRADICTED
+
+
+def test_a_number_or_chance_on_the_other_side():
+    assert only(contrast("at_least", b=Term(value=0.94))).verdict == SUPPORTED
+    assert only(contrast("at_least", b=Term(value=0.96))).verdict == CONTRADICTED
+    assert only(contrast("equivalent", b=Term(chance=True))).effect == pytest.approx(0.952 - 0.125)
+
+
+def test_ratios_are_compared_as_ratios():
+    def slower(record):
+        if record["plan"]["arm"] == "lstm":
+            record["seconds"] = 30.0
+
+    row = only(contrast(metric="seconds"), studies=study(change=slower))
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.5) and row.margin == 0.10  # 50 % more
+    row = only(contrast(metric="seconds"), studies=study())
+    assert row.verdict == CONTRADICTED and row.effect == pytest.approx(0.0)
+
+
+def test_perplexity_comes_from_the_loss():
+    row = only(contrast(task="text", metric="test.perplexity"))
+    assert row.effect == pytest.approx(2 ** (4.0 * 0.15) - 1)
+
+
+def test_within_reach_minus_beyond():
+    row = only(contrast("reach", a="convolution", b=Term(), axis="distance"))
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.602 - 0.125)
+    assert "reach 8" in row.reason
+    row = only(contrast("reach", b=Term(), axis="distance"))
+    assert row.verdict == INCONCLUSIVE and "no bound" in row.reason
+
+
+def test_slices_of_a_term_are_weighted_by_items():
+    near, far = ({"distance": [sign]} for sign in ("<= 8", ">= 48"))
+    row = only(contrast(a=Term(arm="convolution", slice=near), b=Term(arm="convolution", slice=far)))
+    assert row.effect == pytest.approx(0.602 - 0.125)
+    record = {
+        "status": "finished",
+        "metrics": {},
+        "slices": {"test": {"distance": {"1": {"accuracy": 1.0, "items": 30}, "2": {"accuracy": 0.0, "items": 10}}}},
+    }
+    assert verdicts.measure(record, "test.accuracy", {"distance": ["<= 2"]}) == 0.75
+    assert verdicts.measure(record, "test.accuracy", {"distance": ["> 2"]}) is None
+
+
+def test_slope_of_accuracy_over_distance():
+    row = only(contrast("slope", a="attention", b="convolution", axis="distance"))
+    assert row.verdict == SUPPORTED and row.effect > 0.5
+    assert only(contrast("slope", a="convolution", b="attention", axis="distance")).verdict == CONTRADICTED
+
+
+def test_exponent_of_a_cost():
+    keys = {"task": "cost", "metric": "cost.multiply_adds", "axis": "length"}
+    row = only(contrast("slope", a=Term(value=2.1), b="attention", **keys))
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.1) and row.low == row.high
+    assert only(contrast("slope", a=Term(value=1.1), b="attention", **keys)).verdict == CONTRADICTED
+
+
+def test_slope_over_points_of_several_tasks():
+    points = ((1.0, Term(task="recall", metric="test.accuracy")), (math.e, Term(task="mqar", metric="test.accuracy")))
+
+    def halve(record):
+        if record["plan"]["task"] == "mqar" and record["plan"]["role"] == "verdict":
+            record["metrics"]["test"]["accuracy"] /= 2
+
+    row = only(contrast("slope", b=Term(), points=points), studies=study(change=halve))
+    assert row.effect == pytest.approx(-math.log(2)) and row.verdict == CONTRADICTED
+
+
+def test_interaction():
+    sides = {"c": Term(arm="lstm"), "d": Term(arm="convolution")}
+    row = only(contrast("interaction", a="attention", b="convolution", **sides))
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.35 - 0.20)
+
+
+def solve(record):
+    record["steps_to_solve"] = 300 if record["plan"]["arm"] == "attention" else None
+    record["steps_to_90"] = 100 if record["plan"]["arm"] == "attention" else None
+
+
+def test_solve_counts_with_censored_steps():
+    row = only(contrast("solves"), studies=study(change=solve))
+    assert row.verdict == SUPPORTED and row.p == pytest.approx(2 / 252) and row.margin is None
+    assert "solved 5/5 against 0/5" in row.reason and "100 against more than 1200" in row.reason
+
+
+def test_a_diverged_run_has_not_solved_and_has_no_score():
+    def diverge(record):
+        solve(record)
+        if record["plan"]["arm"] == "attention" and record["plan"]["seed"] in (0, 1):
+            record.update(status="diverged", metrics={}, steps_to_solve=None, steps_to_90=None)
+
+    studies = study(change=diverge)
+    row = only(contrast("solves"), studies=studies)
+    assert "solved 3/5 against 0/5" in row.reason and row.verdict == INCONCLUSIVE
+    row = only(contrast(), studies=studies)
+    assert (row.n, row.dropped) == (3, 2) and "n = 3 of 5" in row.scope
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "0.99", True])
+def test_what_is_no_number_never_becomes_one(value):
+    def spoil(record):
+        if record["plan"]["seed"] == 0 and record["plan"]["role"] == "verdict":
+            record["metrics"]["test"] = {"accuracy": value}
+
+    row = only(contrast(), studies=study(change=spoil))
+    assert (row.n, row.dropped) == (4, 1) and math.isfinite(row.effect)
+
+
+def test_pairs_are_made_by_seed():
+    def one_each(record):
+        plan = record["plan"]
+        return plan["role"] == "verdict" and (plan["arm"], plan["seed"]) in {("attention", 0), ("lstm", 1)}
+
+    row = only(contrast(), studies=study(drop=one_each))
+    assert row.n == 3 and row.effect == pytest.approx(0.15)
+
+
+def test_one_seed_decides_nothing():
+    row = only(contrast(), studies=study(drop=lambda r: r["plan"]["role"] == "verdict" and r["plan"]["seed"] > 0))
+    assert row.verdict == INCONCLUSIVE and row.n == 1 and row.low is None
+
+
+def test_without_records_it_is_not_run():
+    assert only(contrast(), studies={}).verdict == NOT_RUN
+    row = only(contrast(), studies=study(drop=lambda r: r["plan"]["arm"] == "lstm"))
+    assert row.verdict == NOT_RUN and "no verdict runs of lstm" in row.reason
+    assert only(contrast(task="elsewhere")).verdict == NOT_RUN
+    assert only(contrast(tiers=("full",))).verdict == NOT_RUN
+
+
+def test_the_smoke_tier_decides_nothing():
+    row = only(contrast(), tier="smoke")
+    assert row.verdict == INCONCLUSIVE and row.effect == pytest.approx(0.15)
+
+
+def test_the_best_of_arms_is_named():
+    row = only(contrast(a=Term(best_of=("convolution", "lstm")), b="convolution"))
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.2) and "best on validation: lstm" in row.reason
+
+
+@pytest.mark.parametrize(("bar", "verdict"), [(0.90, SUPPORTED), (0.99, INCONCLUSIVE)])
+def test_a_positive_control_gates_the_tasks_it_names(bar, verdict):
+    control = contrast("at_least", b=Term(value=bar), task="mqar", gates=("recall",))
+    row = only(contrast(), controls=[control])
+    assert row.verdict == verdict and ("control" in row.reason) == (verdict == INCONCLUSIVE)
+    assert only(contrast(task="mqar"), controls=[control]).verdict == SUPPORTED  # not gated
+
+
+def test_a_control_that_was_not_run_gates_too():
+    control = contrast("at_least", b=Term(value=0.9), task="elsewhere", gates=("recall",))
+    assert only(contrast(), controls=[control]).verdict == INCONCLUSIVE
+
+
+def test_a_named_test_decides_by_construction(tmp_path):
+    (tmp_path / "test_x.py").write_text("def test_a(): pass\n")
+
+    def built(node, **keys):
+        claim = Claim("C1", "", "", "", "", "", (), (Contrast("it", "S.", "by_construction", node=node, **keys),))
+        return verdicts.judge(Claims({"C1": claim}, (), METRICS, (), ()), {}, "smoke", tmp_path).rows[0].verdict
+
+    assert built("test_x.py::test_a") == BY_CONSTRUCTION
+    assert built("test_x.py::test_a", holds=False) == CONTRADICTED
+    assert built("test_x.py::test_b") == NOT_RUN
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        ([], NOT_RUN),
+        ([NOT_RUN, NOT_RUN], NOT_RUN),
+        ([SUPPORTED, SUPPORTED], SUPPORTED),
+        ([CONTRADICTED], CONTRADICTED),
+        ([SUPPORTED, CONTRADICTED, INCONCLUSIVE], QUALIFIED),
+        ([SUPPORTED, INCONCLUSIVE], INCONCLUSIVE),
+        ([SUPPORTED, NOT_RUN], INCONCLUSIVE),
+        ([CONTRADICTED, INCONCLUSIVE], INCONCLUSIVE),
+        ([BY_CONSTRUCTION], BY_CONSTRUCTION),
+        ([BY_CONSTRUCTION, SUPPORTED], SUPPORTED),
+        ([BY_CONSTRUCTION, CONTRADICTED], QUALIFIED),
+    ],
+)
+def test_a_claim_from_its_contrasts(found, verdict):
+    rows = [Row("C1", str(i), "", word) for i, word in enumerate(found)]
+    beside = Row("C1", "beside", "", CONTRADICTED, counts=False)
+    assert verdicts.claim_verdict(rows) == verdicts.claim_verdict([*rows, beside]) == verdict
+
+
+def test_contrasts_beside_the_verdict_are_a_family_of_their_own():
+    rows = judge(contrast(), Contrast(**{**contrast().__dict__, "name": "beside", "counts": False})).rows
+    assert rows[0].p_holm == rows[0].p and rows[1].p_holm == rows[1].p
+    rows = judge(contrast(), Contrast(**{**contrast().__dict__, "name": "second"})).rows
+    assert rows[0].p_holm == pytest.approx(2 * rows[0].p)
+
+
+def test_rows_name_scope_device_and_revision():
+    row = only(contrast())
+    assert row.scope == "recall, length 64, 64 wide, 2 layers, n = 5, core tier, cpu"
+    assert (row.device, row.revision, row.tier, row.experiment, row.task) == (
+        "cpu",
+        "00000000",
+        "core",
+        "tiny",
+        "recall",
+    )
+    dirty = study(change=lambda r: r["provenance"].update(clean=False))
+    assert only(contrast(), studies=dirty).revision == "00000000+"
+
+
+def test_the_reading_is_made_from_the_rows():
+    found = judge(contrast(), Contrast(**{**contrast(a="lstm", b="attention").__dict__, "name": "second"}))
+    claim = Claim("C1", "", "", "", "", "", (), ())
+    text = verdicts.reading(claim, found.rows, found.overall["C1"])
+    assert text.startswith("C1 is qualified: 1 of 2 contrasts supported, 1 of 2 contrasts contradicted.")
+    assert "Scope: recall, length 64" in text

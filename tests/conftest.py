@@ -1,0 +1,206 @@
+"""What the tests share: one thread, no network, tiny configs, the command line inside and outside this process."""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, here and in every process that a test starts
+os.environ["WANDB_ERROR_REPORTING"] = "false"
+
+import ipaddress
+import runpy
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+import pytest
+import yaml
+from omegaconf import DictConfig
+
+from study import experiments, schema
+
+ROOT = Path(__file__).parents[1]
+CONF = ROOT / "conf"
+
+SMALL = [
+    "tier=core",
+    "model.width=16",
+    "model.ffn_width=64",
+    "train.steps=4",
+    "train.batch=4",
+    "train.evaluate_every=2",
+    "evaluation.validation_items=8",
+    "evaluation.test_items=8",
+    "evaluation.batch=8",
+    "data.download=false",
+    "tracking.mode=off",
+]
+SHORT = {"length": 12, "max_length": 6}  # of tasks that have such a key
+
+
+class NoNetwork(OSError):
+    """A test reached for the network."""
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Connecting or looking up a name fails in this process; only this machine can be reached."""
+    names = {"localhost", socket.gethostname(), "", None}
+    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def here(host: Any) -> bool:
+        try:
+            return host in names or ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return False
+
+    def guard(call: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(self: socket.socket, address: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6) and not here(address[0]):
+                raise NoNetwork(f"this test wants to connect to {address}")
+            return call(self, address)
+
+        return guarded
+
+    def guarded_look_up(host: Any, *args: Any, **keywords: Any) -> Any:
+        if not here(host.decode() if isinstance(host, bytes) else host):
+            raise NoNetwork(f"this test wants to look up {host}")
+        return look_up(host, *args, **keywords)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", guard(connect))
+        patch.setattr(socket.socket, "connect_ex", guard(connect_ex))
+        patch.setattr(socket, "getaddrinfo", guarded_look_up)
+        yield
+
+
+@pytest.fixture(scope="session")
+def compose() -> Callable[..., DictConfig]:
+    """compose("task=recall", ...): the config that ``python run.py task=recall ...`` gets."""
+    schema.register()
+
+    def composed(*overrides: str) -> DictConfig:
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return hydra.compose("config", list(overrides))
+
+    return composed
+
+
+def short(task: str) -> list[str]:
+    """Overrides that make a task's sequences short."""
+    keys = yaml.safe_load((CONF / "task" / f"{task}.yaml").read_text())
+    return [f"task.{key}={value}" for key, value in SHORT.items() if key in keys]
+
+
+@pytest.fixture
+def tiny(compose: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., DictConfig]:
+    """tiny("mixer=lstm", ..., task="recall"): a config that trains in a moment, its records in a folder of the test."""
+
+    def composed(*overrides: str, task: str = "recall") -> DictConfig:
+        return compose(f"task={task}", *short(task), *SMALL, f"runs={tmp_path / 'runs'}", *overrides)
+
+    return composed
+
+
+EXPERIMENT = {
+    "name": "tiny",
+    "title": "Two arms, one task",
+    "question": "Does a declared sweep do what it declares?",
+    "claims": ["C13", "C24"],
+    "base": {
+        "model.width": 16,
+        "model.ffn_width": 64,
+        "train.batch": 4,
+        "evaluation.validation_items": 8,
+        "evaluation.test_items": 8,
+        "evaluation.batch": 8,
+    },
+    "arms": {
+        "attention": {"label": "attention", "set": {"mixer": "attention", "mixer.heads": 2}},
+        "identity": {"label": "no mixing", "set": {"mixer": "identity"}},
+    },
+    "tasks": {
+        "recall": {
+            "label": "recall",
+            "set": {"task": "recall", "task.length": 8, "train.steps": 4, "train.evaluate_every": 2},
+        }
+    },
+    "tiers": {
+        "smoke": {"rates": [0.003, 0.01], "tuning_seeds": [100], "verdict_seeds": [0, 1]},
+        "core": {  # long enough to be interrupted
+            "rates": [0.003],
+            "tuning_seeds": [100],
+            "verdict_seeds": [0],
+            "task_set": {"recall": {"train.steps": 20000, "train.evaluate_every": 20}},
+        },
+    },
+}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the project with one more experiment, ``tiny``."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    shutil.copy(ROOT / "run.py", folder)
+    shutil.copytree(CONF, folder / "conf")
+    for package in ("study", "hydra_plugins"):
+        (folder / package).symlink_to(ROOT / package)
+    (folder / "conf" / "experiment" / "tiny.yaml").write_text(yaml.safe_dump(EXPERIMENT, sort_keys=False))
+    return folder
+
+
+def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """``python run.py ...`` in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "run.py", *arguments],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def end(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
+    try:
+        out, err = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        pytest.fail(f"still running after {seconds} s:\n{out}\n{err}")
+    return Ended(process.returncode, out, err)
+
+
+@pytest.fixture
+def run_py(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ended]:
+    """run_py("-m", "seed=0,1"): the command line in this process, which is what makes it fast."""
+
+    def command(*arguments: str, folder: Path = ROOT) -> Ended:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(experiments, "FOLDER", folder / "conf" / "experiment")
+        monkeypatch.setattr(sys, "argv", ["run.py", *arguments])
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+        capfd.readouterr()
+        code: Any = 0
+        try:
+            runpy.run_path(str(folder / "run.py"), run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code
+        out, err = capfd.readouterr()
+        if isinstance(code, str):  # as Python does at the end of a process
+            code, err = 1, err + code + "\n"
+        return Ended(code or 0, out, err)
+
+    return command

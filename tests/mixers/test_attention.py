@@ -1,0 +1,172 @@
+"""Full attention against torch's own and against its definition."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from study.mixers.attention import Attention, attention, attention_weights, reference_attention
+from study.mixers.window import WindowAttention
+
+CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+
+
+def tensors(B=3, H=2, N=13, K=5, count=3):
+    torch.manual_seed(0)
+    return [torch.randn(B, H, N, K, requires_grad=True) for _ in range(count)]
+
+
+def some_mask(B=3, N=13):
+    return torch.arange(N) < torch.tensor([N, N // 2, 1])[:B, None]
+
+
+def value_and_gradients(y, inputs, weight):
+    return [y, *torch.autograd.grad((y * weight).sum(), inputs)]
+
+
+def test_reference_attention_by_hand():
+    """Two keys with scores ln 3 apart: weights 3/4 and 1/4."""
+    q = torch.tensor([[[[2.0, 0.0, 0.0, 0.0]]]])
+    k = torch.tensor([[[[math.log(3), 1.0, 0.0, 0.0], [0.0, 9.0, 0.0, 0.0]]]])
+    v = torch.tensor([[[[4.0, 0.0, 0.0, 1.0], [0.0, 8.0, 0.0, 1.0]]]])
+    close(reference_attention(q, k, v), torch.tensor([[[[3.0, 2.0, 0.0, 1.0]]]]))
+
+
+@CAUSAL
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("N", [1, 7, 13, 64])
+def test_reference_attention_is_torchs(causal, masked, N):
+    """Against F.scaled_dot_product_attention on the same (B, H, N, K), values and gradients."""
+    qkv = tensors(N=N)
+    mask_BN = some_mask(N=N) | (torch.arange(N) == 0) if masked else None
+    allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else torch.ones(N, N, dtype=torch.bool)
+    allowed = allowed_NN if mask_BN is None else allowed_NN & mask_BN[:, None, None]
+    weight = torch.randn_like(qkv[0])
+    expected = value_and_gradients(F.scaled_dot_product_attention(*qkv, attn_mask=allowed), qkv, weight)
+    actual = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN), qkv, weight)
+    for a, e in zip(actual, expected, strict=True):
+        close(a, e)
+
+
+@CAUSAL
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(("B", "H", "N", "K"), [(3, 2, 13, 5), (3, 1, 1, 4), (2, 4, 64, 16), (1, 2, 131, 32)])
+def test_attention_is_the_reference(causal, masked, B, H, N, K):
+    qkv = tensors(B, H, N, K)
+    mask_BN = some_mask(B, N) | (torch.arange(N) == 0) if masked else None
+    weight = torch.randn_like(qkv[0])
+    if masked:
+        weight = weight * mask_BN[:, None, :, None]  # outputs at padding mean nothing
+    allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else None
+    expected = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN) * (weight != 0), qkv, weight)
+    actual = value_and_gradients(attention(*qkv, mask_BN, causal=causal) * (weight != 0), qkv, weight)
+    for a, e in zip(actual, expected, strict=True):
+        close(a, e)
+
+
+@CAUSAL
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_is_multihead_attention_with_copied_weights(causal, masked):
+    torch.manual_seed(0)
+    ours = Attention(24, causal=causal, heads=3)
+    theirs = nn.MultiheadAttention(24, 3, bias=False, batch_first=True)
+    with torch.no_grad():
+        theirs.in_proj_weight.copy_(ours.qkv.weight)
+        theirs.out_proj.weight.copy_(ours.out.weight)
+    x_BND = torch.randn(3, 13, 24, requires_grad=True)
+    mask_BN = some_mask() if masked else torch.ones(3, 13, dtype=torch.bool)
+    forbidden = ~torch.ones(13, 13, dtype=torch.bool).tril() if causal else None
+    expected, maps = theirs(
+        x_BND, x_BND, x_BND, key_padding_mask=~mask_BN, attn_mask=forbidden, average_attn_weights=False
+    )
+    actual = ours(x_BND, mask_BN)
+    close(actual[mask_BN], expected[mask_BN])
+    close(ours.maps(x_BND, mask_BN), maps)
+    weight = torch.randn(24)
+    for a, e in (
+        (
+            torch.autograd.grad((actual[mask_BN] * weight).sum(), [x_BND, ours.qkv.weight, ours.out.weight]),
+            torch.autograd.grad(
+                (expected[mask_BN] * weight).sum(), [x_BND, theirs.in_proj_weight, theirs.out_proj.weight]
+            ),
+        ),
+    ):
+        for mine, other in zip(a, e, strict=True):
+            close(mine, other)
+
+
+@CAUSAL
+def test_maps_are_the_weights_that_forward_uses(causal):
+    torch.manual_seed(0)
+    mixer = Attention(24, causal=causal, heads=3)
+    x_BND, mask_BN = torch.randn(3, 13, 24), some_mask()
+    weights_BHNN = mixer.maps(x_BND, mask_BN)
+    assert weights_BHNN.shape == (3, 3, 13, 13)
+    assert not weights_BHNN.masked_select(~mask_BN[:, None, None, :]).any()  # exactly 0 on padding
+    close(weights_BHNN.sum(-1), torch.ones(3, 3, 13))
+    values = mixer.project(x_BND)[2]
+    y_BND = mixer.out((weights_BHNN @ values).transpose(1, 2).flatten(2))
+    close(mixer(x_BND, mask_BN)[mask_BN], y_BND[mask_BN])
+
+
+def test_attention_weights_are_all_zero_where_no_key_is_allowed():
+    q, k = tensors(count=2)
+    mask_BM = torch.ones(3, 13, dtype=torch.bool)
+    mask_BM[1] = False
+    weights = attention_weights(q, k, mask_BM)
+    assert not weights[1].any() and weights.isfinite().all()
+    close(weights[[0, 2]].sum(-1), torch.ones(2, 2, 13))
+
+
+@CAUSAL
+@pytest.mark.parametrize("mixer_class", [Attention, WindowAttention])
+def test_no_kernel_is_handed_a_row_without_keys(monkeypatch, mixer_class, causal):
+    """Kernels differ in what they make of such a row, NaN among other things."""
+    masks = []
+
+    def kernel(q, k, v, attn_mask):
+        masks.append(attn_mask)
+        return torch.zeros_like(q)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", kernel)
+    mask_BN = torch.zeros(3, 40, dtype=torch.bool)
+    mask_BN[0, 11:] = mask_BN[1, :11] = True
+    mixer_class(12, causal=causal)(torch.randn(3, 40, 12), mask_BN)
+    assert len(masks) == 1 and masks[0].any(-1).all()
+
+
+@CAUSAL
+def test_softmax_is_float32_under_autocast(causal):
+    """Weights must carry float32 digits, and outputs lose no more than the one rounding to bfloat16."""
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(2, 3, 33, 64, dtype=torch.bfloat16) for _ in range(3))
+    allowed = torch.ones(33, 33, dtype=torch.bool).tril() if causal else None
+    exact_weights = attention_weights(q.double(), k.double(), None, allowed)
+    exact = reference_attention(q.double(), k.double(), v.double(), None, allowed)
+    with torch.autocast("cpu", torch.bfloat16):
+        weights, y = attention_weights(q, k, None, allowed), attention(q, k, v, causal=causal)
+    assert weights.dtype == torch.float32
+    assert (weights.double() - exact_weights).abs().max() < 1e-6
+    assert (y.double() - exact).abs().max() < 2**-7 * exact.abs().max()
+
+
+def test_head_width_is_free_when_given():
+    mixer = Attention(10, causal=True, heads=3, head_width=7)
+    assert mixer(torch.randn(2, 5, 10)).shape == (2, 5, 10)
+    built = sum(p.numel() for p in mixer.parameters())
+    assert built == Attention.parameter_count(10, causal=True, heads=3, head_width=7) == 4 * 10 * 21
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"heads": 3}, "use one of 1, 2, 4, 5, 10, 20"), ({"heads": 0}, "at least 1"), ({"head_width": 0}, "at least 1")],
+)
+def test_impossible_heads_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        Attention(20, causal=True, **wrong)

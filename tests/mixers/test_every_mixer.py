@@ -1,0 +1,169 @@
+"""What every mixer in conf/mixer must satisfy; a new yaml is tested without an edit here."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hydra.utils import get_class
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from study.mixers.base import Mixer
+from study.mixers.window import WindowAttention
+
+CONF = Path(__file__).parents[2] / "conf" / "mixer"
+MIXERS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
+GIVEN = {"causal", "layer"}  # by the task and the model
+CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+NAME = pytest.mark.parametrize("name", MIXERS)
+
+
+def settings(name: str) -> dict:
+    return {key: value for key, value in MIXERS[name].items() if key != "_target_"}
+
+
+def mixer_class(name: str) -> type[Mixer]:
+    return get_class(MIXERS[name]["_target_"])
+
+
+def build(name: str, causal: bool, width: int = 16, layer: int = 0) -> Mixer:
+    torch.manual_seed(0)
+    return mixer_class(name)(width, causal=causal, layer=layer, **settings(name))
+
+
+def close(actual, expected, **tolerance):
+    torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
+
+
+def test_some_mixers_are_found():
+    assert {"attention", "window", "lstm", "gru", "elman", "convolution", "dilated", "identity"} <= set(MIXERS)
+
+
+@NAME
+def test_yaml_states_and_explains_every_keyword(name):
+    parameters = inspect.signature(mixer_class(name)).parameters.values()
+    own = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - GIVEN
+    assert set(settings(name)) == own
+    for line in (CONF / f"{name}.yaml").read_text().splitlines():
+        assert line.startswith("_target_") or "# " in line
+
+
+@NAME
+@CAUSAL
+@pytest.mark.parametrize("width", [8, 12, 32])
+def test_parameter_count_is_the_constructed_one(name, causal, width):
+    built = sum(p.numel() for p in build(name, causal, width).parameters())
+    assert built == mixer_class(name).parameter_count(width, causal=causal, **settings(name))
+
+
+@pytest.mark.filterwarnings("ignore:TF32")
+@NAME
+@CAUSAL
+@pytest.mark.parametrize(("width", "length"), [(16, 32), (32, 21), (8, 3)])
+def test_multiply_adds_are_what_a_forward_pass_carries_out(name, causal, width, length):
+    mixer, counter = build(name, causal, width), FlopCounterMode(display=False)
+    # plain kernels, which the counter can see into; a mask would change nothing about the products
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), counter:
+        mixer(torch.randn(3, length, width))
+    expected = mixer_class(name).multiply_adds(width, length, causal=causal, **settings(name))
+    done = counter.get_total_flops() / 2 / (3 * length)
+    if isinstance(mixer, WindowAttention):
+        assert done >= expected  # whole chunks: tests/mixers/test_window.py counts them
+    else:
+        assert done == expected
+
+
+@NAME
+@CAUSAL
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_padding_changes_nothing_at_real_positions(name, causal, side):
+    mixer = build(name, causal)
+    x_BND = torch.randn(4, 13, 16)
+    lengths = (13, 9, 1, 4)
+    mask_BN = torch.arange(13) < torch.tensor(lengths)[:, None]
+    if side == "left":
+        mask_BN = mask_BN.flip(1)
+    x_BND = x_BND.requires_grad_()
+    y_BND = mixer(x_BND, mask_BN)
+    assert y_BND.shape == x_BND.shape and y_BND.isfinite().all()
+    for b in range(len(lengths)):
+        close(y_BND[b, mask_BN[b]], mixer(x_BND[b, mask_BN[b]][None])[0])
+    (gradient,) = torch.autograd.grad(y_BND[mask_BN].square().sum(), x_BND)
+    assert gradient[mask_BN].any() and not gradient[~mask_BN].any()
+
+
+@NAME
+@CAUSAL
+def test_rows_without_any_real_token_stay_finite(name, causal):
+    mixer = build(name, causal)
+    x_BND = torch.randn(3, 11, 16, requires_grad=True)
+    mask_BN = torch.ones(3, 11, dtype=torch.bool)
+    mask_BN[0], mask_BN[1, :5] = False, False
+    y_BND = mixer(x_BND, mask_BN)
+    y_BND.square().sum().backward()
+    assert y_BND.isfinite().all() and x_BND.grad.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in mixer.parameters())
+
+
+@NAME
+@CAUSAL
+def test_a_mask_of_real_tokens_is_no_mask(name, causal):
+    mixer, x_BND = build(name, causal), torch.randn(3, 19, 16)
+    close(mixer(x_BND, torch.ones(3, 19, dtype=torch.bool)), mixer(x_BND))
+
+
+@NAME
+@pytest.mark.parametrize("length", [1, 7, 40])
+def test_step_by_step_is_the_parallel_form(name, length):
+    mixer, x_BND = build(name, causal=True), torch.randn(2, length, 16)
+    state, outputs = mixer.initial_state(2), []
+    for n in range(length):
+        y_BD, state = mixer.step(x_BND[:, n], state)
+        outputs.append(y_BD)
+    close(torch.stack(outputs, 1), mixer(x_BND))
+
+
+@NAME
+def test_only_causal_mixers_step(name):
+    with pytest.raises(ValueError, match="causal"):
+        build(name, causal=False).initial_state(2)
+
+
+@NAME
+@CAUSAL
+@pytest.mark.parametrize("layer", [0, 1])
+def test_reach_is_where_the_jacobian_ends(name, causal, layer):
+    mixer = build(name, causal, layer=layer).double()
+    reach = mixer.reach
+    N = 2 * (20 if reach is None else reach) + 5
+    x_ND, centre = torch.randn(N, 16, dtype=torch.double), N // 2
+    seen_N = torch.autograd.functional.jacobian(lambda x: mixer(x[None])[0, centre], x_ND).abs().amax((0, 2)) > 0
+    first = 0 if reach is None else centre - reach
+    last = centre if causal else N - 1 - first
+    n = torch.arange(N)
+    at_most_N = (n >= first) & (n <= last)
+    assert not seen_N[~at_most_N].any()
+    assert seen_N[first] and seen_N[centre] and seen_N[last]
+
+
+@NAME
+@CAUSAL
+def test_autocast_stays_close_to_float32(name, causal):
+    mixer, x_BND = build(name, causal), torch.randn(2, 19, 16)
+    mask_BN = torch.arange(19) < torch.tensor([19, 12])[:, None]
+    with torch.autocast("cpu", torch.bfloat16):
+        y_BND = mixer(x_BND, mask_BN)
+    close(y_BND.float()[mask_BN], mixer(x_BND, mask_BN)[mask_BN], atol=0.05, rtol=0.05)
+
+
+@NAME
+@CAUSAL
+def test_linear_maps_start_from_one_family(name, causal):
+    for key, parameter in build(name, causal, width=32).named_parameters():
+        if parameter.ndim > 1:
+            bound = parameter[0].numel() ** -0.5
+            assert 0.95 * bound < parameter.abs().max() <= bound, key
+        else:
+            assert parameter.unique().tolist() in ([0.0], [0.0, 1.0]), key

@@ -1,0 +1,254 @@
+"""The block template: what holds for any mixer and position in conf."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hydra.utils import get_class
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from study.mixers.window import WindowAttention
+from study.models import sizing
+from study.models.encoder import Block, SequenceModel
+
+CONF = Path(__file__).parents[2] / "conf"
+
+
+def parts(group: str) -> dict[str, tuple[type, dict]]:
+    """Name -> (class, settings) of every yaml of a group."""
+    nodes = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / group).glob("*.yaml"))}
+    return {name: (get_class(node.pop("_target_")), node) for name, node in nodes.items()}
+
+
+MIXERS, POSITIONS = parts("mixer"), parts("position")
+SIZE = {"width": 16, "layers": 2, "ffn_width": 24}
+VOCABULARY, CLASSES, LENGTH = 17, 11, 21
+MIXER = pytest.mark.parametrize("mixer", MIXERS)
+POSITION = pytest.mark.parametrize("position", POSITIONS)
+CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+
+
+def close(actual, expected):
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+
+
+def build(mixer="attention", position="sinusoidal", causal=True, dropout=0.0, **size) -> SequenceModel:
+    torch.manual_seed(0)
+    size = SIZE | size
+    mixer_class, mixer_settings = MIXERS[mixer]
+    position_class, position_settings = POSITIONS[position]
+    return SequenceModel(
+        VOCABULARY,
+        CLASSES,
+        causal=causal,
+        mixer=lambda layer: mixer_class(size["width"], causal=causal, layer=layer, **mixer_settings),
+        position=position_class(size["width"], length=LENGTH, **position_settings),
+        dropout=dropout,
+        **size,
+    )
+
+
+def tokens(B=3, N=LENGTH):
+    return torch.randint(VOCABULARY, (B, N), generator=torch.Generator().manual_seed(0))
+
+
+@MIXER
+@POSITION
+@CAUSAL
+@pytest.mark.parametrize(("width", "layers", "ffn_width"), [(8, 1, 5), (16, 3, 40)])
+def test_closed_forms_count_the_constructed_model(mixer, position, causal, width, layers, ffn_width):
+    model = build(mixer, position, causal, width=width, layers=layers, ffn_width=ffn_width)
+    mixer_class, settings = MIXERS[mixer]
+    position_class, position_settings = POSITIONS[position]
+    counts = model.parameter_counts()
+    assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
+    assert counts == {
+        "embedding": sizing.embedding_parameters(
+            width=width,
+            vocabulary=VOCABULARY,
+            classes=CLASSES,
+            position_parameters=position_class.parameter_count(width, LENGTH, **position_settings),
+        ),
+        "other": sizing.other_parameters(
+            width=width, layers=layers, ffn_width=ffn_width, causal=causal, mixer=mixer_class, settings=settings
+        ),
+    }
+
+
+@pytest.mark.filterwarnings("ignore:TF32")
+@MIXER
+@CAUSAL
+def test_multiply_adds_are_what_a_forward_pass_carries_out(mixer, causal):
+    model, counter = build(mixer, causal=causal), FlopCounterMode(display=False)
+    where_BT = torch.zeros(3, 7, dtype=torch.long)
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), counter:
+        model(tokens(), where_BT)
+    mixer_class, settings = MIXERS[mixer]
+    expected = sizing.multiply_adds(
+        **SIZE, length=LENGTH, causal=causal, mixer=mixer_class, settings=settings, classes=CLASSES, scored=7 / LENGTH
+    )
+    done = counter.get_total_flops() / 2 / (3 * LENGTH)
+    if issubclass(mixer_class, WindowAttention):
+        assert done >= expected  # whole chunks: tests/mixers/test_window.py counts them
+    else:
+        assert done == pytest.approx(expected, rel=1e-12)
+
+
+@MIXER
+@POSITION
+def test_step_by_step_is_forward(mixer, position):
+    model, tokens_BN = build(mixer, position), tokens()
+    state, logits = model.initial_state(3), []
+    for n in range(LENGTH):
+        logits_BV, state = model.step(tokens_BN[:, n], state)
+        logits.append(logits_BV)
+    close(torch.stack(logits, 1), model(tokens_BN))
+
+
+@MIXER
+@POSITION
+@CAUSAL
+def test_padding_changes_no_logit(mixer, position, causal):
+    model, tokens_BN = build(mixer, position, causal), tokens()
+    lengths = (LENGTH, 8, 1)
+    mask_BN = torch.arange(LENGTH) < torch.tensor(lengths)[:, None]
+    logits_BNV = model(tokens_BN, mask_BN=mask_BN)
+    assert logits_BNV.isfinite().all()
+    for b, length in enumerate(lengths):
+        close(logits_BNV[b, :length], model(tokens_BN[b : b + 1, :length])[0])
+
+
+@MIXER
+@CAUSAL
+def test_scored_positions_are_a_part_of_all(mixer, causal):
+    model, tokens_BN = build(mixer, causal=causal), tokens()
+    where_BT = torch.tensor([[20, 0], [3, 3], [7, 19]])
+    expected = torch.stack([model(tokens_BN)[b, where_BT[b]] for b in range(3)])
+    close(model(tokens_BN, where_BT), expected)
+
+
+@MIXER
+@CAUSAL
+@pytest.mark.parametrize("layers", [1, 2])
+def test_reach_is_where_the_jacobian_ends(mixer, causal, layers):
+    model = build(mixer, "none", causal, layers=layers).double()
+    N = 2 * (20 if model.reach is None else model.reach) + 5
+    centre = N // 2
+    x_BND = model.embedding(tokens(1, N)).detach().requires_grad_()
+    h_BND = x_BND
+    for block in model.blocks:
+        h_BND = block(h_BND)
+    seen_N = torch.zeros(N, dtype=torch.bool)
+    for d in range(SIZE["width"]):
+        (gradient,) = torch.autograd.grad(h_BND[0, centre, d], x_BND, retain_graph=True)
+        seen_N |= gradient[0].any(-1)
+    reach = centre if model.reach is None else model.reach
+    n = torch.arange(N)
+    assert not seen_N[(n < centre - reach) | (n > (centre if causal else centre + reach))].any()
+    assert seen_N[centre - reach] and seen_N[centre]
+    assert causal or seen_N[centre + reach]
+
+
+@MIXER
+@CAUSAL
+def test_maps_have_a_row_per_query_that_sums_to_one(mixer, causal):
+    model, tokens_BN = build(mixer, causal=causal), tokens()
+    mask_BN = torch.arange(LENGTH) < torch.tensor([LENGTH, 8, 1])[:, None]
+    maps = model.maps(tokens_BN, mask_BN)
+    if not MIXERS[mixer][0].has_maps:
+        assert maps == []
+        return
+    assert len(maps) == SIZE["layers"]
+    for weights_BHNN in maps:
+        assert weights_BHNN.shape[0] == 3 and weights_BHNN.shape[2:] == (LENGTH, LENGTH)
+        rows = weights_BHNN.sum(-1).transpose(1, 2)[mask_BN]
+        close(rows, torch.ones_like(rows))
+        assert not weights_BHNN.masked_select(~mask_BN[:, None, None, :]).any()
+
+
+def test_only_causal_models_step():
+    with pytest.raises(ValueError, match="causal"):
+        build(causal=False).initial_state(2)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_block_is_torchs_pre_norm_encoder_layer_with_copied_weights(masked):
+    """Values and gradients against nn.TransformerEncoderLayer(norm_first=True)."""
+    ours = build(causal=False).blocks[0]
+    theirs = nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, batch_first=True, norm_first=True)
+    pairs = {
+        ours.mixer.qkv: theirs.self_attn.in_proj_weight,
+        ours.mixer.out: theirs.self_attn.out_proj.weight,
+        ours.ffn[0]: theirs.linear1,
+        ours.ffn[2]: theirs.linear2,
+        ours.mixer_norm: theirs.norm1,
+        ours.ffn_norm: theirs.norm2,
+    }
+    with torch.no_grad():
+        theirs.self_attn.in_proj_bias.zero_()
+        theirs.self_attn.out_proj.bias.zero_()
+        for mine, other in pairs.items():
+            if isinstance(other, nn.Module):
+                other.load_state_dict(mine.state_dict())
+            else:
+                other.copy_(mine.weight)
+    x_BND = torch.randn(3, 13, 16, requires_grad=True)
+    mask_BN = torch.arange(13) < torch.tensor([13, 13, 5] if masked else [13, 13, 13])[:, None]
+    actual = ours(x_BND, mask_BN if masked else None)
+    expected = theirs(x_BND, src_key_padding_mask=~mask_BN if masked else None)
+    close(actual[mask_BN], expected[mask_BN])
+    weight = torch.randn(16)
+    inputs = [x_BND, ours.mixer.qkv.weight, ours.ffn[0].weight, ours.ffn[2].bias, ours.mixer_norm.weight]
+    other = [x_BND, pairs[ours.mixer.qkv], theirs.linear1.weight, theirs.linear2.bias, theirs.norm1.weight]
+    mine = torch.autograd.grad((actual[mask_BN] * weight).sum(), inputs)
+    for a, e in zip(mine, torch.autograd.grad((expected[mask_BN] * weight).sum(), other), strict=True):
+        close(a, e)
+
+
+def test_dropout_is_off_in_evaluation_and_keeps_the_mean_in_training():
+    model, tokens_BN = build(dropout=0.5), tokens()
+    plain = build(dropout=0.0)
+    assert torch.equal(model.eval()(tokens_BN), plain(tokens_BN))
+    embedded = torch.stack([model.train().embed(tokens_BN) for _ in range(400)]).mean(0)
+    torch.testing.assert_close(embedded, plain.embed(tokens_BN), atol=1.0, rtol=0)
+    assert not torch.equal(model(tokens_BN), plain(tokens_BN))
+
+
+@MIXER
+@CAUSAL
+def test_training_under_autocast_keeps_a_float32_residual(mixer, causal):
+    model, tokens_BN = build(mixer, causal=causal), tokens()
+    mask_BN = torch.arange(LENGTH) < torch.tensor([LENGTH, 8, 1])[:, None]
+    residuals = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda block, inputs, output: residuals.append(output.dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        logits_BNV = model(tokens_BN, mask_BN=mask_BN)
+    assert set(residuals) == {torch.float32}
+    logits_BNV.float().square().mean().backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in model.parameters())
+    exact = model(tokens_BN, mask_BN=mask_BN)
+    assert (logits_BNV.float() - exact)[mask_BN].abs().mean() < 0.03 * exact[mask_BN].std()
+
+
+def test_weights_are_a_function_of_the_seed():
+    first, second = build().state_dict(), build().state_dict()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_token_embedding_starts_standard_normal():
+    weight = SequenceModel(
+        1000, 2, width=64, layers=0, ffn_width=1, causal=True, mixer=lambda layer: None, position=nn.Identity()
+    ).embedding.weight
+    assert weight.std().item() == pytest.approx(1, rel=0.02)
+    assert weight.mean().item() == pytest.approx(0, abs=0.02)
+
+
+def test_the_feed_forward_net_is_the_same_at_every_position():
+    block = build().blocks[0]
+    assert isinstance(block, Block)
+    x_BND = torch.randn(2, 5, 16)
+    close(block.ffn(x_BND)[:, 3], block.ffn(x_BND[:, 3]))

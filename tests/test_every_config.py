@@ -1,0 +1,149 @@
+"""Every yaml in conf/, found by itself: composed, validated, trained for two steps. Every run that an experiment plans."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from study import experiments, schema
+from study.training.build import build_model, build_task, validate
+from study.training.runner import execute
+
+CONF = Path(__file__).parents[1] / "conf"
+NAMES = {group.name: sorted(p.stem for p in group.glob("*.yaml")) for group in CONF.iterdir() if group.is_dir()}
+# Longest name of an artifact that W&B makes of a run's id: "run-", the id, ":v0" and room for a table's own name.
+LONGEST_NAME = 100
+
+
+def finite(value) -> bool:
+    if isinstance(value, dict):
+        return all(finite(item) for item in value.values())
+    return value is not None and math.isfinite(value)
+
+
+def train(config) -> dict:
+    """Train it; skip by name where a file or a device is missing."""
+    if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device here: composed, not trained")
+    try:
+        validate(config)
+    except FileNotFoundError as error:
+        pytest.skip(f"{error} (STUDY_DATA_ROOT names the folder of real data)")
+    outcome = execute(config)
+    assert outcome.state == "finished", outcome.error
+    record = outcome.record
+    assert record["steps"] == 2
+    assert finite(record["metrics"]) and finite(record["slices"])
+    assert {"validation", "test"} <= record["metrics"].keys()
+    assert record["slices"]["test"], "a task says nothing of what its score hangs on"
+    return record
+
+
+def test_every_group_is_tested_here():
+    assert set(NAMES) == {"experiment", "task", "mixer", "position", "tier", "trainer", "tracking"}
+
+
+@pytest.mark.parametrize("task", NAMES["task"])
+@pytest.mark.parametrize("mixer", NAMES["mixer"])
+def test_mixer_on_task(tiny, mixer, task):
+    record = train(tiny(f"mixer={mixer}", "train.steps=2", task=task))
+    built = record["config"]
+    assert built["mixer"]["_target_"] == OmegaConf.load(CONF / "mixer" / f"{mixer}.yaml")._target_
+    assert built["task"]["_target_"] == OmegaConf.load(CONF / "task" / f"{task}.yaml")._target_
+
+
+@pytest.mark.parametrize("task", ["recall", "reverse"])
+@pytest.mark.parametrize("position", NAMES["position"])
+def test_position(tiny, position, task):
+    train(tiny(f"position={position}", "train.steps=2", task=task))
+
+
+@pytest.mark.parametrize("tier", NAMES["tier"])
+def test_tier(tiny, tier):
+    config = tiny(f"tier={tier}", "train.steps=2")
+    assert config.tier == tier
+    assert train(config)["plan"]["tier"] == tier
+
+
+def test_a_tier_sets_its_sizes_and_the_command_line_has_the_last_word(compose):
+    assert compose("tier=full").model.width == 128
+    assert compose("tier=full", "model.width=32").model.width == 32
+    assert compose("tier=core").model.width == compose().model.width == 64
+
+
+@pytest.mark.parametrize("trainer", NAMES["trainer"])
+def test_trainer(tiny, trainer):
+    config = tiny(f"trainer={trainer}", "train.steps=2")
+    validate(config)
+    train(config)
+
+
+@pytest.mark.parametrize("tracking", NAMES["tracking"])
+def test_tracking(tiny, tracking):
+    train(tiny(f"tracking={tracking}", "tracking.mode=offline", "train.steps=2"))
+
+
+@pytest.mark.parametrize("name", NAMES["experiment"])
+def test_every_planned_run_of_an_experiment(name, compose):
+    """Each cell of each tier composes and builds; no two runs share a name or a digest, within a tier or across tiers."""
+    experiment = experiments.load(name)
+    names: dict[str, str] = {}
+    digests: set[str] = set()
+    for tier in experiment.tiers:
+        for cell in experiment.cells(tier):
+            runs = [run for run in all_runs(experiment, tier) if run.cell == cell]
+            origin = [f"origin.{key}={value}" for key, value in {"experiment": name, "arm": cell[0], "task": cell[1]}.items()]
+            config = compose(*runs[0].overrides, *origin, "data.download=false")
+            try:
+                validate(config)
+            except FileNotFoundError:  # the model can be built all the same
+                length = config.task.length
+                validate(compose(*runs[0].overrides, "task=pydoc", f"task.length={length}"))
+            for run in runs:
+                if run.rate is not None:
+                    config.train.rate = run.rate
+                config.seed = run.seed
+                config.origin.role = run.role
+                known = json.dumps([tier, cell, run.role, run.rate, run.seed])
+                assert names.setdefault(schema.name(config), known) == known
+                assert len(schema.name(config)) <= LONGEST_NAME
+                digests.add((run.role, run.digest))
+    assert len(names) == len(digests)
+
+
+def all_runs(experiment, tier):
+    """Tuning runs, and verdict runs at every rate that may be chosen."""
+    sizes = experiment.sizes(tier)
+    runs = experiment.tuning_runs(tier)
+    for rate in sizes.rates:
+        runs += [
+            run
+            for run in experiment.verdict_runs(tier, dict.fromkeys(experiment.cells(tier), rate), further=True)
+            if run.rate is not None or rate == sizes.rates[0]
+        ]
+    return runs
+
+
+@pytest.mark.parametrize("name", NAMES["experiment"])
+def test_an_experiment_is_small_in_smoke_and_declares_all_tiers(name):
+    experiment = experiments.load(name)
+    assert set(experiment.tiers) == set(experiments.TIERS)
+    for tier in experiment.tiers:
+        assert len(experiment.sizes(tier).verdict_seeds) >= (2 if tier == "smoke" else 5)
+    for cell in experiment.cells("smoke"):
+        settings = experiment.settings("smoke", cell)
+        if experiment.tasks[cell[1]].measure == "training":
+            assert settings["train.steps"] <= 20
+
+
+@pytest.mark.parametrize("mixer", NAMES["mixer"])
+def test_arms_match_in_parameters_in_the_base_recipe(compose, mixer):
+    """Protocol: arms have equally many parameters, embeddings aside, within 2 %."""
+    full, other = (
+        build_model(config, build_task(config)).parameter_counts()["other"]
+        for config in (compose(), compose(f"mixer={mixer}"))
+    )
+    assert other == pytest.approx(full, rel=0.02)

@@ -1,0 +1,123 @@
+"""Every command of the README: make targets exist, Python ones run (declared sweeps narrowed to one cell of the smoke tier)."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SETS_UP = ("python3 -m venv", ". .venv", "pip install")
+NEEDS = {"submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher"}  # launchers that are extras
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    lines = [re.split(r"\s+#", line)[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith(SETS_UP)]
+
+
+def run(words: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
+
+
+def test_readme_has_commands():
+    assert len(commands()) > 15
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python run.py")])
+def test_run_command(command, tmp_path):
+    words = shlex.split(command)[1:]
+    for launcher, package in NEEDS.items():
+        if f"hydra/launcher={launcher}" in words:
+            try:
+                metadata.version(package)
+            except metadata.PackageNotFoundError:
+                pytest.skip(f"{package} is not installed")
+    if "tracking.mode=online" in words:
+        refused = subprocess.run(
+            [sys.executable, *words, f"runs={tmp_path}"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            env={**os.environ, "WANDB_API_KEY": "", "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)},
+        )
+        assert refused.returncode != 0 and "needs a W&B key" in refused.stderr
+        assert not list(tmp_path.glob("*/record.json"))
+        return
+    if "--help" in words:
+        shown = run([sys.executable, *words])
+        assert shown.returncode == 0 and "GROUP mixer" in shown.stdout
+        return
+    declared = next((w.removeprefix("experiment=") for w in words if w.startswith("experiment=")), None)
+    words = [w for w in words if not w.startswith(("tier=", "trainer=", "runs=", "hydra.launcher."))]
+    words += [f"runs={tmp_path}", "tier=smoke", "tracking.mode=off"]
+    if declared:
+        from study import experiments
+
+        names = declared.split(",")
+        words = [w for w in words if not w.startswith(("experiment=", "sweep."))]
+        experiment = experiments.load(names[0])
+        arm, task = experiment.cells("smoke")[0]
+        words += [f"experiment={names[0]}", f"sweep.arms=[{arm}]", f"sweep.tasks=[{task}]"]
+        assert all(experiments.load(name).cells("core") for name in names)
+    else:
+        words += ["train.steps=2", "evaluation.test_items=1", "evaluation.validation_items=1"]
+    done = run([sys.executable, *words])
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("*/record.json"))
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python -m analysis")])
+def test_analysis_command(command, tmp_path):
+    words = shlex.split(command)[1:]
+    if any(word.startswith("wandb:") for word in words):
+        pytest.skip("needs a W&B project; its loader is tested in tests/analysis")
+    if "collect" in words:
+        words += ["--results", str(tmp_path)]
+    if "--source" in words:
+        runs = tmp_path / "runs"
+        words[words.index("--source") + 1] = str(runs)
+        tier = words[words.index("--tier") + 1]
+        train = [sys.executable, "run.py", "-m", "experiment=positions", "tier=smoke", f"runs={runs}", "tracking.mode=off"]
+        assert run([*train, "sweep.arms=[none]", "sweep.tasks=[copy]"]).returncode == 0
+        words[words.index("--tier") + 1] = "smoke"
+        assert tier in ("smoke", "core")
+    words += ["--readme", str(shutil.copy(ROOT / "README.md", tmp_path))]
+    if "collect" not in words:
+        words += ["--output", str(tmp_path / "out")]
+    done = run([sys.executable, *words])
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.rglob("*.csv")) or list(tmp_path.rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
+def test_make_target(command):
+    planned = run(["make", "--dry-run", "--always-make", *shlex.split(command)[1:]])
+    assert planned.returncode == 0, planned.stderr
+    assert "constraints.txt" in planned.stdout and "python" in planned.stdout
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(("wandb ", "ruff", "mypy", "python -m pytest"))])
+def test_tool_exists(command):
+    """Those tools run elsewhere in the tests (or are this very run); here: the command and its words are known to them."""
+    words = shlex.split(command)
+    tool = words[:3] if words[0] == "python" else words[:2] if words[0] == "wandb" else words[:1]
+    tool = [sys.executable if word == "python" else str(Path(sys.executable).parent / word) for word in tool[:1]] + tool[1:]
+    shown = run([*tool, "--help"])
+    assert shown.returncode == 0, shown.stderr
+
+
+def test_commands_without_make_are_those_of_the_makefile():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    experiments_line = re.search(r"EXPERIMENTS := (\S+)", makefile)
+    assert experiments_line
+    expected = f"experiment={experiments_line[1]} tier=smoke hydra/launcher=joblib"
+    assert any(expected in command for command in commands())

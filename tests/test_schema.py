@@ -1,0 +1,210 @@
+"""What is refused before anything is trained, and what a run's id is made of."""
+
+import inspect
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+import study.mixers.attention
+from study import experiments, schema
+from study.help import explain
+from study.training.build import validate
+
+ROOT = Path(__file__).parents[1]
+
+REFUSED = [
+    # unknown keys and choices
+    ("train.stepz=3", "no key train.stepz here; did you mean train.steps?"),
+    ("trakcing.mode=off", "did you mean tracking.mode?"),
+    ("+train.extra=3", "no key train.extra here; known: train.steps, "),
+    ("+extra=3", "no key extra here; known: task, mixer, "),
+    ("+mixer.extra=3", "mixer.extra: Attention has no such key; it has heads, head_width"),
+    ("mixer=lsmt", "no mixer=lsmt; did you mean lstm? there are attention, "),
+    ("tier=huge", "there are core, full, smoke"),
+    ("tracking.mode=sometimes", "tracking.mode=sometimes: must be one of offline, online, off"),
+    ("model.match=size", "must be one of parameters, multiply_adds, nothing"),
+    ("trainer.precision=16", "must be one of 32-true, bf16-mixed"),
+    ("trainer.accelerator=tpu", "must be one of cpu, gpu"),
+    # wrong types and values
+    ("seed=abc", "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
+    ("train.steps=0.5", "train.steps=0.5: "),
+    ("train.rate=fast", "could not be converted to Float"),
+    ("mixer.heads=two", "mixer.heads=two: must be of type int"),
+    ("mixer.heads=2.5", "mixer.heads=2.5: must be of type int"),
+    ("mixer.heads=null", "mixer.heads=None: must be of type int"),
+    ("seed=-1", "seed=-1: must be a whole number, 0 or more"),
+    ("train.steps=0", "train.steps=0: must be at least 1"),
+    ("train.warmup=1", "train.warmup=1.0: must be a share of the steps"),
+    ("train.rate=0", "train.rate=0.0: must be a number above 0"),
+    ("train.rate=nan", "train.rate=nan: must be a number above 0"),
+    ("train.rate=inf", "train.rate=inf: must be a number above 0"),
+    ("train.clip=-1", "train.clip=-1.0: must be a number above 0"),
+    ("train.weight_decay=-1", "train.weight_decay=-1.0: must be 0 or more"),
+    ("model.dropout=1", "model.dropout=1.0: must be at least 0 and below 1"),
+    ("task.length=1", "length is 1; it must be at least 2"),
+    # contradictions
+    ("mixer.heads=5", "heads=5 does not divide width=64; use one of 1, 2, 4, 8, 16, 32, 64, or set head_width"),
+    ("mixer.window=3", "the chosen mixer has no window; mixer=window has"),
+    ("task.pairs=[2]", "the chosen task has no pairs; task=mqar has"),
+    ("position.length=9", "no key position.length here"),
+    ("mixer=window task=reverse mixer.window=3", "window=3 must be even"),
+    ("mixer=convolution task=reverse mixer.kernel=4", "kernel=4 must be odd"),
+    ("task=mqar task.pairs=[4] task.length=9", "length"),
+    ("mixer=lstm model.ffn_width=8", "use ffn_width="),
+    ("mixer=window model.match=size", "must be one of parameters, "),
+    ("experiment=heads", "launch it with python run.py -m experiment=NAME"),
+    ("measure=cost", "cost.lengths=[64,128,256]"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "mend"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
+def test_refused_in_one_line_that_says_what_would_do(compose, overrides, mend):
+    with pytest.raises(Exception) as caught:  # noqa: B017 (of Hydra or of the study; users see it through explain)
+        validate(compose(*overrides.split()))
+    said = explain(caught.value)
+    assert said.startswith("error: ") and "\n" not in said
+    assert mend in said
+
+
+def test_the_base_recipe_is_not_refused(compose):
+    validate(compose())
+
+
+def test_online_tracking_is_an_allowed_choice(compose):
+    validate(compose("tracking.mode=online"))
+
+
+NEUTRAL = [
+    "runs=elsewhere",
+    "retry_failed=true",
+    "tracking.mode=off",
+    "tracking.project=other",
+    "tracking.entity=team",
+    "data.root=elsewhere",
+    "data.download=false",
+    "trainer.threads=2",
+    "trainer.checkpoint_every=7",
+    "trainer.keep_weights=true",
+    "sweep.wait=false",
+    "sweep.arms=[a]",
+    "origin.arm=a",
+    "origin.task=b",
+    "origin.claims=[C1]",
+    "origin.digest=abc",
+    "origin.role=verdict",
+]
+MOVING = [
+    "seed=1",
+    "train.rate=0.001",
+    "train.steps=999",
+    "train.batch=16",
+    "train.warmup=0.2",
+    "train.clip=2",
+    "train.weight_decay=0.1",
+    "train.evaluate_every=50",
+    "train.stop_when_solved=false",
+    "model.width=128",
+    "model.layers=3",
+    "model.ffn_width=128",
+    "model.match=nothing",
+    "model.dropout=0.1",
+    "mixer=window",
+    "mixer.heads=8",
+    "position=learned",
+    "task=ngram",
+    "task.length=65",
+    "evaluation.test_items=1",
+    "trainer.precision=bf16-mixed",
+    "origin.experiment=heads",
+]
+
+
+def test_identity_moves_with_what_can_change_a_result_and_with_nothing_else(compose):
+    base = schema.identity(compose())
+    assert {o: schema.identity(compose(o)) for o in NEUTRAL} == dict.fromkeys(NEUTRAL, base)
+    moved = [schema.identity(compose(o)) for o in MOVING]
+    assert len({base, *moved}) == 1 + len(moved)
+
+
+def test_data_folder_of_a_text_task_does_not_move_its_id(compose):
+    ids = {schema.identity(compose("task=shakespeare", f"data.root={root}")) for root in ("a", "b")}
+    assert len(ids) == 1
+
+
+def test_a_new_key_at_its_default_moves_no_id(compose, monkeypatch):
+    """What lets later work add a key to a mixer without orphaning the records there are."""
+    before = compose()
+    old = schema.identity(before)
+
+    class Newer(study.mixers.attention.Attention):
+        def __init__(self, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None, sink: int = 0):
+            raise AssertionError("never built")
+
+    monkeypatch.setattr(study.mixers.attention, "Attention", Newer)
+    assert "sink" in schema.part_parameters("mixer", before.mixer._target_)
+    assert schema.identity(before) == old
+    assert schema.identity(compose("+mixer.sink=0")) == old
+    assert schema.identity(compose("+mixer.sink=1")) != old
+
+
+def test_ids_do_not_depend_on_the_order_of_keys(compose):
+    assert schema.identity(compose("mixer.heads=8", "seed=3")) == schema.identity(compose("seed=3", "mixer.heads=8"))
+
+
+def declared(compose, run):
+    """The config of a planned run, as the sweeper composes it."""
+    experiment = experiments.load(run.experiment)
+    claims = f"[{','.join(experiment.claims)}]"
+    origin = {"experiment": run.experiment, "arm": run.arm, "task": run.task, "role": run.role, "claims": claims}
+    return compose(*run.overrides, *(f"origin.{key}={value}" for key, value in origin.items()))
+
+
+def test_ids_never_move_by_accident(compose):
+    """Committed records have this run; should its id move, a sweep would train them all again."""
+    run = experiments.load("positions").tuning_runs("core")[0]
+    assert run.settings == {
+        "tier": "core", "task": "reverse", "position": "none", "train.steps": 800, "train.evaluate_every": 50,
+        "train.rate": 0.001, "seed": 100,
+    }  # fmt: skip
+    assert run.digest == "e1e9a115ea9a6417"
+    assert schema.name(declared(compose, run)) == "positions-reverse-none-tuning-lr0.001-s100-10095712be6b"
+
+
+COMMITTED = sorted(ROOT.glob("results/*/records/*.jsonl"))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_committed_records_still_have_the_id_of_their_config(path):
+    with path.open() as lines:
+        for line in itertools.islice(lines, 0, None, 20):
+            record = json.loads(line)
+            config = OmegaConf.create(record["config"])
+            assert (schema.identity(config), schema.name(config)) == (record["id"], record["name"])
+
+
+def test_names(compose):
+    single = compose("task=copy", "mixer=lstm", "position=none", "train.rate=0.01", "seed=7")
+    assert schema.name(single) == f"copy-lstm-noposition-lr0.01-s7-{schema.identity(single)}"
+    assert len(schema.identity(single)) == 12
+
+
+def test_checking_gives_values_their_types(compose):
+    config = compose("mixer.heads=8", "task=mqar", "task.pairs=[1,2]", "train.rate=1")
+    schema.check(config)
+    assert config.mixer.heads == 8 and isinstance(config.mixer.heads, int)
+    assert list(config.task.pairs) == [1, 2]
+    assert isinstance(config.train.rate, float)
+
+
+def test_every_part_is_described_by_its_keyword_only_parameters():
+    for part, allowed in (("mixer", {"causal", "layer"}), ("position", {"length"}), ("task", set())):
+        for path in sorted((ROOT / "conf" / part).glob("*.yaml")):
+            node = OmegaConf.load(path)
+            keys = set(map(str, node)) - {"_target_"}
+            parameters = schema.part_parameters(part, node._target_)
+            assert keys == set(parameters), path  # every key is in the yaml, so that --help lists it
+            assert not keys & allowed
+            assert all(p.annotation is not inspect.Parameter.empty for p in parameters.values()), path

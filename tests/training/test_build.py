@@ -1,0 +1,86 @@
+"""From a config to task and model."""
+
+import pytest
+import torch
+
+from study import schema
+from study.mixers.attention import Attention
+from study.mixers.convolution import DilatedConvolution
+from study.mixers.window import WindowAttention
+from study.models import sizing
+from study.positions.learned import Learned
+from study.tasks.reverse import Reverse
+from study.training import build
+
+
+def test_the_config_is_what_is_built(compose):
+    config = compose("task=reverse", "task.symbols=5", "mixer=window", "mixer.window=6", "position=learned",
+                     "model.layers=3", "model.width=32", "mixer.heads=2")  # fmt: skip
+    task = build.build_task(config)
+    assert isinstance(task, Reverse) and task.classes == 5
+    model = build.build_model(config, task)
+    assert [type(mixer) for mixer in model.mixers] == [WindowAttention] * 3
+    assert [(m.width, m.causal, m.window, m.heads) for m in model.mixers] == [(32, False, 6, 2)] * 3
+    assert isinstance(model.position, Learned)
+    assert model.head.out_features == 5
+    assert model.embedding.num_embeddings == task.vocabulary
+
+
+def test_a_mixer_is_told_its_layer(compose):
+    config = compose("mixer=dilated", "model.layers=3")
+    model = build.build_model(config, build.build_task(config))
+    assert [type(m) for m in model.mixers] == [DilatedConvolution] * 3
+    assert [m.dilation for m in model.mixers] == [1, 5, 25]
+
+
+@pytest.mark.parametrize("match", ["parameters", "multiply_adds", "nothing"])
+def test_the_feed_forward_width_is_solved_for(compose, match):
+    config = compose("mixer=lstm", f"model.match={match}")
+    task = build.build_task(config)
+    hidden = build.ffn_width(config, task)
+    model = build.build_model(config, task)
+    assert all(block.ffn[0].out_features == hidden for block in model.blocks)
+    full = compose("mixer=attention")
+    if match == "nothing":
+        assert hidden == config.model.ffn_width
+    elif match == "parameters":
+        ours, theirs = (m.parameter_counts()["other"] for m in (model, build.build_model(full, task)))
+        assert ours == pytest.approx(theirs, rel=0.02)
+    else:
+        keys = dict(width=64, layers=2, length=task.length, causal=True)
+        ours = sizing.multiply_adds(ffn_width=hidden, mixer=type(model.mixers[0]), settings={}, **keys)
+        theirs = sizing.multiply_adds(ffn_width=256, mixer=Attention, settings={"heads": 4}, **keys)
+        assert ours == pytest.approx(theirs, rel=0.02)
+
+
+def test_validating_builds_no_weights(compose, monkeypatch):
+    """A sweep validates hundreds of cells, the biggest models among them, before it trains one."""
+    built = []
+    real = build.build_model
+    monkeypatch.setattr(build, "build_model", lambda *a: built.append(real(*a)))
+    build.validate(compose("tier=full", "model.width=2048", "model.layers=8"))
+    (model,) = built
+    assert all(p.device.type == "meta" for p in model.parameters())
+
+
+def test_dropout_reaches_the_model(compose):
+    config = compose("model.dropout=0.25")
+    model = build.build_model(config, build.build_task(config))
+    rates = {module.p for module in model.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.25}
+
+
+def test_dropout_is_applied_in_training_only(compose):
+    config = compose("model.dropout=0.5")
+    model = build.build_model(config, build.build_task(config))
+    tokens_BN = torch.randint(16, (2, 10))
+    model.train()
+    assert not torch.equal(model(tokens_BN), model(tokens_BN))
+    model.eval()
+    assert torch.equal(model(tokens_BN), model(tokens_BN))
+
+
+def test_a_part_is_its_class_and_its_keywords(compose):
+    config = compose("mixer.heads=8")
+    schema.check(config)
+    assert build.part(config.mixer) == (Attention, {"heads": 8, "head_width": None})

@@ -1,0 +1,167 @@
+"""A run that was stopped, however and wherever, and started again ends bit for bit like one that never was."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from study import records, schema
+from study.training import runner
+from study.training.module import Training
+from study.training.runner import execute
+
+SAME = ("metrics", "slices", "curve", "steps", "steps_to_90", "steps_to_solve", "weights_sha256", "tokens_seen")
+
+
+def assert_same(record, reference):
+    for key in SAME:
+        assert record[key] == reference[key], key
+
+
+@pytest.fixture
+def reference(tiny, tmp_path):
+    """reference(overrides): the record of the run that was never stopped."""
+    return lambda *overrides: execute(tiny(*overrides, f"runs={tmp_path / 'reference'}")).record
+
+
+def stop_at(monkeypatch, where, count):
+    """A Ctrl-C in the ``count``-th (from 0) call of the module's method ``where``."""
+    real, calls = getattr(Training, where), []
+
+    def stopping(self, *arguments):
+        calls.append(None)
+        if len(calls) == count + 1:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Training, where, stopping)
+
+
+STEPS = 7
+
+
+@pytest.mark.parametrize(("checkpoint", "look"), [(2, 2), (3, 2)])
+def test_stopped_at_any_step(tiny, reference, monkeypatch, tmp_path, checkpoint, look):
+    """Also just before, at and after a checkpoint or a look at the validation split; dropout draws are the same too."""
+    overrides = [f"train.steps={STEPS}", f"train.evaluate_every={look}", f"trainer.checkpoint_every={checkpoint}",
+                 "model.dropout=0.2", "train.rate=0.01"]  # fmt: skip
+    expected = reference(*overrides)
+    assert expected["resumed"] is False
+    for step in range(STEPS):
+        config = tiny(*overrides, f"runs={tmp_path / f'{checkpoint}-{look}-{step}'}")
+        with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+            stop_at(keyboard, "training_step", step)
+            execute(config)
+        assert not (Path(config.runs) / schema.name(config) / records.NAME).exists()
+        outcome = execute(config)
+        assert outcome.fresh and outcome.record["resumed"] is (step >= checkpoint)
+        assert_same(outcome.record, expected)
+
+
+@pytest.mark.parametrize(("where", "count"), [("validation_step", 0), ("validation_step", 3), ("test_step", 0), ("test_step", 1)])
+def test_stopped_while_it_is_scored(tiny, reference, monkeypatch, where, count):
+    overrides = ["train.steps=6", "trainer.checkpoint_every=2", "evaluation.validation_items=16", "evaluation.test_items=16"]
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, where, count)
+        execute(tiny(*overrides))
+    assert_same(execute(tiny(*overrides)).record, reference(*overrides))
+
+
+def test_stopped_again_and_again(tiny, reference, monkeypatch):
+    overrides = ["train.steps=12", "trainer.checkpoint_every=2", "model.dropout=0.1", "mixer=lstm"]
+    for count in (5, 3, 2):  # counted from each start
+        with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+            stop_at(keyboard, "training_step", count)
+            execute(tiny(*overrides))
+    record = execute(tiny(*overrides)).record
+    assert record["resumed"] is True
+    assert_same(record, reference(*overrides))
+
+
+def test_the_stop_of_a_solved_run_is_kept(tiny, reference, monkeypatch):
+    """What was reached before the interrupt (steps to solve) is not reached a second time."""
+    overrides = ["train.steps=400", "train.batch=32", "train.evaluate_every=20", "trainer.checkpoint_every=10",
+                 "task=ngram", "task.length=8", "task.symbols=2", "task.order=1", "task.classes=2", "train.rate=0.02",
+                 "evaluation.validation_items=64", "train.stop_when_solved=false"]  # fmt: skip
+    overrides[0] = "train.steps=80"
+    expected = reference(*overrides)
+    solved = expected["steps_to_solve"]
+    assert solved is not None and solved < 60
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, "training_step", solved + 15)
+        execute(tiny(*overrides))
+    assert_same(execute(tiny(*overrides)).record, expected)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*")
+def test_killed_at_random_moments(tiny, reference):
+    """SIGKILL: nothing in the process has a say in how it ends."""
+    overrides = ["train.steps=150", "train.evaluate_every=7", "trainer.checkpoint_every=5", "model.dropout=0.1"]
+    expected = reference(*overrides)
+    config = tiny(*overrides)
+    folder = Path(config.runs) / schema.name(config)
+    chance, fork, kills = random.Random(1), multiprocessing.get_context("fork"), 0
+    for _ in range(4):
+        before = mark(folder)
+        process = fork.Process(target=execute, args=(config,))
+        process.start()
+        while process.is_alive() and mark(folder) == before:  # one checkpoint further, or a slow machine never ends
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 0.03))
+        process.kill()
+        process.join()
+        kills += process.exitcode == -signal.SIGKILL
+    assert kills == 4 or (kills and (folder / records.NAME).exists())  # a fast machine may be done before
+    record = execute(config).record
+    assert record["resumed"] is True
+    assert_same(record, expected)
+
+
+def mark(folder):
+    try:
+        return (folder / runner.CHECKPOINT).stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+@pytest.mark.parametrize("size", [0, 100, 5000])
+def test_a_broken_checkpoint_is_told_and_the_run_starts_afresh(tiny, reference, monkeypatch, size):
+    overrides = ["train.steps=6", "trainer.checkpoint_every=2"]
+    config = tiny(*overrides)
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, "training_step", 5)
+        execute(config)
+    checkpoint = Path(config.runs) / schema.name(config) / runner.CHECKPOINT
+    with checkpoint.open("r+b") as file:
+        assert checkpoint.stat().st_size > 5000
+        file.truncate(size)
+    with pytest.warns(UserWarning, match=f"{checkpoint} can't be read .*: starting afresh"):
+        outcome = execute(config)
+    assert (outcome.state, outcome.record["resumed"]) == ("finished", False)
+    assert_same(outcome.record, reference(*overrides))
+
+
+def test_a_checkpoint_appears_whole_or_not_at_all(tiny, reference, monkeypatch):
+    """The one before stays until the next is written."""
+    overrides = ["train.steps=6", "trainer.checkpoint_every=2"]
+    config = tiny(*overrides)
+    real, writes = os.replace, []
+
+    def stop_before_the_second(source, target):
+        if Path(target).name == runner.CHECKPOINT:
+            writes.append(None)
+            if len(writes) == 2:
+                raise KeyboardInterrupt
+        real(source, target)
+
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        keyboard.setattr(os, "replace", stop_before_the_second)
+        execute(config)
+    record = execute(config).record
+    assert record["resumed"] is True
+    assert_same(record, reference(*overrides))

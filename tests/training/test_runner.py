@@ -1,0 +1,317 @@
+"""A run from its config to its record, and everything that may go wrong on the way."""
+
+import errno
+import fcntl
+import json
+import math
+import os
+import threading
+import time
+import types
+
+import pytest
+import torch
+import yaml
+
+from study import records, schema
+from study.models.encoder import SequenceModel
+from study.models.sizing import multiply_adds, other_parameters
+from study.positions.learned import Learned
+from study.training import runner
+from study.training.build import build_model, build_task
+from study.training.module import Training
+from study.training.runner import execute
+
+FIELDS = {
+    "schema", "id", "name", "status", "error", "plan", "claims", "command", "config", "metrics", "slices", "notes",
+    "curve", "provenance", "checksum",
+}  # fmt: skip
+FINISHED_FIELDS = FIELDS | {
+    "steps", "steps_to_90", "steps_to_solve", "parameters", "ffn_width", "multiply_adds_per_token", "peak_memory_bytes",
+    "tokens_seen", "seconds", "train_seconds", "reach", "metric", "solved_at", "chance", "heuristic", "weights_sha256",
+    "resumed",
+}  # fmt: skip
+PLAN = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
+PROVENANCE = {
+    "revision", "clean", "versions", "device", "device_name", "threads", "dtype", "attention_backend", "started",
+    "system", "data",
+}  # fmt: skip
+
+
+def folder_of(config):
+    return runner.Path(config.runs) / schema.name(config)
+
+
+def kept(config):
+    """The record on the disk."""
+    return records.read(folder_of(config) / records.NAME)
+
+
+def forbid_training(monkeypatch):
+    def never(*_):
+        raise AssertionError("this run was to be left alone")
+
+    monkeypatch.setattr(runner, "_train", never)
+
+
+def break_training(monkeypatch, error):
+    def broken(*_):
+        raise error
+
+    monkeypatch.setattr(SequenceModel, "forward", broken)
+
+
+# --- what a record holds -----------------------------------------------------------------------------------------------
+
+
+def test_a_record_says_everything_about_its_run(tiny):
+    config = tiny("mixer=convolution", "model.layers=3", "task.length=10", "seed=5", "train.rate=0.002")
+    outcome = execute(config, command="python run.py mixer=convolution")
+    record = kept(config)
+    assert outcome == runner.Outcome(record["name"], "finished", True, record, None)
+    assert record.keys() == FINISHED_FIELDS
+    assert record["plan"].keys() == PLAN and record["provenance"].keys() == PROVENANCE
+    assert record["plan"] == {"experiment": None, "tier": "core", "arm": None, "task": None, "role": "single",
+                              "rate": 0.002, "seed": 5, "digest": None}  # fmt: skip
+    assert (record["status"], record["error"]) == ("finished", None)
+    assert (record["id"], record["name"]) == (schema.identity(config), schema.name(config))
+    assert record["command"] == "python run.py mixer=convolution"
+    assert record["config"] == json.loads(json.dumps(yaml.safe_load((folder_of(config) / "config.yaml").read_text())))
+
+    task = build_task(config)
+    model = build_model(config, task)
+    parameters = sum(p.numel() for p in model.parameters())
+    assert sum(record["parameters"].values()) == parameters
+    keys = dict(width=16, layers=3, ffn_width=record["ffn_width"], causal=True, mixer=type(model.mixers[0]),
+                settings={"kernel": 5, "dilation": 1})  # fmt: skip
+    assert record["parameters"]["other"] == other_parameters(**keys)
+    assert record["multiply_adds_per_token"] == multiply_adds(length=10, **keys)
+    assert record["reach"] == 3 * (5 - 1)
+    assert record["steps"] == 4 and record["tokens_seen"] == 4 * 4 * 10
+    assert (record["metric"], record["solved_at"], record["chance"]) == ("accuracy", 0.99, 1 / 8)
+    assert record["heuristic"] == {"name": task.heuristic[0], "score": task.heuristic[1]}
+    assert record["peak_memory_bytes"] > 4 * 4 * parameters  # weights, gradients, two moments, float32
+    assert 0 < record["train_seconds"] <= record["seconds"] < 60
+
+    assert record["metrics"].keys() == {"validation", "test"}
+    assert record["metrics"]["test"]["items"] >= config.evaluation.test_items
+    distances = record["slices"]["test"]["distance"]
+    assert sum(found["items"] for found in distances.values()) == record["metrics"]["test"]["items"]
+    assert set(map(int, distances)) <= set(range(1, 10))
+    assert [row["step"] for row in record["curve"]] == [2, 4]
+    assert record["metrics"]["validation"]["accuracy"] == record["curve"][-1]["validation_accuracy"]
+
+    assert record["provenance"]["versions"].keys() == {"python", "torch", "pytorch-lightning", "hydra-core", "wandb"}
+    assert (record["provenance"]["device"], record["provenance"]["dtype"]) == ("cpu", "float32")
+    assert record["provenance"]["threads"] == 1
+
+
+def test_its_folder_holds_config_history_and_record_and_no_checkpoint(tiny):
+    config = tiny("trainer.checkpoint_every=1")
+    record = execute(config).record
+    names = {path.name for path in folder_of(config).iterdir()}
+    assert names == {"config.yaml", "history.jsonl", "record.json", "lock"}
+    history = [json.loads(line) for line in (folder_of(config) / "history.jsonl").read_text().splitlines()]
+    assert history == record["curve"]
+
+
+def test_weights_are_kept_when_asked_for_and_are_those_of_the_record(tiny):
+    config = tiny("trainer.keep_weights=true")
+    record = execute(config).record
+    model = build_model(config, build_task(config))
+    model.load_state_dict(torch.load(folder_of(config) / "weights.pt"))
+    assert runner._digest(model) == record["weights_sha256"]
+
+
+def test_the_same_config_gives_the_same_numbers_and_another_seed_others(tiny, tmp_path):
+    first, again, other = (
+        execute(tiny(f"runs={tmp_path / name}", f"seed={seed}")).record for name, seed in [("a", 3), ("b", 3), ("c", 4)]
+    )
+    for key in ("metrics", "slices", "curve", "weights_sha256", "id"):
+        assert first[key] == again[key], key
+        assert first[key] != other[key], key
+
+
+def test_a_tuning_run_is_looked_at_on_the_validation_split_alone(tiny):
+    record = execute(tiny("origin.role=tuning", "origin.experiment=heads", "origin.arm=a", "origin.task=b")).record
+    assert record["metrics"].keys() == {"validation"} and record["slices"] == {}
+
+
+def test_longer_sequences_are_scored_apart(tiny):
+    record = execute(tiny(task="copy")).record
+    assert record["metrics"].keys() == {"validation", "test", "out"}
+    trained, longer = (set(map(int, record["slices"][split]["length"])) for split in ("test", "out"))
+    assert max(trained) < min(longer)
+
+
+def test_positions_beyond_a_learned_table_are_a_note_and_the_test_is_scored_all_the_same(tiny):
+    record = execute(tiny("position=learned", task="copy")).record
+    assert record["status"] == "finished"
+    assert record["metrics"].keys() == {"validation", "test"} == record["slices"].keys() | {"validation"}
+    config = tiny("position=learned", task="copy")
+    table = Learned(16, length=build_task(config).length)
+    with pytest.raises(ValueError) as beyond:
+        table(torch.zeros(1, build_task(config).evaluations()["out"].length, 16))
+    assert record["notes"] == {"out": str(beyond.value)}
+
+
+def test_text_scores_carry_bits(tiny):
+    record = execute(tiny(task="pydoc")).record
+    test = record["metrics"]["test"]
+    assert test["bits_per_character"] == pytest.approx(test["loss"] / math.log(2))
+    assert record["metrics"]["validation"].keys() == {"loss", "bits_per_character"}
+    assert record["provenance"]["data"]["sha256"] == build_task(tiny(task="pydoc")).provenance()["sha256"]
+
+
+def test_a_cost_is_measured_and_nothing_is_trained(tiny, monkeypatch):
+    forbid_training(monkeypatch)
+    config = tiny("measure=cost", "cost.lengths=[8,16]", "cost.tokens=32", "cost.repeats=1")
+    record = execute(config).record
+    assert record["status"] == "finished" and record["metrics"] == {} and record["plan"]["rate"] is None
+    measured = record["slices"]["cost"]["length"]
+    assert measured.keys() == {"8", "16"}
+    assert all(found["seconds"] > 0 and found["bytes"] > 0 and found["multiply_adds"] > 0 for found in measured.values())
+
+
+# --- launching again ----------------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_is_left_alone(tiny, monkeypatch):
+    config = tiny()
+    first = execute(config)
+    before = {path.name: path.stat().st_mtime_ns for path in folder_of(config).iterdir() if path.name != "lock"}
+    forbid_training(monkeypatch)
+    for again in (config, tiny("retry_failed=true")):
+        outcome = execute(again)
+        assert (outcome.state, outcome.fresh, outcome.record) == ("finished", False, first.record)
+    assert before == {path.name: path.stat().st_mtime_ns for path in folder_of(config).iterdir() if path.name != "lock"}
+
+
+def test_a_failed_run_is_tried_again_only_when_asked(tiny, monkeypatch):
+    config = tiny()
+    with monkeypatch.context() as broken:
+        break_training(broken, RuntimeError("a bad day"))
+        assert execute(config).state == "failed"
+    again = execute(config)
+    assert (again.state, again.fresh) == ("failed", False)
+    retried = execute(tiny("retry_failed=true"))
+    assert (retried.state, retried.fresh) == ("finished", True)
+    assert kept(config)["status"] == "finished"
+    assert not (folder_of(config) / "traceback.txt").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "edited"])
+def test_a_record_that_cant_be_believed_is_set_aside_and_the_run_made_again(tiny, damage):
+    config = tiny()
+    whole = execute(config).record
+    path = folder_of(config) / records.NAME
+    text = path.read_text()
+    path.write_text(text[:100] if damage == "truncated" else text.replace('"steps":4', '"steps":3'))
+    with pytest.warns(UserWarning, match=f"{path}.*set aside as record.json.unreadable"):
+        outcome = execute(config)
+    assert outcome.fresh and kept(config)["weights_sha256"] == whole["weights_sha256"]
+    assert (folder_of(config) / "record.json.unreadable").exists()
+    assert list(records.load_runs(runner.Path(config.runs))) == [outcome.record]
+
+
+def test_a_run_that_another_process_has_is_left_to_it_or_waited_for(tiny):
+    config = tiny()
+    folder_of(config).mkdir(parents=True)
+    with (folder_of(config) / "lock").open("w") as held:  # as another process would
+        fcntl.flock(held, fcntl.LOCK_EX)
+        outcome = execute(config, wait=False)
+        assert (outcome.state, outcome.fresh, outcome.record) == ("elsewhere", False, None)
+        assert not (folder_of(config) / records.NAME).exists()
+        threading.Timer(0.5, fcntl.flock, (held, fcntl.LOCK_UN)).start()
+        started = time.monotonic()
+        assert execute(config, wait=True).state == "finished"
+        assert time.monotonic() - started >= 0.5
+
+
+# --- what goes wrong -----------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_no_number_is_recorded_as_diverged(tiny, monkeypatch):
+    monkeypatch.setattr(Training, "loss", lambda self, batch: self.model(batch.tokens_BN).sum() * float("nan"))
+    config = tiny()
+    outcome = execute(config)
+    record = kept(config)
+    assert (outcome.state, record["status"]) == ("diverged", "diverged")
+    assert record["error"] == "study.training.module.Diverged: the loss was no finite number at step 2"
+    assert record["metrics"] == {} and record.keys() == FIELDS
+    assert "NaN" not in (folder_of(config) / records.NAME).read_text()
+    assert execute(config).fresh is False  # never tried again in silence
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (RuntimeError("shapes do not fit\nmore about it"), "RuntimeError: shapes do not fit"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"), "can't allocate"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "torch.OutOfMemoryError: CUDA out of memory"),
+        (FileNotFoundError(errno.ENOENT, "gone", "text.txt"), "FileNotFoundError: [Errno 2] gone: 'text.txt'"),
+    ],
+    ids=["exception", "memory", "memory of torch", "memory of CUDA", "file"],
+)
+def test_an_exception_is_recorded_with_its_line_and_its_traceback(tiny, monkeypatch, error, line):
+    break_training(monkeypatch, error)
+    config = tiny()
+    outcome = execute(config)
+    record = kept(config)
+    assert (outcome.state, record["status"]) == ("failed", "failed")
+    assert line in record["error"] and "\n" not in record["error"]
+    assert record["metrics"] == {} and record.keys() == FIELDS
+    assert record["config"]["seed"] == config.seed and record["provenance"].keys() == PROVENANCE
+    trace = (folder_of(config) / "traceback.txt").read_text()
+    assert trace.startswith("Traceback") and record["error"] in trace and "forward" not in record["error"]
+    assert record["error"] in outcome.line()
+
+
+def full(*_, **__):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("where", ["record", "checkpoint", "history"])
+def test_a_full_disk_records_nothing_and_a_later_launch_goes_on(tiny, monkeypatch, where):
+    config = tiny("trainer.checkpoint_every=2", "train.steps=6")
+    with monkeypatch.context() as disk:
+        if where == "record":
+            disk.setattr(records, "write", full)
+        elif where == "checkpoint":
+            disk.setattr(runner.Checkpoint, "on_train_batch_end", full)
+        else:
+            disk.setattr(runner, "json", types.SimpleNamespace(dumps=full))
+        outcome = execute(config)
+    assert (outcome.state, outcome.record) == ("failed", None)
+    assert "No space left on device: nothing recorded; mend that and launch again to go on" in outcome.line()
+    assert not (folder_of(config) / records.NAME).exists()
+    again = execute(config)
+    assert (again.state, again.fresh) == ("finished", True)
+    assert again.record["resumed"] is (where != "checkpoint")
+
+
+def test_a_folder_that_cant_be_made_is_said_and_not_raised(tiny, tmp_path):
+    (tmp_path / "file").write_text("")
+    outcome = execute(tiny(f"runs={tmp_path / 'file'}"))
+    assert (outcome.state, outcome.record) == ("failed", None)
+    assert str(tmp_path / "file") in outcome.error
+
+
+def test_a_config_that_contradicts_itself_makes_no_folder(tiny, tmp_path):
+    with pytest.raises(ValueError, match="heads=3 does not divide width=16"):
+        execute(tiny("mixer.heads=3"))
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_gpu_that_is_not_there_is_said_before_anything_is_recorded(tiny, tmp_path):
+    with pytest.raises(ValueError, match="trainer=gpu needs a CUDA GPU.*use trainer=cpu"):
+        execute(tiny("trainer=gpu"))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_line_for_a_person_names_the_scores(tiny):
+    outcome = execute(tiny())
+    test = outcome.record["metrics"]["test"]["accuracy"]
+    assert f"test {test:.4f}" in outcome.line() and "after 4 steps" in outcome.line()
