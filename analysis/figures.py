@@ -54,7 +54,8 @@ RC = {
     "axes.titley": 1.0,
     "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.5, "legend.frameon": False, "legend.fontsize": 8,
     "lines.linewidth": 1.6, "lines.markersize": 4.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
-    "xtick.bottom": False, "ytick.left": False, "axes.formatter.use_mathtext": False, "svg.fonttype": "none", "svg.hashsalt": "attention-study", "path.simplify": True,
+    "xtick.bottom": False, "ytick.left": False, "svg.fonttype": "none",
+    "svg.hashsalt": "attention-study", "path.simplify": True,
 }  # fmt: skip
 
 
@@ -418,8 +419,9 @@ def _assemble(study: Study, panels: Sequence[Panel | None], arms: Sequence[str],
     run = {arm for task in study.experiment.tasks for arm in _run_arms(study, task, tuning=True)}
     shown = [arm for arm in arms if arm in run]
     width = max(0.4 + 3.7 * columns, 5.4)
-    legend_columns = max(1, min(len(shown), int(width / 2.4)))
-    legend_height = 0.2 * max(1, -(-len(shown) // legend_columns))
+    entries = len(shown) or 2
+    legend_columns = min(entries, int(width / 2.4))
+    legend_height = 0.2 * -(-entries // legend_columns)
     with _style():
         from matplotlib.lines import Line2D
 

@@ -134,12 +134,14 @@ def claim_verdict(rows: Sequence[Row]) -> str:
 def measure(record: Record, path: str, sliced: Slice | None = None) -> float | None:
     """A score of a finished run: ``split.metric`` (of the slices selected, weighted by items) or a field of the record.
 
-    None where it is not there or no finite number. ``solved`` is 1 or 0, and 0 for a run that diverged.
+    None where it is not there or no finite number. ``solved`` is 1 or 0, on the
+    test split, and 0 for a run that diverged.
     """
     if path == "solved":
         if record["status"] == "diverged":
             return 0.0
-        return None if record.get("solved_at") is None else float(record.get("steps_to_solve") is not None)
+        reached, enough = measure(record, "test.accuracy"), _number(record.get("solved_at"))
+        return None if reached is None or enough is None else float(reached >= enough)
     if record["status"] != "finished":
         return None
     split, _, name = path.rpartition(".")

@@ -213,7 +213,8 @@ def analysis(rows: list[list[str]], device: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         count = write_records(Path(folder), 5000)
-        command = [sys.executable, "-m", "analysis", "--source", folder, "--output", f"{folder}/out"]
+        command = [sys.executable, "-m", "analysis", "--results", f"{folder}/results", "--output", f"{folder}/out"]
+        command += ["--declarations", f"{folder}/declarations"]
         start = time.perf_counter()
         subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
         seconds = time.perf_counter() - start

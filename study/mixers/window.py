@@ -74,7 +74,7 @@ def sides(window: int, causal: bool) -> tuple[int, int]:
     if causal:
         return window, 0
     if window % 2:
-        raise ValueError(f"window={window} must be even when bidirectional; use {window - 1 or 2} or {window + 1}")
+        raise ValueError(f"window={window} must be even when bidirectional; use {window + 1}")
     return window // 2, window // 2
 
 

@@ -116,10 +116,13 @@ def check_key(config: DictConfig) -> None:
         return
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
-    from requests.utils import get_netrc_auth
 
-    settings = wandb.setup().settings
-    if not settings.api_key and not get_netrc_auth(settings.base_url):
+    os.environ.setdefault("WANDB_SILENT", "true")
+    try:
+        found = wandb.login(prompt=False, verify=False)  # environment, netrc, settings; asks no server
+    except wandb.errors.AuthenticationError as error:
+        raise ValueError(f"tracking.mode=online: {_short(error)}; run wandb login, or use tracking.mode=offline") from None
+    if not found:
         raise ValueError(
             "tracking.mode=online needs a W&B key: run wandb login, set WANDB_API_KEY, or use tracking.mode=offline"
         )

@@ -1,4 +1,4 @@
-"""The command line, whole: a golden sweep worked out by hand (golden/README.md), bad input, what it imports and writes."""
+"""The command line, whole: a golden sweep worked out by hand (golden/README.md), bad input, what it imports."""
 
 import csv
 import shutil

@@ -160,8 +160,9 @@ def test_interaction():
 
 
 def solve(record):
-    record["steps_to_solve"] = 300 if record["plan"]["arm"] == "attention" else None
-    record["steps_to_90"] = 100 if record["plan"]["arm"] == "attention" else None
+    solves = record["plan"]["arm"] == "attention"
+    record["metrics"]["test"] = {"accuracy": 0.995 if solves else 0.985, "items": 1000}
+    record["steps_to_90"] = 100 if solves else None
 
 
 def test_solve_counts_with_censored_steps():
@@ -174,7 +175,7 @@ def test_a_diverged_run_has_not_solved_and_has_no_score():
     def diverge(record):
         solve(record)
         if record["plan"]["arm"] == "attention" and record["plan"]["seed"] in (0, 1):
-            record.update(status="diverged", metrics={}, steps_to_solve=None, steps_to_90=None)
+            record.update(status="diverged", metrics={}, steps_to_90=None)
 
     studies = study(change=diverge)
     row = only(contrast("solves"), studies=studies)

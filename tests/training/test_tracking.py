@@ -218,21 +218,41 @@ def test_online_without_a_key_is_refused_before_anything_is_trained(tiny, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_key_in_netrc_will_do(tiny, tmp_path):
-    (tmp_path / "netrc").write_text(f"machine api.wandb.ai\n  login user\n  password {'0' * 40}\n")
-    (tmp_path / "netrc").chmod(0o600)
-    tracking.check_key(tiny("tracking.mode=online"))
+KEY = "0123456789" * 4
 
 
-def test_a_key_in_the_environment_will_do(monkeypatch):
-    """In a process of its own: W&B reads the environment once per process."""
-    code = (
-        "from omegaconf import OmegaConf; from study.training.tracking import check_key;"
-        "check_key(OmegaConf.create({'tracking': {'mode': 'online'}}))"
-    )
-    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+@pytest.mark.parametrize(
+    ("place", "key", "said"),
+    [
+        ("environment", KEY, ""),
+        ("netrc", KEY, ""),
+        ("environment", "short", "tracking.mode=online: "),
+        ("netrc", "", "needs a W&B key"),
+    ],
+)
+def test_a_key_is_found_where_wandb_finds_it_and_no_server_is_asked(monkeypatch, tmp_path, place, key, said):
+    """In a process of its own, since W&B remembers a key that it has seen; without a network there."""
+    code = """
+import socket
+def never(*_): raise AssertionError("network")
+socket.getaddrinfo = socket.socket.connect_ex = never
+from omegaconf import OmegaConf
+from study.training.tracking import check_key
+try:
+    check_key(OmegaConf.create({"tracking": {"mode": "online"}}))
+except ValueError as error:
+    print(error)
+"""
+    if place == "environment":
+        monkeypatch.setenv("WANDB_API_KEY", key)
+    elif key:
+        (tmp_path / "netrc").write_text(f"machine api.wandb.ai\n  login user\n  password {key}\n")
+        (tmp_path / "netrc").chmod(0o600)
     root = Path(tracking.__file__).parents[2]
-    assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert said in done.stdout and bool(said) == bool(done.stdout)
+    assert len(done.stdout.splitlines()) <= 1
 
 
 @pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
