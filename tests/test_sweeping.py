@@ -1,0 +1,324 @@
+"""What a sweep launches, skips and says; the runs themselves are played by records written by hand."""
+
+import copy
+import io
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from study import records, schema, sweeping
+from study.experiments import Experiment
+from study.sweeping import Sweep
+
+TOY = {
+    "name": "toy",
+    "title": "t",
+    "question": "q",
+    "claims": ["C1"],
+    "base": {"model.width": 16},
+    "arms": {"a": {"set": {"mixer": "attention"}}, "b": {"set": {"mixer": "identity"}}},
+    "tasks": {"x": {"set": {"task": "recall", "train.steps": 10}}},
+    "tiers": {"smoke": {"rates": [0.001, 0.01], "tuning_seeds": [100, 101], "verdict_seeds": [0, 1, 2]}},
+}
+BEST = {"a": 0.01, "b": 0.001}  # the rates at which the arms of this play do well
+
+
+class Stage:
+    """A launcher that trains nothing: ``play`` says what becomes of a run, given its arm, role, rate and seed."""
+
+    def __init__(self, compose, folder, play=None):
+        self.compose, self.folder = compose, folder
+        self.play = play or (lambda arm, role, rate, seed: 0.9 if rate == BEST[arm] else 0.2)
+        self.batches: list[list[tuple]] = []
+        self.configs: dict[tuple, object] = {}
+        self.overrides: list[list[str]] = []
+        self.output = io.StringIO()
+
+    def sweep(self, changes=None, **overrides):
+        declared = copy.deepcopy(TOY)
+        declared.update(changes or {})
+        given = {key.replace("__", "."): value for key, value in {"runs": str(self.folder), **overrides}.items()}
+        console = Console(file=self.output, width=200)
+        return Sweep([Experiment(declared, "toy.yaml")], "smoke", given, self.compose_run, self.launch, console)
+
+    def compose_run(self, overrides):
+        return self.compose(*overrides)
+
+    def launch(self, jobs):
+        self.batches.append([])
+        return [self.launch_one(overrides) for overrides in jobs]
+
+    def launch_one(self, overrides):
+        config = self.compose(*overrides)
+        key = (config.origin.arm, config.origin.role, config.train.rate, config.seed)
+        self.batches[-1].append(key)
+        self.overrides.append(overrides)
+        self.configs[key] = config
+        result = self.play(*key)
+        if isinstance(result, BaseException):
+            return result
+        if result == "elsewhere":
+            return SimpleNamespace(state="elsewhere", record=None, error="another process trains it just now")
+        if result == "no room":
+            return SimpleNamespace(state="failed", record=None, error="No space left on device: nothing recorded")
+        folder = Path(config.runs) / schema.name(config)
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = {"rate": config.train.rate, "seed": config.seed, "digest": config.origin.digest}
+        base = {"name": schema.name(config), "plan": plan, "error": None, "metrics": {}}
+        if result in ("failed", "diverged"):
+            body = {**base, "status": result, "error": f"{result} for a reason"}
+        else:
+            body = {**base, "status": "finished", "metrics": {"validation": {"accuracy": result}}}
+        return SimpleNamespace(state=body["status"], record=records.write(folder, body), error=body["error"])
+
+    @property
+    def launched(self):
+        return [key for batch in self.batches for key in batch]
+
+    @property
+    def said(self):
+        return self.output.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch):
+    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_LOOKS", 0.01)
+
+
+@pytest.fixture
+def stage(compose, tmp_path):
+    cache = {}
+
+    def cached(*overrides):  # composing is what takes long here
+        if overrides not in cache:
+            cache[overrides] = compose(*overrides)
+        return copy.deepcopy(cache[overrides])
+
+    return Stage(cached, tmp_path / "runs")
+
+
+TUNING = [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.01) for seed in (100, 101)]
+VERDICT = [(arm, "verdict", BEST[arm], seed) for arm in "ab" for seed in (0, 1, 2)]
+
+
+def test_tuning_comes_first_and_its_best_rate_is_the_verdicts(stage):
+    assert stage.sweep().run() == 0
+    assert stage.batches == [TUNING, VERDICT]
+    assert "done: 14 finished, 0 diverged, 0 failed, 0 without a record" in stage.said
+    assert f"records: {stage.folder}; verdicts: python -m analysis --tier smoke --source {stage.folder}" in stage.said
+
+
+def test_every_run_is_told_what_it_is(stage):
+    sweep = stage.sweep()
+    sweep.run()
+    planned = {(r.arm, r.role, r.rate, r.seed): r for r in sweep.experiments[0].tuning_runs("smoke")}
+    for key, run in planned.items():
+        config = stage.configs[key]
+        assert config.origin == {"experiment": "toy", "arm": run.arm, "task": "x", "role": "tuning", "claims": ["C1"],
+                                 "digest": run.digest}  # fmt: skip
+        assert config.tier == "smoke" and config.model.width == 16 and config.train.steps == 10
+    assert stage.configs[VERDICT[0]].origin.role == "verdict"
+
+
+def test_launching_again_skips_what_has_a_record(stage):
+    stage.sweep().run()
+    first = len(stage.launched)
+    assert stage.sweep().run() == 0
+    assert len(stage.launched) == first
+    gone = next(stage.folder.glob("toy-x-a-verdict-*-s1-*"))
+    (gone / records.NAME).unlink()
+    stage.sweep().run()
+    assert stage.launched[first:] == [("a", "verdict", 0.01, 1)]
+
+
+def test_a_record_that_cant_be_believed_is_as_good_as_none(stage):
+    stage.sweep().run()
+    first = len(stage.launched)
+    path = next(stage.folder.glob("toy-x-b-verdict-*-s2-*")) / records.NAME
+    path.write_text(path.read_text().replace("0.9", "0.99"))
+    stage.sweep().run()
+    assert stage.launched[first:] == [("b", "verdict", 0.001, 2)]
+
+
+def test_a_best_rate_on_an_edge_is_followed_one_step(stage):
+    rates = {"a": [0.01, 0.1], "b": [0.001, 0.0001]}  # the second is where the step leads; a likes it, b does not
+    score = {("a", 0.01): 0.5, ("a", 0.1): 0.8, ("b", 0.001): 0.5, ("b", 0.0001): 0.1}
+    stage.play = lambda arm, role, rate, seed: score.get((arm, rate), 0.2)
+    stage.sweep({"extend_rates": True}).run()
+    tuning, extension, verdict = stage.batches
+    assert tuning == TUNING
+    assert extension == [(arm, "tuning", rates[arm][1], seed) for arm in "ab" for seed in (100, 101)]
+    assert verdict == [(arm, "verdict", {"a": 0.1, "b": 0.001}[arm], seed) for arm in "ab" for seed in (0, 1, 2)]
+    stage.sweep({"extend_rates": True}).run()
+    assert len(stage.batches) == 3  # and not one step more when launched again
+
+
+def test_narrowed_to_arms(stage):
+    stage.sweep(sweep__arms="[b]").run()
+    assert {arm for arm, *_ in stage.launched} == {"b"}
+    assert len(stage.launched) == 4 + 3
+    stage.sweep().run()
+    assert stage.launched[7:] == [key for key in TUNING + VERDICT if key[0] == "a"]  # the same runs, not others
+
+
+@pytest.mark.parametrize(("key", "there"), [("arms", "a, b"), ("tasks", "x")])
+def test_narrowing_to_what_is_not_there_is_refused(stage, key, there):
+    with pytest.raises(ValueError, match=rf"sweep\.{key}: no c; there are {there}"):
+        stage.sweep(**{f"sweep__{key}": "[c]"})
+
+
+def test_further_seeds_are_run_when_asked_for(stage):
+    tiers = {"smoke": {**TOY["tiers"]["smoke"], "further_seeds": [3]}}
+    stage.sweep({"tiers": tiers}).run()
+    first = len(stage.launched)
+    stage.sweep({"tiers": tiers}, sweep__further_seeds="true").run()
+    assert stage.launched[first:] == [("a", "verdict", 0.01, 3), ("b", "verdict", 0.001, 3)]
+
+
+def digests(stage):
+    return {config.origin.digest for config in stage.configs.values()}
+
+
+def test_a_departure_makes_other_runs_which_no_plan_knows(stage):
+    stage.sweep().run()
+    declared, runs = digests(stage), len(stage.launched)
+    stage.configs.clear()
+    assert stage.sweep(train__batch="8").run() == 0
+    assert len(stage.launched) == 2 * runs  # nothing was skipped
+    assert all(config.train.batch == 8 for config in stage.configs.values())
+    assert not declared & digests(stage)
+
+
+def test_saying_where_and_how_is_no_departure(stage):
+    stage.sweep().run()
+    runs = len(stage.launched)
+    free = {"trainer__threads": "2", "tracking__mode": "off", "data__root": "there", "retry_failed": "true"}
+    stage.sweep(**free).run()
+    assert len(stage.launched) == runs
+
+
+def test_free_overrides_reach_every_run(stage):
+    stage.sweep(trainer__threads="2", tracking__mode="off").run()
+    assert all(c.trainer.threads == 2 and c.tracking.mode == "off" for c in stage.configs.values())
+
+
+@pytest.mark.parametrize("key", ["seed", "train.rate", "mixer", "task", "train.steps"])
+def test_an_override_of_what_the_experiment_varies_is_refused(stage, key):
+    with pytest.raises(ValueError, match=rf"{key} belongs to what experiment toy varies; narrow the sweep with "):
+        stage.sweep(**{key.replace(".", "__"): "1"})
+    assert not stage.launched
+
+
+def test_every_cell_is_validated_before_anything_is_launched(stage):
+    arms = {**TOY["arms"], "c": {"set": {"mixer": "attention", "mixer.heads": 3}}}
+    with pytest.raises(ValueError, match="toy, arm c, task x: heads=3 does not divide width=16"):
+        stage.sweep({"arms": arms}).run()
+    assert not stage.launched
+
+
+def test_failures_do_not_stop_it_and_are_listed_at_the_end(stage):
+    bad = {("a", "verdict", 0.01, 1): "failed", ("b", "verdict", 0.001, 0): "diverged"}
+    stage.play = lambda *key: bad.get(key) or (0.9 if key[2] == BEST[key[0]] else 0.2)
+    assert stage.sweep().run() == 1
+    assert stage.launched == TUNING + VERDICT
+    assert "done: 12 finished, 1 diverged, 1 failed, 0 without a record" in stage.said
+    assert re.search(r"  failed: toy-x-a-verdict-lr0.01-s1-\w+: failed for a reason\n", stage.said)
+    assert re.search(r"  diverged: toy-x-b-verdict-lr0.001-s0-\w+: diverged for a reason\n", stage.said)
+    assert "retry_failed=true trains these again" in stage.said
+
+
+def test_a_run_that_diverged_is_a_result(stage):
+    stage.play = lambda arm, role, rate, seed: "diverged" if (arm, rate) == ("a", 0.001) else 0.5
+    assert stage.sweep().run() == 0
+    assert [key for key in stage.launched if key[1] == "verdict" and key[0] == "a"] == VERDICT[:3]
+
+
+def test_a_cell_without_any_rate_has_no_verdict_runs(stage):
+    stage.play = lambda arm, role, rate, seed: "diverged" if arm == "a" else 0.5
+    stage.sweep().run()
+    assert {arm for arm, role, *_ in stage.launched if role == "verdict"} == {"b"}
+
+
+def test_what_failed_is_launched_again_only_when_asked_and_then_once(stage):
+    bad = ("a", "verdict", 0.01, 1)
+    stage.play = lambda *key: "failed" if key == bad else (0.9 if key[2] == BEST[key[0]] else 0.2)
+    stage.sweep().run()
+    runs = len(stage.launched)
+    assert stage.sweep().run() == 1
+    assert len(stage.launched) == runs
+    assert stage.sweep(retry_failed="true").run() == 1
+    assert stage.launched[runs:] == [bad]
+    stage.play = lambda *key: 0.9
+    assert stage.sweep(retry_failed="true").run() == 0
+    assert stage.launched[runs:] == [bad, bad]
+
+
+def test_what_another_launch_holds_is_come_back_to_and_waited_for(stage):
+    seen = set()
+
+    def play(*key):
+        if key in TUNING[:2] and key not in seen:
+            seen.add(key)
+            return "elsewhere"
+        return 0.5
+
+    stage.play = play
+    assert stage.sweep().run() == 0
+    assert stage.batches[:2] == [TUNING, TUNING[:2]]
+    waits = [next(o for o in overrides if o.startswith("sweep.wait")) for overrides in stage.overrides]
+    assert waits == ["sweep.wait=false"] * 8 + ["sweep.wait=true"] * 2 + ["sweep.wait=false"] * 6
+
+
+def test_what_could_not_be_recorded_is_said_with_the_reason(stage):
+    bad = {VERDICT[0]: "no room", VERDICT[1]: "no room", VERDICT[4]: ValueError("a machine without a GPU")}
+    stage.play = lambda *key: bad.get(key) or (0.9 if key[2] == BEST[key[0]] else 0.2)
+    assert stage.sweep().run() == 1
+    assert stage.launched == TUNING + VERDICT
+    assert "done: 11 finished, 0 diverged, 0 failed, 3 without a record" in stage.said
+    assert "  2 not recorded: No space left on device: nothing recorded\n" in stage.said
+    assert "  1 not recorded: ValueError: a machine without a GPU\n" in stage.said
+    assert "launch again for the runs without a record" in stage.said
+    bad.clear()
+    assert stage.sweep().run() == 0
+
+
+def test_an_interrupt_ends_it_with_a_summary(stage):
+    def play(*key):
+        if key == VERDICT[1]:
+            raise KeyboardInterrupt
+        return 0.9 if key[2] == BEST[key[0]] else 0.2
+
+    stage.play = play
+    assert stage.sweep().run() == 1
+    assert "interrupted; the same command goes on: 9 finished, 0 diverged, 0 failed, 5 without a record" in stage.said
+    runs = len(stage.launched)
+    stage.play = lambda *key: 0.9
+    assert stage.sweep().run() == 0
+    assert stage.launched[runs:] == VERDICT[1:]
+
+
+def test_progress_counts_done_left_and_failed_and_says_how_long(stage):
+    stage.play = lambda *key: "failed" if key == TUNING[0] else 0.5
+    stage.sweep().run()
+    lines = re.findall(r"(\d+) done, (\d+) left, (\d+) failed, about (.+?) to go  \|  (\S+): (\w+)", stage.said)
+    for done, left, *_ in lines:
+        assert int(done) + int(left) in (8, 6)
+    assert ("8", "0", "1", "0 s") in [line[:4] for line in lines]
+    assert lines[-1][:3] == ("6", "0", "0")
+
+
+def test_progress_of_a_retry_counts_what_is_tried_again(stage):
+    stage.play = lambda *key: "failed" if key == VERDICT[0] else 0.5
+    stage.sweep().run()
+    stage.output.truncate(0)
+    stage.play = lambda *key: 0.5
+    stage.sweep(retry_failed="true").run()
+    assert re.search(r"1 done, 0 left, 0 failed, about 0 s to go  \|  toy-x-a-verdict-\S+: finished", stage.said)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "120 min")])
+def test_duration(seconds, said):
+    assert sweeping.duration(seconds) == said
