@@ -122,7 +122,7 @@ def save(figure: Any, path: Path) -> None:
     with _style():
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-        short = re.sub(r"(\d\.\d\d)\d+", r"\1", text.getvalue())  # hundredths of a point are enough
+        short = re.sub(r"<[^>]*>", _shortened, text.getvalue())
         path.with_suffix(".svg").write_text(short, encoding="utf-8")
         figure.savefig(path.with_suffix(".png"), format="png", dpi=110, metadata={"Software": None})
 
@@ -354,6 +354,11 @@ def _draw_measured(ax: Any, study: Study, task: str, quantity: str) -> None:
     ax.set_xlabel("sequence length n")
     ax.set_ylabel(f"{unit} per sequence")
     ax.set_title(f"{words[0].upper()}{words[1:]}, one layer")
+
+
+def _shortened(tag: re.Match[str]) -> str:
+    """An SVG tag with its coordinates cut to hundredths of a point; text between tags stays as it is."""
+    return re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0])
 
 
 def _draw_rates(ax: Any, study: Study, task: str, metric: Metric) -> None:

@@ -37,10 +37,12 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
     for tier in TIERS:
         if tier in by_tier and any(row.effect is not None for row in by_tier[tier].rows):
             folder = f"results/{tier}"
+            made = sorted({word for row in by_tier[tier].rows for word in row.revision.replace(",", " ").split()})
             lines += [
                 "",
                 f"Every contrast of the {tier} tier with its interval, in units of its margin ([numbers]"
-                f"({folder}/verdicts.csv), [tables]({folder}/tables), [report]({folder}/report.html)):",
+                f"({folder}/verdicts.csv), [tables]({folder}/tables), [report]({folder}/report.html)); records of "
+                f"revision {', '.join(made)}:",
                 "",
                 f"![Contrasts of the {tier} tier]({folder}/figures/verdicts.png)",
             ]

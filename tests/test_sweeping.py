@@ -88,16 +88,25 @@ def soon(monkeypatch):
     monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_LOOKS", 0.01)
 
 
-@pytest.fixture
-def stage(compose, tmp_path):
+@pytest.fixture(scope="module")
+def composed_once(compose):
+    """compose, but each config once for all tests: that is what takes long here."""
     cache = {}
 
-    def cached(*overrides):  # composing is what takes long here
-        if overrides not in cache:
-            cache[overrides] = compose(*overrides)
-        return copy.deepcopy(cache[overrides])
+    def composed(*overrides):
+        key = tuple(o for o in overrides if not o.startswith("runs="))
+        if key not in cache:
+            cache[key] = compose(*key)
+        config = copy.deepcopy(cache[key])
+        config.runs = next(o for o in overrides if o.startswith("runs=")).removeprefix("runs=")
+        return config
 
-    return Stage(cached, tmp_path / "runs")
+    return composed
+
+
+@pytest.fixture
+def stage(composed_once, tmp_path):
+    return Stage(composed_once, tmp_path / "runs")
 
 
 TUNING = [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.01) for seed in (100, 101)]
@@ -186,9 +195,9 @@ def test_a_departure_makes_other_runs_which_no_plan_knows(stage):
     stage.sweep().run()
     declared, runs = digests(stage), len(stage.launched)
     stage.configs.clear()
-    assert stage.sweep(train__batch="8").run() == 0
+    assert stage.sweep(train__batch="5").run() == 0
     assert len(stage.launched) == 2 * runs  # nothing was skipped
-    assert all(config.train.batch == 8 for config in stage.configs.values())
+    assert all(config.train.batch == 5 for config in stage.configs.values())
     assert not declared & digests(stage)
 
 
@@ -311,12 +320,12 @@ def test_progress_counts_done_left_and_failed_and_says_how_long(stage):
 
 
 def test_progress_of_a_retry_counts_what_is_tried_again(stage):
-    stage.play = lambda *key: "failed" if key == VERDICT[0] else 0.5
+    good = stage.play
+    stage.play = lambda *key: "failed" if key == VERDICT[0] else good(*key)
     stage.sweep().run()
-    stage.output.truncate(0)
-    stage.play = lambda *key: 0.5
+    stage.play = good
     stage.sweep(retry_failed="true").run()
-    assert re.search(r"1 done, 0 left, 0 failed, about 0 s to go  \|  toy-x-a-verdict-\S+: finished", stage.said)
+    assert re.search(r"\n1 done, 0 left, 0 failed, about 0 s to go  \|  toy-x-a-verdict-\S+: finished\n", stage.said)
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "120 min")])
