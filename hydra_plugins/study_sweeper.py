@@ -26,7 +26,7 @@ class StudySweeper(BasicSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
-        self.hydra_context = hydra_context
+        self.hydra_context: HydraContext = hydra_context
 
     def sweep(self, arguments: list[str]) -> Any:
         overrides = OverridesParser.create().parse_overrides(arguments)
@@ -55,6 +55,7 @@ class StudySweeper(BasicSweeper):
     def _compose(self, overrides: list[str]) -> DictConfig:
         from omegaconf import open_dict
 
+        assert self.config is not None
         config = self.hydra_context.config_loader.load_sweep_config(self.config, overrides)
         with open_dict(config):
             del config["hydra"]

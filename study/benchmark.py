@@ -7,6 +7,7 @@ both alike. Rows on the GPU are added where there is one. Times move from machin
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import resource
 import statistics
@@ -14,10 +15,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 from rich.console import Console
@@ -72,25 +74,24 @@ def harness(rows: list[list[str]], device: str) -> None:
     overrides = [f"trainer={trainer_choice}", "task.length=64", "train.batch=64"]
     config = config_of(*overrides, f"train.steps={steps}", f"train.evaluate_every={steps}", "tracking.mode=off")
 
-    class Clock:
-        start = 0.0
+    class Clock(pl.Callback):
+        def __init__(self) -> None:
+            self.looks: list[float] = []
+
+        def on_train_batch_end(self, trainer, *_) -> None:
+            if trainer.global_step in (skipped, steps):
+                if device == "cuda":
+                    torch.cuda.synchronize()
+                self.looks.append(time.perf_counter())
 
     def through_harness() -> float:
-        import pytorch_lightning as pl
-
-        class Timer(pl.Callback):
-            def on_train_batch_end(self, trainer, *_) -> None:
-                if trainer.global_step in (skipped, steps):
-                    if device == "cuda":
-                        torch.cuda.synchronize()
-                    Clock.start, Clock.last = time.perf_counter(), Clock.start
-
+        clock = Clock()
         torch.manual_seed(0)
         task = build_task(config)
-        trainer = make_trainer(config, [Timer()])
+        trainer = make_trainer(config, [clock])
         trainer.limit_val_batches = 0
         trainer.fit(Training(build_model(config, task), task, config))
-        return (Clock.start - Clock.last) / (steps - skipped)  # type: ignore[attr-defined]
+        return (clock.looks[1] - clock.looks[0]) / (steps - skipped)
 
     def bare() -> float:
         torch.manual_seed(0)
@@ -182,7 +183,7 @@ def window(rows: list[list[str]], device: str) -> None:
         r, causal=True, look_backward=1, look_forward=0, exact_windowsize=True, autopad=True, use_rotary_pos_emb=False
     ).to(device)
     seconds: dict[str, list[float]] = {"window": [], "local-attention": [], "full": []}
-    kept: list[float] = []
+    kept: list[int] = []
     for n in lengths:
         qkv = [torch.randn(1, 4, n, 16, device=device, requires_grad=True) for _ in range(3)]
 
@@ -197,7 +198,7 @@ def window(rows: list[list[str]], device: str) -> None:
         found = medians(sides, repeats=5)
         for name, value in found.items():
             seconds[name].append(value)
-        kept.append(saved_bytes([], lambda qkv=qkv: window_attention(*qkv, back=r, ahead=0)))
+        kept.append(saved_bytes([], functools.partial(window_attention, *qkv, back=r, ahead=0)))
         what = f"windowed attention, n = {n}, r = {r}, {device}"
         compare(rows, f"{what}, against local-attention", found, "window", "local-attention", 1.0)
         compare(rows, f"{what}, against full attention", found, "window", "full", None)
@@ -221,7 +222,7 @@ def analysis(rows: list[list[str]], device: str) -> None:
     rows.append([f"all results from {count} records", f"{seconds:.1f} s", "", "", "at most 20 s"])
 
 
-def exponent(lengths: tuple[int, ...], values: list[float]) -> float:
+def exponent(lengths: Sequence[int], values: Sequence[float]) -> float:
     """Slope of log value on log length."""
     return float(np.polyfit(np.log(lengths), np.log(values), 1)[0])
 

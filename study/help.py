@@ -7,6 +7,7 @@ import re
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
@@ -71,20 +72,18 @@ def _mend(message: str, cause: str) -> str:
     return message
 
 
-def _keys(group: str) -> list[str]:
-    """Dotted keys that a run may set: of the base recipe, and of every choice of the group."""
-    files = [CONF / "config.yaml", *sorted((CONF / group).glob("*.yaml"))]
-    keys: list[str] = []
-    for path in files:
+def _keys(near: str) -> list[str]:
+    """Dotted keys that a run may set: of the base recipe, and of every choice of the group that ``near`` speaks of."""
+    group = near.split(".")[0]
+    keys: dict[str, None] = {}
+    for path in [CONF / "config.yaml", *sorted((CONF / group).glob("*.yaml"))]:
         prefix = "" if path.stem == "config" else f"{group}."
-        config = OmegaConf.load(path)
-        for key in config:
-            if str(key).startswith("_") or key in ("defaults", "hydra"):
-                continue
-            node = config._get_node(key)
-            inner = [f"{key}.{k}" for k in node] if OmegaConf.is_dict(node) else [str(key)]
-            keys += [prefix + k for k in inner if prefix + k not in keys]
-    return keys
+        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+        for key, node in config.items():
+            if not key.startswith("_") and key not in ("defaults", "hydra"):
+                inner = [f"{key}.{k}" for k in node] if isinstance(node, dict) else [key]
+                keys |= dict.fromkeys(prefix + k for k in inner)
+    return list(keys)
 
 
 def _body(path: Path) -> str:
@@ -100,7 +99,8 @@ def _body(path: Path) -> str:
 
 def _summary(path: Path) -> str:
     node = OmegaConf.load(path)
-    return f"    {node.question}\n    arms: {', '.join(node.arms)}; tasks: {', '.join(node.tasks)}; tiers: {', '.join(node.tiers)}\n"
+    parts = "; ".join(f"{part}: {', '.join(node[part])}" for part in ("arms", "tasks", "tiers"))
+    return f"    {node.question}\n    {parts}\n"
 
 
 def _indented(block: str) -> str:

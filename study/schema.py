@@ -236,20 +236,19 @@ def part_parameters(part: str, target: str) -> dict[str, inspect.Parameter]:
 def _refuse_unknown(node: DictConfig, owner: type, prefix: str = "") -> None:
     """Hydra's ``+key=value`` adds keys that no type knows."""
     fields = {f.name: f.default_factory for f in dataclasses.fields(owner)}
-    for key in node:
+    for key in map(str, node):
         if key not in fields:
             raise ValueError(f"no key {prefix}{key} here; known: {', '.join(prefix + known for known in fields)}")
-        if dataclasses.is_dataclass(fields[str(key)]):
-            _refuse_unknown(node[key], fields[str(key)], f"{prefix}{key}.")  # type: ignore[arg-type]
+        if dataclasses.is_dataclass(fields[key]):
+            _refuse_unknown(node[key], fields[key], f"{prefix}{key}.")  # type: ignore[arg-type]
 
 
 def _check_part(part: str, node: DictConfig) -> None:
     target = node._target_
     owner = hydra.utils.get_class(target)
-    hints = typing.get_type_hints(owner.__init__)
+    hints = typing.get_type_hints(owner.__init__)  # type: ignore[misc]
     parameters = part_parameters(part, target)
-    given = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(given, dict)
+    given: dict[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
     for key in given:
         if key != "_target_" and key not in parameters:
             raise ValueError(f"{part}.{key}: {owner.__name__} has no such key; it has {', '.join(parameters) or 'none'}")
@@ -257,13 +256,13 @@ def _check_part(part: str, node: DictConfig) -> None:
         if key not in given and parameter.default is inspect.Parameter.empty:
             raise ValueError(f"{part}.{key} is missing: give it in conf/{part}/ or on the command line")
         if key in given:
-            typed = dataclasses.make_dataclass(part, [(key, hints[key])])
+            typed = OmegaConf.structured(dataclasses.make_dataclass(part, [(key, hints[key])]))
             try:
-                value = OmegaConf.merge(OmegaConf.structured(typed), {key: given[key]})[key]
+                typed[key] = given[key]
             except OmegaConfBaseException:
                 kind = inspect.formatannotation(hints[key])
                 raise ValueError(f"{part}.{key}={given[key]}: must be of type {kind}") from None
-            node[key] = value
+            node[key] = typed[key]
 
 
 def _defaults(key: str, node: dict[str, Any]) -> dict[str, Any]:

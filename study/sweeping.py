@@ -185,8 +185,10 @@ class Sweep:
     def _refuse_contradictions(self) -> None:
         for experiment in self.experiments:
             axes = {"seed", "train.rate"}
-            for part in (*experiment.arms.values(), *experiment.tasks.values()):
-                axes |= part.settings.keys()
+            for arm in experiment.arms.values():
+                axes |= arm.settings.keys()
+            for task in experiment.tasks.values():
+                axes |= task.settings.keys()
             if taken := axes & self.departures.keys():
                 raise ValueError(
                     f"{', '.join(sorted(taken))} belongs to what experiment {experiment.name} varies; narrow the sweep "

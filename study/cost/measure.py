@@ -5,6 +5,7 @@ B sequences of N tokens, D wide; B N is held constant, so every length works on 
 
 from __future__ import annotations
 
+import functools
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +52,7 @@ def measure(
     return {
         str(n): {
             "seconds": statistics.median(seconds[n][1:]) / len(inputs[n]),
-            "bytes": saved_bytes(layer.parameters(), lambda n=n: forward(n)) / len(inputs[n]),
+            "bytes": saved_bytes(layer.parameters(), functools.partial(forward, n)) / len(inputs[n]),
             "multiply_adds": work(n) * n,
         }
         for n in lengths

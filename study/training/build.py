@@ -63,6 +63,5 @@ def validate(config: DictConfig) -> None:
 
 def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
     """The class that a mixer, position or task node names, and its keywords."""
-    keys = OmegaConf.to_container(node, resolve=True)
-    assert isinstance(keys, dict)
+    keys: Any = OmegaConf.to_container(node, resolve=True)
     return hydra.utils.get_class(keys.pop("_target_")), keys

@@ -35,6 +35,9 @@ class Training(pl.LightningModule):
     ``steps_to_solve`` (the first step whose validation score reached the task's threshold, or None) are final.
     """
 
+    loss_sum: torch.Tensor
+    loss_count: torch.Tensor
+
     def __init__(
         self,
         model: SequenceModel,

@@ -19,6 +19,7 @@ class Scores(Metric):
     """Counts of scored items and of right answers, and the summed loss: of all items and of each value of each slice."""
 
     full_state_update = False
+    total: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -68,10 +68,11 @@ class Tracker:
             self._attempt(lambda: self.run.finish(exit_code=exit_code))
             self.run = None
 
-    def _start(self, config: DictConfig, name: str, folder: Path, mode: str) -> Any:
+    def _start(self, config: DictConfig, name: str, folder: Path, mode: Any) -> Any:
         import wandb
 
         origin = config.origin
+        resolved: Any = OmegaConf.to_container(config, resolve=True)
         folder.mkdir(parents=True, exist_ok=True)
         return wandb.init(
             project=config.tracking.project,
@@ -83,7 +84,7 @@ class Tracker:
             group=origin.experiment,
             job_type=origin.role,
             tags=[*origin.claims, config.tier],
-            config=OmegaConf.to_container(config, resolve=True),
+            config=resolved,
             resume="allow" if mode == "online" else None,
             reinit="create_new",
             settings=wandb.Settings(

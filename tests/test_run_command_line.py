@@ -1,0 +1,302 @@
+"""``python run.py``: mostly inside this process (fast), in processes of their own where signals and races are at stake."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from study import experiments, records
+from study.mixers.identity import Identity
+
+WANDB = [sys.executable, "-m", "wandb"]
+SMALL = ["tier=smoke", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=4", "train.batch=4",
+         "train.evaluate_every=2", "evaluation.validation_items=8", "evaluation.test_items=8", "tracking.mode=off"]  # fmt: skip
+SWEEP = ["-m", "experiment=tiny", "tier=smoke", "tracking.mode=off", "runs=runs"]
+
+
+def found(folder):
+    """Whole records of a folder by name; a record that can't be believed fails the test."""
+    everything = list(records.load_runs(folder))
+    assert not [record for record in everything if isinstance(record, Exception)]
+    return {record["name"]: record for record in everything}
+
+
+def when_written(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.glob(f"*/{records.NAME}")}
+
+
+# --- one run ------------------------------------------------------------------------------------------------------------
+
+
+def test_one_run_says_its_scores_and_leaves_a_record(run_py, tmp_path):
+    ended = run_py(*SMALL, f"runs={tmp_path}")
+    (record,) = found(tmp_path).values()
+    test = record["metrics"]["test"]["accuracy"]
+    assert (ended.code, ended.err) == (0, "")
+    (line,) = ended.out.splitlines()
+    assert line.startswith(f"{record['name']}: accuracy ") and f"test {test:.4f}" in line
+    before = when_written(tmp_path)
+    again = run_py(*SMALL, f"runs={tmp_path}")
+    assert (again.code, again.out) == (0, ended.out)
+    assert when_written(tmp_path) == before
+
+
+def test_the_command_in_a_record_makes_the_run_again(run_py, tmp_path):
+    run_py(*SMALL, "mixer=window", "mixer.window=4", "seed=3", f"runs={tmp_path / 'a'}")
+    (record,) = found(tmp_path / "a").values()
+    program, script, *arguments = shlex.split(record["command"])
+    assert (program, script) == ("python", "run.py")
+    run_py(*arguments, f"runs={tmp_path / 'b'}")
+    (again,) = found(tmp_path / "b").values()
+    assert (again["name"], again["weights_sha256"]) == (record["name"], record["weights_sha256"])
+
+
+REFUSED = {
+    "mixer.heads=7": "error: heads=7 does not divide width=64; use one of 1, 2, 4, 8, 16, 32, 64, or set head_width",
+    "mixer.window=7": "error: the chosen mixer has no window; mixer=window has",
+    "experiment=heads": "error: experiment=... declares a sweep of many runs: launch it with python run.py -m experiment=NAME",
+    "task=shakespeare data.download=false data.root=nowhere": (
+        "error: nowhere/tinyshakespeare/input.txt is missing: set data.download=true, or put https://raw.githubuser"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", REFUSED)
+def test_a_mistake_is_one_line_and_leaves_nothing(run_py, tmp_path, overrides):
+    ended = run_py(*overrides.split(), f"runs={tmp_path / 'runs'}", "tracking.mode=off")
+    assert ended.code == 1 and ended.out == ""
+    (line,) = ended.err.splitlines()
+    assert line.startswith(REFUSED[overrides])
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["train.stepz=3"], "error: no key train.stepz here; did you mean train.steps? (python run.py --help explains every key)"),
+        (["mixer.heads=7"], REFUSED["mixer.heads=7"]),
+        (["-m", "experiment=heads", "seed=1"], "error: seed belongs to what experiment heads varies; narrow the sweep with "),
+    ],
+    ids=["key", "contradiction", "sweep"],
+)  # fmt: skip
+def test_a_mistake_is_one_line_in_a_real_process_too(tmp_path, checkout, arguments, line):
+    done = subprocess.run([sys.executable, "run.py", *arguments], cwd=checkout, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    (said,) = done.stderr.splitlines()
+    assert said.startswith(line)
+    assert not (checkout / "runs").exists()
+
+
+def test_a_run_that_fails_says_so_and_ends_with_1(run_py, tmp_path):
+    ended = run_py(*SMALL, f"runs={tmp_path}", "train.rate=1e30", "train.clip=1e30", "train.warmup=0")
+    (record,) = found(tmp_path).values()
+    assert record["status"] == "diverged" and ended.code == 1
+    assert ended.out == f"{record['name']}: diverged: {record['error']}\n"
+
+
+def test_help_explains_every_key_and_every_choice(run_py, compose):
+    from study import schema
+
+    ended = run_py("--help")
+    assert ended.code == 0
+    conf = Path(experiments.FOLDER).parent
+    for path in conf.glob("*/*.yaml"):
+        assert f"{path.parent.name}={path.stem}" in ended.out, path
+    for key in schema.known_keys(compose()):
+        if key != "experiment" and not key.endswith("_target_"):
+            assert f"{key.rsplit('.')[-1]}:" in ended.out or f"GROUP {key}" in ended.out, key
+
+
+# --- several runs -------------------------------------------------------------------------------------------------------
+
+
+def test_values_of_a_key_make_a_run_each(run_py, tmp_path):
+    ended = run_py("-m", *SMALL, f"runs={tmp_path}", "mixer=attention,identity", "seed=0,1")
+    made = {(r["config"]["mixer"]["_target_"].rsplit(".")[-1], r["config"]["seed"]) for r in found(tmp_path).values()}
+    assert made == {(mixer, seed) for mixer in ("Attention", "Identity") for seed in (0, 1)}
+    assert ended.code == 0 and len(ended.out.splitlines()) == 4
+
+
+def test_one_of_several_that_fails_is_named_and_the_others_are_made(run_py, tmp_path):
+    ended = run_py("-m", *SMALL, f"runs={tmp_path}", "train.rate=1e30,0.003", "train.clip=1e30", "train.warmup=0")
+    status = {record["status"]: name for name, record in found(tmp_path).items()}
+    assert status.keys() == {"diverged", "finished"}
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == f"not finished: {status['diverged']}"
+
+
+# --- a declared sweep ---------------------------------------------------------------------------------------------------
+
+
+def test_a_declared_sweep_from_one_command(run_py, checkout):
+    ended = run_py(*SWEEP, folder=checkout)
+    assert ended.code == 0, ended.err
+    experiment = experiments.load("tiny", checkout / "conf" / "experiment")
+    made = found(checkout / "runs")
+    tuning = {run.digest: run for run in experiment.tuning_runs("smoke")}
+    plans = {record["plan"]["digest"]: record["plan"] for record in made.values()}
+    assert tuning.keys() <= plans.keys() and len(plans) == len(made) == 8
+    chosen = {
+        cell: experiments.choose_rate(
+            [r for r in made.values() if (r["plan"]["arm"], r["plan"]["task"]) == cell and r["plan"]["role"] == "tuning"],
+            "accuracy",
+        ).rate
+        for cell in experiment.cells("smoke")
+    }
+    verdict = {run.digest: run for run in experiment.verdict_runs("smoke", chosen)}
+    assert plans.keys() == tuning.keys() | verdict.keys()
+    for digest, run in {**tuning, **verdict}.items():
+        plan = plans[digest]
+        assert (plan["experiment"], plan["tier"], plan["arm"], plan["task"]) == ("tiny", "smoke", run.arm, run.task)
+        assert (plan["role"], plan["rate"], plan["seed"]) == (run.role, run.rate, run.seed)
+    assert all(record["claims"] == ["C13", "C24"] for record in made.values())
+    assert "done: 8 finished, 0 diverged, 0 failed, 0 without a record" in ended.err
+
+    before = when_written(checkout / "runs")
+    again = run_py(*SWEEP, folder=checkout)
+    assert again.code == 0 and "done: 8 finished" in again.err
+    assert when_written(checkout / "runs") == before
+
+
+def test_a_failing_arm_does_not_stop_a_sweep(run_py, checkout, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("an arm with a mistake")
+
+    with monkeypatch.context() as mistake:
+        mistake.setattr(Identity, "forward", broken)
+        ended = run_py(*SWEEP, folder=checkout)
+    assert ended.code == 1
+    made = found(checkout / "runs")
+    by_arm = {arm: [r["status"] for r in made.values() if r["plan"]["arm"] == arm] for arm in ("attention", "identity")}
+    assert by_arm == {"attention": ["finished"] * 4, "identity": ["failed"] * 2}
+    failed = [name for name, record in made.items() if record["status"] == "failed"]
+    for name in failed:
+        assert f"  failed: {name}: RuntimeError: an arm with a mistake" in ended.err
+    assert run_py(*SWEEP, folder=checkout).code == 1  # not tried again in silence
+    mended = run_py(*SWEEP, "retry_failed=true", folder=checkout)
+    assert mended.code == 0 and "done: 8 finished" in mended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["experiment=tini"], "error: no experiment 'tini'; there are distance, heads, "),
+        (["experiment=tiny", "tier=huge"], "error: "),
+        (["experiment=tiny", "tier=full"], "error: tiny.yaml: no tier 'full'; it declares smoke, core"),
+        (["experiment=tiny", "model.width=16,32"], "error: model.width=16,32: an experiment declares its axes; give single values"),
+        (["experiment=tiny", "sweep.arms=[other]"], "error: sweep.arms: no other; there are attention, identity"),
+        (["experiment=tiny", "train.steps=9"], "error: train.steps belongs to what experiment tiny varies; "),
+        (["experiment=tiny", "modle.width=9"], "error: no key modle.width here; did you mean model.width?"),
+    ],
+)  # fmt: skip
+def test_a_sweep_that_cant_be_meant_is_refused_in_one_line(run_py, checkout, arguments, said):
+    ended = run_py("-m", *arguments, "tracking.mode=off", "runs=runs", folder=checkout)
+    assert ended.code == 1
+    (line,) = ended.err.splitlines()
+    assert line.startswith(said)
+    assert not (checkout / "runs").exists()
+
+
+def test_two_experiments_in_one_sweep(run_py, checkout):
+    text = (checkout / "conf" / "experiment" / "tiny.yaml").read_text()
+    (checkout / "conf" / "experiment" / "other.yaml").write_text(text.replace("name: tiny", "name: other"))
+    ended = run_py("-m", "experiment=tiny,other", *SWEEP[2:], "sweep.arms=[identity]", folder=checkout)
+    assert ended.code == 0
+    made = [record["plan"]["experiment"] for record in found(checkout / "runs").values()]
+    assert sorted(made) == ["other"] * 4 + ["tiny"] * 4
+
+
+# --- processes of their own ---------------------------------------------------------------------------------------------
+
+
+def start(folder, *arguments, **options):
+    command = [sys.executable, "run.py", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=folder, **pipes, **options)
+
+
+def end(process, seconds=120):
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.kill(process.pid, signal.SIGKILL)
+        out, err = process.communicate()
+        pytest.fail(f"still running after {seconds} s:\n{out}\n{err}")
+
+
+def test_two_launches_at_once_train_each_run_once(checkout):
+    """One after another in one process, and one per core under joblib; W&B's files tell how often a run was begun."""
+    sweep = ["-m", "experiment=tiny", "tier=smoke", "runs=runs"]
+    both = [start(checkout, *sweep), start(checkout, *sweep, "hydra/launcher=joblib")]
+    said = [end(process)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    assert all("done: 8 finished, 0 diverged, 0 failed, 0 without a record" in text for text in said)
+    made = found(checkout / "runs")
+    assert len(made) == 8 and all(record["status"] == "finished" for record in made.values())
+    begun = sorted(path.name.split("-", 4)[-1] for path in (checkout / "runs" / "wandb").glob("offline-run-*"))
+    assert [name.split("-", 0)[-1] for name in begun] == sorted(begun)
+    assert len(begun) == 8 and {name[name.index("tiny") :] for name in begun} == set(made)
+
+
+LONG = ["runs=runs", "trainer.checkpoint_every=10"]
+SINGLE = ["task=recall", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=20000",
+          "train.evaluate_every=20", "train.batch=4", "evaluation.validation_items=8", "train.stop_when_solved=false"]  # fmt: skip
+DECLARED = ["-m", "experiment=tiny", "tier=core", "train.stop_when_solved=false"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "number", "runs"),
+    [
+        (SINGLE, signal.SIGINT, 1),
+        (SINGLE, signal.SIGTERM, 1),
+        (DECLARED, signal.SIGTERM, 1),
+        ([*DECLARED, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], signal.SIGINT, 2),
+        ([*DECLARED, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], signal.SIGTERM, 2),
+    ],
+    ids=["single SIGINT", "single SIGTERM", "sweep SIGTERM", "joblib SIGINT", "joblib SIGTERM"],
+)
+def test_interrupted_it_closes_its_runs_and_can_be_gone_on_with(checkout, arguments, number, runs):
+    process = start(checkout, *arguments, *LONG, start_new_session=True)
+    folder = checkout / "runs"
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*/last.ckpt"))) < runs:
+        assert process.poll() is None and time.monotonic() < deadline, end(process, 1)
+        time.sleep(0.05)
+    if number == signal.SIGINT:  # as a terminal does, to the whole group
+        os.killpg(process.pid, number)
+    else:
+        os.kill(process.pid, number)
+    out, err = end(process, 60)
+    assert process.returncode == 1, err
+    if "-m" in arguments:
+        assert "interrupted; the same command goes on: 0 finished, 0 diverged, 0 failed, 2 without a record" in err
+    else:
+        assert err == "interrupted; the same command goes on from the last checkpoint\n"
+    assert "Traceback" not in err + out
+    assert not list(folder.glob(f"*/{records.NAME}"))
+    assert len(list(folder.glob("*/last.ckpt"))) == runs
+    tracked = sorted((folder / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(tracked) == runs  # no worker took up another run
+    for path in tracked:  # and each is closed, as one that did not end well
+        inspected = subprocess.run([*WANDB, "leet", "inspect", "--json", str(path)], capture_output=True, text=True)
+        last = json.loads(inspected.stdout.splitlines()[-1])
+        assert (last["type"], last["exit"]["exit_code"]) == ("exit", 1)
+    assert not processes_in(checkout)
+
+
+def processes_in(folder):
+    """Processes that still work in the folder."""
+    left = []
+    for path in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if path.readlink() == folder and b"wandb-core" not in (path.parent / "cmdline").read_bytes():
+                left.append((path.parent / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return left
