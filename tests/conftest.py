@@ -9,7 +9,6 @@ import ipaddress
 import runpy
 import shutil
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,28 +158,6 @@ def checkout(tmp_path: Path) -> Path:
         (folder / package).symlink_to(ROOT / package)
     (folder / "conf" / "experiment" / "tiny.yaml").write_text(yaml.safe_dump(EXPERIMENT, sort_keys=False))
     return folder
-
-
-def start(folder: Path, *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """``python run.py ...`` in a process of its own."""
-    return subprocess.Popen(
-        [sys.executable, "run.py", *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-
-
-def end(process: subprocess.Popen[str], seconds: float = 120) -> Ended:
-    try:
-        out, err = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        out, err = process.communicate()
-        pytest.fail(f"still running after {seconds} s:\n{out}\n{err}")
-    return Ended(process.returncode, out, err)
 
 
 @pytest.fixture

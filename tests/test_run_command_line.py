@@ -6,7 +6,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from study import experiments, records
 from study.mixers.identity import Identity
 
+Ended = namedtuple("Ended", "code out err")
 WANDB = [sys.executable, "-m", "wandb"]
 SMALL = ["tier=smoke", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=4", "train.batch=4",
          "train.evaluate_every=2", "evaluation.validation_items=8", "evaluation.test_items=8", "tracking.mode=off"]  # fmt: skip
@@ -79,7 +82,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run_py, tmp_path, overrides):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["train.stepz=3"], "error: no key train.stepz here; did you mean train.steps? (python run.py --help explains every key)"),
+        (["train.stepz=3"], "error: no key train.stepz here; did you mean train.steps? (python run.py --help "),
         (["mixer.heads=7"], REFUSED["mixer.heads=7"]),
         (["-m", "experiment=heads", "seed=1"], "error: seed belongs to what experiment heads varies; narrow the sweep with "),
     ],
@@ -189,7 +192,7 @@ def test_a_failing_arm_does_not_stop_a_sweep(run_py, checkout, monkeypatch):
         (["experiment=tini"], "error: no experiment 'tini'; there are distance, heads, "),
         (["experiment=tiny", "tier=huge"], "error: "),
         (["experiment=tiny", "tier=full"], "error: tiny.yaml: no tier 'full'; it declares smoke, core"),
-        (["experiment=tiny", "model.width=16,32"], "error: model.width=16,32: an experiment declares its axes; give single values"),
+        (["experiment=tiny", "model.width=16,32"], "error: model.width=16,32: an experiment declares its axes; "),
         (["experiment=tiny", "sweep.arms=[other]"], "error: sweep.arms: no other; there are attention, identity"),
         (["experiment=tiny", "train.steps=9"], "error: train.steps belongs to what experiment tiny varies; "),
         (["experiment=tiny", "modle.width=9"], "error: no key modle.width here; did you mean model.width?"),
@@ -239,54 +242,75 @@ def test_two_launches_at_once_train_each_run_once(checkout):
     assert all("done: 8 finished, 0 diverged, 0 failed, 0 without a record" in text for text in said)
     made = found(checkout / "runs")
     assert len(made) == 8 and all(record["status"] == "finished" for record in made.values())
-    begun = sorted(path.name.split("-", 4)[-1] for path in (checkout / "runs" / "wandb").glob("offline-run-*"))
-    assert [name.split("-", 0)[-1] for name in begun] == sorted(begun)
-    assert len(begun) == 8 and {name[name.index("tiny") :] for name in begun} == set(made)
+    begun = [path.stem.removeprefix("run-") for path in (checkout / "runs" / "wandb").glob("offline-run-*/*.wandb")]
+    assert sorted(begun) == sorted(made)
 
 
 LONG = ["runs=runs", "trainer.checkpoint_every=10"]
-SINGLE = ["task=recall", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=20000",
-          "train.evaluate_every=20", "train.batch=4", "evaluation.validation_items=8", "train.stop_when_solved=false"]  # fmt: skip
+SINGLE = ["task=recall", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=20000", "train.batch=4",
+          "train.evaluate_every=20", "evaluation.validation_items=8", "train.stop_when_solved=false"]  # fmt: skip
 DECLARED = ["-m", "experiment=tiny", "tier=core", "train.stop_when_solved=false"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "number", "runs"),
-    [
-        (SINGLE, signal.SIGINT, 1),
-        (SINGLE, signal.SIGTERM, 1),
-        (DECLARED, signal.SIGTERM, 1),
-        ([*DECLARED, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], signal.SIGINT, 2),
-        ([*DECLARED, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"], signal.SIGTERM, 2),
-    ],
-    ids=["single SIGINT", "single SIGTERM", "sweep SIGTERM", "joblib SIGINT", "joblib SIGTERM"],
-)
-def test_interrupted_it_closes_its_runs_and_can_be_gone_on_with(checkout, arguments, number, runs):
-    process = start(checkout, *arguments, *LONG, start_new_session=True)
-    folder = checkout / "runs"
+JOBLIB = [*DECLARED, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+TERMINAL = "SIGINT to the whole group, as a terminal sends it"
+
+
+def wait_for_checkpoints(folder, count, process=None):
     deadline = time.monotonic() + 120
-    while len(list(folder.glob("*/last.ckpt"))) < runs:
-        assert process.poll() is None and time.monotonic() < deadline, end(process, 1)
+    while len(list(folder.glob("*/last.ckpt"))) < count:
+        assert time.monotonic() < deadline and (process is None or process.poll() is None)
         time.sleep(0.05)
-    if number == signal.SIGINT:  # as a terminal does, to the whole group
-        os.killpg(process.pid, number)
-    else:
-        os.kill(process.pid, number)
-    out, err = end(process, 60)
-    assert process.returncode == 1, err
+
+
+def check_interrupted(ended, checkout, arguments, runs):
+    folder = checkout / "runs"
+    assert ended.code == 1, ended
     if "-m" in arguments:
-        assert "interrupted; the same command goes on: 0 finished, 0 diverged, 0 failed, 2 without a record" in err
+        assert "interrupted; the same command goes on: 0 finished, 0 diverged, 0 failed, 2 without a record" in ended.err
     else:
-        assert err == "interrupted; the same command goes on from the last checkpoint\n"
-    assert "Traceback" not in err + out
+        assert ended.err == "interrupted; the same command goes on from the last checkpoint\n"
+    assert "Traceback" not in ended.err + ended.out
     assert not list(folder.glob(f"*/{records.NAME}"))
     assert len(list(folder.glob("*/last.ckpt"))) == runs
     tracked = sorted((folder / "wandb").glob("offline-run-*/*.wandb"))
-    assert len(tracked) == runs  # no worker took up another run
+    assert len(tracked) == runs  # nothing else was begun
     for path in tracked:  # and each is closed, as one that did not end well
         inspected = subprocess.run([*WANDB, "leet", "inspect", "--json", str(path)], capture_output=True, text=True)
         last = json.loads(inspected.stdout.splitlines()[-1])
         assert (last["type"], last["exit"]["exit_code"]) == ("exit", 1)
+
+
+@pytest.mark.parametrize("arguments", [SINGLE, DECLARED], ids=["single", "sweep"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_interrupted_it_closes_its_run_and_can_be_gone_on_with(run_py, checkout, arguments, number):
+    def interrupt():
+        wait_for_checkpoints(checkout / "runs", 1)
+        os.kill(os.getpid(), number)
+
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    ended = run_py(*arguments, *LONG, folder=checkout)
+    thread.join()
+    check_interrupted(ended, checkout, arguments, 1)
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "how", "runs"),
+    [(SINGLE, TERMINAL, 1), (JOBLIB, TERMINAL, 2), (JOBLIB, "SIGTERM", 2)],
+    ids=["single SIGINT", "joblib SIGINT", "joblib SIGTERM"],
+)
+def test_interrupted_from_outside_it_takes_its_workers_along(checkout, arguments, how, runs):
+    process = start(checkout, *arguments, *LONG, start_new_session=True)
+    wait_for_checkpoints(checkout / "runs", runs, process)
+    if how == TERMINAL:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        os.kill(process.pid, signal.SIGTERM)
+    out, err = end(process, 60)
+    check_interrupted(Ended(process.returncode, out, err), checkout, arguments, runs)
     assert not processes_in(checkout)
 
 

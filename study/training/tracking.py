@@ -77,7 +77,7 @@ class Tracker:
         return wandb.init(
             project=config.tracking.project,
             entity=config.tracking.entity,
-            dir=folder,
+            dir=folder.absolute(),  # W&B's service keeps the working directory it began with
             mode=mode,
             id=name,
             name=name,

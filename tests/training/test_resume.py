@@ -62,7 +62,7 @@ def test_stopped_at_any_step(tiny, reference, monkeypatch, tmp_path, checkpoint,
         assert_same(outcome.record, expected)
 
 
-@pytest.mark.parametrize(("where", "count"), [("validation_step", 0), ("validation_step", 3), ("test_step", 0), ("test_step", 1)])
+@pytest.mark.parametrize(("where", "count"), [("validation_step", 0), ("validation_step", 3), ("test_step", 1)])
 def test_stopped_while_it_is_scored(tiny, reference, monkeypatch, where, count):
     overrides = ["train.steps=6", "trainer.checkpoint_every=2", "evaluation.validation_items=16", "evaluation.test_items=16"]
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
