@@ -1,0 +1,71 @@
+"""One interrupt, however often it is sent; the handlers that were there come back."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from study import interrupts
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=["SIGINT", "SIGTERM"])
+def test_the_first_signal_interrupts_and_further_ones_do_not_break_off_the_closing(number):
+    before = [signal.getsignal(each) for each in SIGNALS]
+    closed = []
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts.orderly():
+            try:
+                os.kill(os.getpid(), number)
+                pytest.fail("the signal passed unnoticed")
+            finally:
+                for again in SIGNALS:
+                    os.kill(os.getpid(), again)
+                closed.append(True)
+    assert closed == [True]
+    assert [signal.getsignal(each) for each in SIGNALS] == before
+
+
+def test_a_run_inside_a_sweep_hands_the_signal_on(monkeypatch):
+    """The inner handler raises; the outer one is in place again once the inner has ended."""
+    with interrupts.orderly():
+        outer = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt), interrupts.orderly():
+            assert signal.getsignal(signal.SIGTERM) is not outer
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is outer
+
+
+def test_workers_are_stopped_and_waited_for_before_the_interrupt(monkeypatch):
+    done = []
+
+    class Worker:
+        def terminate(self):
+            done.append("terminate")
+
+        def join(self, seconds):
+            done.append(("join", seconds))
+
+    monkeypatch.setattr(interrupts.multiprocessing, "active_children", lambda: [Worker(), Worker()])
+    with pytest.raises(KeyboardInterrupt), interrupts.orderly():
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert done == ["terminate"] * 2 + [("join", interrupts.PATIENCE)] * 2
+
+
+def test_outside_the_main_thread_it_leaves_signals_alone():
+    before, seen = [signal.getsignal(each) for each in SIGNALS], []
+
+    def work():
+        with interrupts.orderly():
+            seen.append([signal.getsignal(each) for each in SIGNALS])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_this_process_is_nobodys_worker():
+    assert not interrupts.is_worker()

@@ -1,0 +1,115 @@
+"""Which part may know of which: read from the import statements, and seen in what a process has loaded."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STANDARD = sys.stdlib_module_names
+
+# part -> what its files may import beside the standard library and itself; the first entry that fits a file counts
+MAY_IMPORT = {
+    "study/mixers": {"torch"},
+    "study/positions": {"torch"},
+    "study/tasks": {"torch"},
+    "study/models": {"torch", "study.mixers", "study.positions"},
+    "study/cost": {"torch", "study.mixers"},
+    "study/seeding.py": set(),
+    "study/interrupts.py": set(),
+    "study/records.py": set(),
+    "study/experiments.py": {"omegaconf", "yaml"},
+    "study/schema.py": {"omegaconf", "hydra"},
+    "study/help.py": {"omegaconf", "hydra"},
+}
+TORCH_FREE = ["study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping", "study.interrupts",
+              "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
+HEAVY = ["torch", "pytorch_lightning", "lightning_fabric", "wandb"]
+
+
+def imports(path, top_level_only=False):
+    """Dotted names that a file imports, in functions too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name, packages):
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def files(part):
+    path = ROOT / part
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path]
+
+
+@pytest.mark.parametrize("part", MAY_IMPORT)
+def test_a_part_knows_only_what_it_may(part):
+    itself = part.removesuffix(".py").replace("/", ".")
+    for path in files(part):
+        for name in imports(path):
+            if name.split(".")[0] not in STANDARD:
+                assert within(name, MAY_IMPORT[part] | {itself}), f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_every_part_stands_behind_a_wall_or_is_meant_to_know_all():
+    parts = {path.name for path in (ROOT / "study").iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    walled = {part.removeprefix("study/") for part in MAY_IMPORT}
+    assert parts - walled == {"__init__.py", "training", "sweeping.py", "benchmark.py"}
+
+
+def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study():
+    for path in files("analysis"):
+        for name in imports(path):
+            if name.startswith("study"):
+                assert within(name, {"study.experiments", "study.records"}), f"{path.name} imports {name}"
+            assert not within(name, {"torch", "pytorch_lightning", "torchmetrics", "hydra"}), f"{path.name} imports {name}"
+        assert not any(within(name, {"wandb"}) for name in imports(path, top_level_only=True)), path.name
+
+
+def test_the_study_knows_nothing_of_its_analysis():
+    for path in [*files("study"), *files("hydra_plugins"), ROOT / "run.py"]:
+        if path.name != "benchmark.py":  # it times the analysis, too
+            assert not any(within(name, {"analysis"}) for name in imports(path)), path
+
+
+def test_only_training_and_the_benchmark_know_lightning_and_wandb():
+    for path in [*files("study"), ROOT / "run.py"]:
+        if "training" not in path.parts and path.name != "benchmark.py":
+            assert not any(within(name, set(HEAVY) - {"torch"}) for name in imports(path)), path
+
+
+def loaded_after(code):
+    """Which heavy packages a fresh process has loaded after ``code``."""
+    script = f"{code}\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_the_ground_is_free_of_torch():
+    """It is imported at every start, also for --help, for a mistaken key and in the analysis."""
+    assert loaded_after("\n".join(f"import {name}" for name in TORCH_FREE)) == []
+
+
+def test_analysis_loads_neither_torch_nor_lightning_nor_wandb():
+    modules = [f"analysis.{path.stem}" for path in files("analysis") if path.stem not in ("__init__", "__main__")]
+    assert loaded_after("\n".join(f"import {name}" for name in modules)) == []
+
+
+def test_training_loads_wandb_only_when_it_tracks():
+    assert "wandb" not in loaded_after("import study.training.runner")
+
+
+def test_each_wall_can_be_hit(tmp_path):
+    """The reader of imports sees what stands in functions and under ``from``."""
+    path = tmp_path / "part.py"
+    path.write_text("import torch\ndef f():\n    from study.models import encoder\n    import wandb.sdk\n")
+    assert set(imports(path)) == {"torch", "study.models.encoder", "wandb.sdk"}
+    assert set(imports(path, top_level_only=True)) == {"torch"}
+    assert not within("study.mixersandmore", {"study.mixers"})
