@@ -13,10 +13,9 @@ from typing import Any
 
 from study import records
 from study.experiments import TIERS
-from study.records import Record, RecordError
+from study.records import RESULTS, Record, RecordError
 
 ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "results"
 WANDB = "wandb:"
 PLAN_KEYS = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
 
@@ -111,7 +110,7 @@ def collect(
     both.finish()
     for tier, name in touched:
         lines = [record for record in both.by_tier[tier] if record["plan"]["experiment"] == name]
-        records.write_lines(results / tier / "records" / f"{name}.jsonl", lines)
+        records.write_lines(records.committed(tier, name, results), lines)
     said = [f"{tier}/{name}: {new} new records" for (tier, name), new in sorted(touched.items())]
     return said + [f"set aside: {line}" for line in dict.fromkeys(fresh.set_aside + both.set_aside)]
 

@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+RESULTS = Path(__file__).parent.parent / "results"  # committed records
 SCHEMA = 1
 NAME = "record.json"
 STATUSES = ("finished", "diverged", "failed")
@@ -77,6 +78,11 @@ def load_lines(path: Path) -> Iterator[Record | RecordError]:
                 yield parse(line, f"{path}:{number}")
             except RecordError as error:
                 yield error
+
+
+def committed(tier: str, experiment: str, results: Path | None = None) -> Path:
+    """Where the committed records of an experiment lie."""
+    return (results or RESULTS) / tier / "records" / f"{experiment}.jsonl"
 
 
 def write_lines(path: Path, records: list[Record]) -> None:

@@ -86,6 +86,7 @@ class Sweep:
     arms: list[str] = field(default_factory=list)
     tasks: list[str] = field(default_factory=list)
     wait: bool = True
+    committed: bool = False
     further_seeds: bool = False
 
 

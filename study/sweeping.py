@@ -68,6 +68,7 @@ class Sweep:
         self.folder = Path(probe.runs)
         self.retry_failed: bool = probe.retry_failed
         self.narrow = probe.sweep
+        self.committed = self._committed() if self.narrow.committed else {}
         self._refuse_contradictions()
 
     def run(self) -> int:
@@ -133,7 +134,13 @@ class Sweep:
         try:
             return records.read(self.folder / job.name / records.NAME)
         except (OSError, records.RecordError):
-            return None
+            return self.committed.get(job.run.digest)
+
+    def _committed(self) -> dict[str, records.Record]:
+        """Committed records of these experiments, by digest."""
+        paths = [records.committed(self.tier, experiment.name) for experiment in self.experiments]
+        found = [record for path in paths if path.exists() for record in records.load_lines(path)]
+        return {r["plan"]["digest"]: r for r in found if not isinstance(r, records.RecordError)}
 
     def _job(self, run: PlannedRun) -> Job:
         experiment = next(e for e in self.experiments if e.name == run.experiment)

@@ -143,6 +143,18 @@ def test_launching_again_skips_what_has_a_record(stage):
     assert stage.launched[first:] == [("a", "verdict", 0.01, 1)]
 
 
+def test_committed_records_count_as_done_only_when_asked(stage, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    stage.sweep().run()
+    done = [records.read(path) for path in stage.folder.glob(f"*-s[01]*/{records.NAME}")]
+    records.write_lines(records.committed("smoke", "toy"), done)
+    first, elsewhere = len(stage.launched), str(tmp_path / "elsewhere")
+    assert stage.sweep(runs=elsewhere, sweep__committed="true").run() == 0
+    assert stage.launched[first:] == [(arm, "verdict", BEST[arm], 2) for arm in "ab"]
+    assert stage.sweep(runs=elsewhere).run() == 0
+    assert len(stage.launched) == 2 * first
+
+
 def test_a_record_that_cant_be_believed_is_as_good_as_none(stage):
     stage.sweep().run()
     first = len(stage.launched)
