@@ -195,7 +195,8 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
         verdicts.write(folder / "controls.csv", tier.found.controls)
     if everything or part == "tables":
         for study in tier.chosen.values():
-            tables.write(folder / "tables", study, claims.metrics, claims.published_results)
+            reading = verdicts.experiment_reading(study.experiment.name, tier.found.rows)
+            tables.write(folder / "tables", study, claims.metrics, claims.published_results, reading)
     if everything or part in ("figures", "report"):
         from analysis import figures
 

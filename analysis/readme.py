@@ -14,7 +14,7 @@ TIERS = ("full", "core")  # the first tier that decides a claim speaks for it; t
 
 
 def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
-    """Markdown: a line per claim that has been looked at, and one that names the rest."""
+    """Markdown: a line per claim that has been looked at, one that names the rest, and the corrections."""
     lines = ["| claim | it says | verdict | effect [interval] | n | scope |", "|---|---|---|---|---|---|"]
     waiting = []
     for claim in claims.claims.values():
@@ -34,6 +34,10 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     if waiting:
         lines += ["", f"Not run: {', '.join(waiting)}."]
+    lines += ["", "Where the notes are mistaken:", "", "| the notes | correct is | source | claims |", "|---|---|---|---|"]
+    for entry in claims.corrections:
+        cells = [entry["notes"], entry["correct"], entry["source"], " ".join(entry["claims"])]
+        lines.append("| " + " | ".join(cells) + " |")
     for tier in TIERS:
         if tier in by_tier and any(row.effect is not None for row in by_tier[tier].rows):
             folder = f"results/{tier}"

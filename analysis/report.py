@@ -118,6 +118,7 @@ def _experiment(study: Study, found: Verdicts, claims: Claims, figures: Path) ->
         "question": experiment.question,
         "claims": [name for name in claims.claims if name in {*experiment.claims, *decides}],
         "provenance": tables.provenance(study),
+        "reading": verdicts.experiment_reading(experiment.name, found.rows),
         "summary": study.summary(),
         "main": _image(figures / f"{experiment.name}.svg"),
         "training": _image(figures / f"{experiment.name}_training.svg"),

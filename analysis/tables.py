@@ -149,16 +149,20 @@ def provenance(study: Study) -> dict[str, str]:
 
 
 def write(
-    folder: Path, study: Study, metrics: Mapping[str, Metric], published: Sequence[Mapping[str, Any]] = ()
+    folder: Path,
+    study: Study,
+    metrics: Mapping[str, Metric],
+    published: Sequence[Mapping[str, Any]] = (),
+    reading: str = "",
 ) -> None:
-    """``<experiment>.csv`` and ``.md``, ``<experiment>_rates.csv`` and ``<experiment>_slices.csv``."""
+    """``<experiment>.csv`` and ``.md`` (with a reading), ``<experiment>_rates.csv`` and ``<experiment>_slices.csv``."""
     folder.mkdir(parents=True, exist_ok=True)
     name = study.experiment.name
     source = provenance(study)
     rows = main_rows(study)
     named = {key: source[key] for key in ("tier", "device", "revision", "matching")}
     _write(folder / f"{name}.csv", as_csv({**row, **named} for row in rows))
-    _write(folder / f"{name}.md", markdown(study, rows, metrics, published))
+    _write(folder / f"{name}.md", markdown(study, rows, metrics, published, reading))
     rates = {**named, "tuning_seeds": source["tuning_seeds"]}
     _write(folder / f"{name}_rates.csv", as_csv({**row, **rates} for row in rate_rows(study)))
     _write(folder / f"{name}_slices.csv", as_csv({**row, **named} for row in slice_rows(study)))
@@ -167,10 +171,14 @@ def write(
 
 
 def markdown(
-    study: Study, rows: Sequence[TableRow], metrics: Mapping[str, Metric], published: Sequence[Mapping[str, Any]] = ()
+    study: Study,
+    rows: Sequence[TableRow],
+    metrics: Mapping[str, Metric],
+    published: Sequence[Mapping[str, Any]] = (),
+    reading: str = "",
 ) -> str:
     source = provenance(study)
-    lines = [f"# {study.experiment.title}", "", study.experiment.question, ""]
+    lines = [f"# {study.experiment.title}", "", study.experiment.question, "", reading, ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in source.items() if value]
     lines += [f"- runs: {study.summary()}", "", "Means over the verdict seeds with 95 % t intervals.", ""]
     for task in study.trained_tasks:

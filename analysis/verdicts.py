@@ -183,20 +183,39 @@ def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
     counted = [row for row in rows if row.counts and row.contrast]
     if verdict == NOT_RUN:
         return "Not run: no record bears on this claim yet."
-    words = {word: [row for row in counted if row.verdict == word] for word in VERDICTS}
-    parts = [f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"]
-    said = [f"{len(found)} of {len(counted)} contrasts {word}" for word, found in words.items() if found]
-    sentences = [f"{parts[0]}: {', '.join(said)}."]
-    if words[CONTRADICTED]:
-        sentences.append(
-            "Against it: " + "; ".join(row.statement.rstrip(".") for row in words[CONTRADICTED]) + " - not so."
-        )
+    lead = f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"
+    sentences = [f"{lead}: {_tally(counted)}."]
+    if against := _statements(counted, CONTRADICTED):
+        sentences.append(f"Against it: {against} - not so.")
     if opened := [row for row in counted if row.verdict == INCONCLUSIVE]:
         sentences.append(f"Open, since {'; '.join(dict.fromkeys(row.reason.split('; ')[0] for row in opened))}.")
-    scopes = list(dict.fromkeys(row.scope for row in counted if row.scope))
-    if scopes:
-        sentences.append(f"Scope: {'; '.join(scopes)}.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_scopes(counted)])
+
+
+def experiment_reading(experiment: str, rows: Iterable[Row]) -> str:
+    """What an experiment's own contrasts say, in three sentences made from them: how many, which hold and fail, how far."""
+    own = [row for row in rows if row.experiment == experiment and row.counts and row.verdict != NOT_RUN]
+    if not own:
+        return ""
+    parts = [f"Holds: {held}." if (held := _statements(own, SUPPORTED)) else ""]
+    parts += [f"Does not hold: {against}." if (against := _statements(own, CONTRADICTED)) else ""]
+    parts += [f"Open: {opened}." if (opened := _statements(own, INCONCLUSIVE)) else ""]
+    return " ".join([f"What decides claims here: {_tally(own)}.", *filter(None, parts), *_scopes(own)])
+
+
+def _tally(rows: Sequence[Row]) -> str:
+    counts = {word: sum(row.verdict == word for row in rows) for word in VERDICTS}
+    found = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    return f"of {len(rows)} contrasts {found}" if len(rows) > 1 else f"one contrast, {found.removeprefix('1 ')}"
+
+
+def _statements(rows: Sequence[Row], verdict: str) -> str:
+    return "; ".join(row.statement.rstrip(".") for row in rows if row.verdict == verdict)
+
+
+def _scopes(rows: Sequence[Row]) -> list[str]:
+    scopes = "; ".join(dict.fromkeys(row.scope for row in rows if row.scope))
+    return [f"Scope: {scopes}."] if scopes else []
 
 
 def _judge_family(

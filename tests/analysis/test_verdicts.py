@@ -298,5 +298,15 @@ def test_the_reading_is_made_from_the_rows():
     found = judge(contrast(), Contrast(**{**contrast(a="lstm", b="attention").__dict__, "name": "second"}))
     claim = Claim("C1", "", "", "", "", "", (), ())
     text = verdicts.reading(claim, found.rows, found.overall["C1"])
-    assert text.startswith("C1 is qualified: 1 of 2 contrasts supported, 1 of 2 contrasts contradicted.")
+    assert text.startswith("C1 is qualified: of 2 contrasts 1 supported, 1 contradicted.")
     assert "Scope: recall, length 64" in text
+
+
+def test_an_experiments_reading_is_made_from_its_own_rows():
+    against = Contrast(**{**contrast(a="lstm", b="attention").__dict__, "name": "second", "statement": "LSTM is better."})
+    beside = Contrast(**{**contrast().__dict__, "name": "third", "statement": "Beside it.", "counts": False})
+    rows = judge(contrast(), against, beside).rows
+    text = verdicts.experiment_reading("tiny", rows)
+    assert text.startswith("What decides claims here: of 2 contrasts 1 supported, 1 contradicted. Holds: ")
+    assert "Does not hold: LSTM is better. Scope: recall, length 64" in text and "Beside it" not in text
+    assert verdicts.experiment_reading("another", rows) == ""
