@@ -4,12 +4,11 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 INSTALLED := .venv/installed
-EXPERIMENTS := distance,positions,heads,window,text
 
 .PHONY: study test results
 
 study: $(INSTALLED) ## the smoke tier of every experiment, then verdicts and report
-	$(BIN)/python run.py -m experiment=$(EXPERIMENTS) tier=smoke hydra/launcher=joblib
+	$(BIN)/python run.py -m experiment=all tier=smoke hydra/launcher=joblib
 	$(BIN)/python -m analysis --tier smoke --source runs
 
 test: $(INSTALLED) ## style, types and tests

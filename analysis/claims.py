@@ -89,6 +89,7 @@ class Claim:
     expect: str
     published: tuple[Mapping[str, str], ...]
     contrasts: tuple[Contrast, ...]
+    nothing_to_run: str = ""  # why no measurement can decide it
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,13 @@ def read(path: Path = FILE) -> Claims:
     _known(data, ("metrics", "controls", "claims", "corrections", "published_results"), path.name)
     claims = {}
     for name, node in data["claims"].items():
-        keys = ("zh", "en", "topic", "origin", "published", "expect", "contrasts")
+        keys = ("zh", "en", "topic", "origin", "published", "expect", "contrasts", "nothing_to_run")
         _known(node, keys, name)
         for entry in node["published"]:
             if entry.get("read") not in READ:
                 raise ValueError(f"{path.name}: {name}: published needs read: {' | '.join(READ)}")
         contrasts = tuple(_contrast(key, item, name) for key, item in node.get("contrasts", {}).items())
-        fixed = {key: node[key] for key in keys if key not in ("published", "contrasts")}
+        fixed = {key: node[key] for key in keys if key in node and key not in ("published", "contrasts")}
         claims[name] = Claim(name, **fixed, published=tuple(node["published"]), contrasts=contrasts)
     return Claims(
         claims=claims,

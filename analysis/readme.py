@@ -20,7 +20,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
     for claim in claims.claims.values():
         found = _speaking(claim.name, by_tier)
         if found is None or found.overall[claim.name] == NOT_RUN:
-            waiting.append(claim.name)
+            waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
         rows = [row for row in found.of(claim.name) if row.counts and row.verdict != NOT_RUN]
         effects = [

@@ -106,7 +106,8 @@ def judge(claims: Claims, studies: Mapping[str, Study], tier: str, root: Path = 
         }
         own = [found[contrast.name] for contrast in claim.contrasts]
         overall[claim.name] = verdict = claim_verdict(own)
-        own = own or [Row(claim.name, "", claim.en, NOT_RUN, tier=tier, reason="no contrast declared yet")]
+        reason = claim.nothing_to_run or "no contrast declared yet"
+        own = own or [Row(claim.name, "", claim.en, NOT_RUN, tier=tier, reason=reason)]
         rows += [dataclasses.replace(row, claim_verdict=verdict) for row in own]
     return Verdicts(tier, rows, controls, overall)
 
@@ -182,7 +183,7 @@ def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
     """The verdict in sentences made from its rows: what was found, where it holds and fails, and how far it goes."""
     counted = [row for row in rows if row.counts and row.contrast]
     if verdict == NOT_RUN:
-        return "Not run: no record bears on this claim yet."
+        return f"Not run: {claim.nothing_to_run or 'no record bears on this claim yet'}."
     lead = f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"
     sentences = [f"{lead}: {_tally(counted)}."]
     if against := _statements(counted, CONTRADICTED):

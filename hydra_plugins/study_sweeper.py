@@ -42,6 +42,8 @@ class StudySweeper(BasicSweeper):
         from study.sweeping import Sweep
 
         names = [str(n) for n in (named[-1].sweep_iterator() if named[-1].is_sweep_override() else [named[-1].value()])]
+        if names == ["all"]:
+            names = experiments.names()
         rest = [o for o in overrides if o.key_or_group not in ("experiment", "tier")]
         if axes := [o.input_line for o in rest if o.is_sweep_override()]:
             raise ValueError(f"{', '.join(map(str, axes))}: an experiment declares its axes; give single values beside it")

@@ -206,6 +206,15 @@ def test_a_sweep_that_cant_be_meant_is_refused_in_one_line(run_py, checkout, arg
     assert not (checkout / "runs").exists()
 
 
+def test_all_experiments_in_one_sweep(run_py, checkout):
+    for path in (checkout / "conf" / "experiment").glob("*.yaml"):
+        if path.stem != "tiny":
+            path.unlink()
+    ended = run_py("-m", "experiment=all", *SWEEP[2:], "sweep.arms=[identity]", folder=checkout)
+    assert ended.code == 0
+    assert len(found(checkout / "runs")) == 4
+
+
 def test_two_experiments_in_one_sweep(run_py, checkout):
     text = (checkout / "conf" / "experiment" / "tiny.yaml").read_text()
     (checkout / "conf" / "experiment" / "other.yaml").write_text(text.replace("name: tiny", "name: other"))
