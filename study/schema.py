@@ -21,7 +21,8 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 PARTS = ("task", "mixer", "position")
-GIVEN = {"task": set(), "mixer": {"causal", "layer"}, "position": {"length"}}  # by the task and the model, not by yaml
+# Not by yaml but by the task and the model
+GIVEN = {"task": set(), "mixer": {"causal", "layer", "length"}, "position": {"length"}}
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Model:
     ffn_width: int = MISSING
     match: str = MISSING
     dropout: float = 0.0
+    arrangement: str = "pre_norm"
 
 
 @dataclass
@@ -125,6 +127,7 @@ class Config:
 CHOICES = {
     "measure": ("training", "cost"),
     "model.match": ("parameters", "multiply_adds", "nothing"),
+    "model.arrangement": ("pre_norm", "post_norm", "residual", "norm", "plain"),
     "trainer.accelerator": ("cpu", "gpu"),
     "trainer.precision": ("32-true", "bf16-mixed"),
     "tracking.mode": ("offline", "online", "off"),

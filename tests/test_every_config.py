@@ -36,7 +36,7 @@ def train(config) -> dict:
     assert outcome.state == "finished", outcome.error
     record = outcome.record
     assert record["steps"] == 2
-    assert finite(record["metrics"]) and finite(record["slices"])
+    assert finite(record["metrics"]) and finite(record["slices"]) and finite(record["diagnostics"])
     assert {"validation", "test"} <= record["metrics"].keys()
     assert record["slices"]["test"], "a task says nothing of what its score hangs on"
     return record

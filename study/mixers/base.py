@@ -3,7 +3,9 @@
 Shapes: B batch, N positions, D width, H heads.
 """
 
+import inspect
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,17 +15,25 @@ from torch import Tensor, nn
 class Mixer(nn.Module):
     """(B, N, D) -> (B, N, D), causal or bidirectional, with a state-passing step for causal decoding.
 
-    The keyword-only arguments of a subclass, less `causal` and `layer`, are its configuration; those two come from
-    the task and the model. Wrong values raise a one-line ValueError that says what would do.
+    The keyword-only arguments of a subclass, less `causal`, `layer` and `length`, are its configuration; those come
+    from the task and the model. A mixer that is made for a length asks for the training length by a keyword `length`,
+    also in `parameter_count`. Wrong values raise a one-line ValueError that says what would do.
     """
 
     reach: int | None = None  # how many positions away (to one side) ONE layer sees; None: all of them
+    longest: int | None = None  # how many positions a sequence may have; ValueError beyond. None: any number
     has_maps: bool = False  # whether `maps` gives attention weights
 
     def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
         """`width`: D. `causal`: position n sees 0..n only. `layer`: index of the layer, counted from 0."""
         super().__init__()
         self.width, self.causal, self.layer = width, causal, layer
+
+    @classmethod
+    def takes(cls, **offered: Any) -> dict[str, Any]:
+        """Those of the keywords offered that the constructor asks for."""
+        asked = inspect.signature(cls).parameters
+        return {key: value for key, value in offered.items() if key in asked}
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """`mask_BN`: True at real tokens. Outputs at padding mean nothing, but are finite."""
@@ -62,6 +72,17 @@ class Mixer(nn.Module):
         Matrix products are counted; gates, norms, softmax and biases are not.
         """
         raise NotImplementedError
+
+
+def real_first(mix: Callable[[Tensor], Tensor], x_BND: Tensor, mask_BN: Tensor) -> Tensor:
+    """`mix` of the real tokens moved to the front, in order, each output put back in its place.
+
+    Sorting on the device, rather than packing, needs no lengths on the host.
+    """
+    order_BN = (~mask_BN).byte().argsort(dim=1, stable=True)
+    batch_B1 = torch.arange(x_BND.shape[0], device=x_BND.device)[:, None]
+    y_BND = mix(x_BND[batch_B1, order_BN])
+    return y_BND[batch_B1, order_BN.argsort(1)]
 
 
 def initialise_(weight: Tensor) -> None:

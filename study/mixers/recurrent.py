@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from study.mixers.base import Mixer, initialise_
+from study.mixers.base import Mixer, initialise_, real_first
 
 
 class Recurrent(Mixer):
@@ -86,13 +86,7 @@ class LSTM(Recurrent):
 
 
 def run(recurrence: nn.RNNBase, x_BND: Tensor, mask_BN: Tensor | None) -> Tensor:
-    """The recurrence over real tokens only, in order; padding is moved behind them, so it can't touch the state.
-
-    Sorting on the device, rather than packing, needs no lengths on the host.
-    """
+    """The recurrence over real tokens only, in order; padding is moved behind them, so it can't touch the state."""
     if mask_BN is None:
         return recurrence(x_BND)[0]
-    order_BN = (~mask_BN).byte().argsort(dim=1, stable=True)
-    batch_B1 = torch.arange(x_BND.shape[0], device=x_BND.device)[:, None]
-    y_BND = recurrence(x_BND[batch_B1, order_BN])[0]
-    return y_BND[batch_B1, order_BN.argsort(1)]
+    return real_first(lambda sorted_BND: recurrence(sorted_BND)[0], x_BND, mask_BN)

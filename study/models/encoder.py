@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from study.mixers.base import Mixer, linear
+from study.models.arrangements import ARRANGEMENTS
 from study.positions.base import Position
 
 
@@ -20,40 +21,52 @@ class State(NamedTuple):
 
 
 class Block(nn.Module):
-    """x + MIXER(norm(x)), then x + FFN(norm(x)); the FFN is two linear maps around a ReLU."""
+    """A mixer, then a feed-forward net of two linear maps around a ReLU; each with residual and norm as arranged."""
 
-    def __init__(self, mixer: Mixer, ffn_width: int, dropout: float) -> None:
+    def __init__(self, mixer: Mixer, ffn_width: int, dropout: float, arrangement: str = "pre_norm") -> None:
         super().__init__()
         self.mixer = mixer
-        self.mixer_norm = nn.LayerNorm(mixer.width)
-        self.ffn_norm = nn.LayerNorm(mixer.width)
+        self.arrangement = ARRANGEMENTS[arrangement]
+        norms = self.arrangement.norms
+        self.mixer_norm = nn.LayerNorm(mixer.width) if norms else nn.Identity()
+        self.ffn_norm = nn.LayerNorm(mixer.width) if norms else nn.Identity()
         self.ffn = nn.Sequential(
             linear(mixer.width, ffn_width), nn.ReLU(inplace=True), linear(ffn_width, mixer.width)
         )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-        x_BND = x_BND + self.dropout(self.mixer(self.mixer_norm(x_BND), mask_BN))
-        return x_BND + self.dropout(self.feed_forward(self.ffn_norm(x_BND)))
+        before, after = self.arrangement[:2]
+        y_BND = self.dropout(self.mixer(before(x_BND, self.mixer_norm), mask_BN))
+        x_BND = after(x_BND, y_BND, self.mixer_norm)
+        y_BND = self.dropout(self.feed_forward(before(x_BND, self.ffn_norm)))
+        return after(x_BND, y_BND, self.ffn_norm)
 
     def feed_forward(self, x_BND: Tensor) -> Tensor:
         """On rows (B N, D): there the ReLU in place costs nothing, while on (B, N, D) autograd copies for it."""
         return self.ffn(x_BND.flatten(0, -2)).view(x_BND.shape)
 
     def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
-        y_BD, state = self.mixer.step(self.mixer_norm(x_BD), state)
-        x_BD = x_BD + self.dropout(y_BD)
-        return x_BD + self.dropout(self.ffn(self.ffn_norm(x_BD))), state
+        before, after = self.arrangement[:2]
+        y_BD, state = self.mixer.step(before(x_BD, self.mixer_norm), state)
+        x_BD = after(x_BD, self.dropout(y_BD), self.mixer_norm)
+        y_BD = self.dropout(self.ffn(before(x_BD, self.ffn_norm)))
+        return after(x_BD, y_BD, self.ffn_norm), state
+
+    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """The mixer's attention weights (B, H, N, N) when the block is given x."""
+        return self.mixer.maps(self.arrangement.before(x_BND, self.mixer_norm), mask_BN)
 
 
 class SequenceModel(nn.Module):
-    """embed (+ position) -> L blocks -> norm -> head.
+    """embed (+ position) -> L blocks -> norm (where the arrangement wants one) -> head.
 
     Args:
         vocabulary, classes: number of input tokens and of outputs (V).
         mixer: called with the index of each layer, gives its mixer.
         position: the encoding that is added to the token embedding.
         dropout: on the embedding and on each sublayer's output, in [0, 1).
+        arrangement: of residual and norm around each sublayer; a key of ARRANGEMENTS.
     """
 
     def __init__(
@@ -68,14 +81,15 @@ class SequenceModel(nn.Module):
         mixer: Callable[[int], Mixer],
         position: Position,
         dropout: float = 0.0,
+        arrangement: str = "pre_norm",
     ) -> None:
         super().__init__()
         self.width, self.causal = width, causal
         self.embedding = nn.Embedding(vocabulary, width)
         self.position = position
         self.dropout = nn.Dropout(dropout)
-        self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout) for layer in range(layers))
-        self.norm = nn.LayerNorm(width)
+        self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout, arrangement) for layer in range(layers))
+        self.norm = nn.LayerNorm(width) if ARRANGEMENTS[arrangement].norm_last else nn.Identity()
         self.head = linear(width, classes)
         assert all(m.causal == causal and m.width == width for m in self.mixers)
 
@@ -96,12 +110,18 @@ class SequenceModel(nn.Module):
         self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None
     ) -> Tensor:
         """Logits (B, T, V) at `where_BT` (None: everywhere, T = N); `mask_BN` is True at real tokens."""
+        return self.head(self.represent(tokens_BN, where_BT, mask_BN))
+
+    def represent(
+        self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None
+    ) -> Tensor:
+        """What the head reads, (B, T, D)."""
         x_BND = self.embed(tokens_BN)
         for block in self.blocks:
             x_BND = block(x_BND, mask_BN)
         if where_BT is not None:
             x_BND = x_BND.gather(1, where_BT[..., None].expand(-1, -1, self.width))
-        return self.head(self.norm(x_BND))
+        return self.norm(x_BND)
 
     def initial_state(self, batch: int) -> State:
         """State before the first token; ValueError unless causal."""
@@ -123,7 +143,7 @@ class SequenceModel(nn.Module):
         x_BND = self.embed(tokens_BN)
         for block, mixer in zip(self.blocks, self.mixers, strict=True):
             if mixer.has_maps:
-                maps.append(mixer.maps(block.mixer_norm(x_BND), mask_BN))  # type: ignore[operator]
+                maps.append(block.maps(x_BND, mask_BN))  # type: ignore[operator]
             x_BND = block(x_BND, mask_BN)
         return maps
 

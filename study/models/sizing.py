@@ -8,14 +8,15 @@ from typing import Any, Literal, get_args
 
 from study.mixers.attention import Attention
 from study.mixers.base import Mixer
+from study.models.arrangements import ARRANGEMENTS
 
 Match = Literal["parameters", "multiply_adds", "nothing"]
 TOLERANCE = 0.02  # of a block's parameters or multiply-adds
 
 
 def block_parameters(width: int, ffn_width: int, mixer_parameters: int) -> int:
-    """Mixer, FFN with biases, two norms."""
-    return mixer_parameters + (2 * width + 1) * ffn_width + width + 4 * width
+    """Mixer, and FFN with biases."""
+    return mixer_parameters + (2 * width + 1) * ffn_width + width
 
 
 def block_multiply_adds(width: int, ffn_width: int, mixer_multiply_adds: float) -> float:
@@ -23,11 +24,14 @@ def block_multiply_adds(width: int, ffn_width: int, mixer_multiply_adds: float) 
 
 
 def other_parameters(
-    *, width: int, layers: int, ffn_width: int, causal: bool, mixer: type[Mixer], settings: Mapping[str, Any]
-) -> int:
+    *, width: int, layers: int, ffn_width: int, length: int, causal: bool, mixer: type[Mixer],
+    settings: Mapping[str, Any], arrangement: str = "pre_norm",
+) -> int:  # fmt: skip
     """All parameters but token table, positions and head; `settings` are the mixer's own keywords."""
-    own = mixer.parameter_count(width, causal=causal, **settings)
-    return layers * block_parameters(width, ffn_width, own) + 2 * width
+    own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **settings)
+    arranged = ARRANGEMENTS[arrangement]
+    norms = 2 * layers * arranged.norms + arranged.norm_last
+    return layers * block_parameters(width, ffn_width, own) + norms * 2 * width
 
 
 def embedding_parameters(*, width: int, vocabulary: int, classes: int, position_parameters: int) -> int:
@@ -69,7 +73,7 @@ def solve_ffn_width(
     if match == "nothing":
         return ffn_width
     if match == "parameters":
-        own = float(mixer.parameter_count(width, causal=causal, **settings))
+        own = float(mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **settings))
         full = float(Attention.parameter_count(width, causal=causal, heads=1))
         per_unit, target = 2 * width + 1, float(block_parameters(width, ffn_width, int(full)))
     elif match == "multiply_adds":

@@ -27,6 +27,7 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
     mixer_class, mixer_keys = part(config.mixer)
     position_class, position_keys = part(config.position)
     width, layers = config.model.width, config.model.layers
+    asked = mixer_class.takes(length=task.length)
     return SequenceModel(
         task.vocabulary,
         task.classes,
@@ -34,9 +35,10 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
         layers=layers,
         ffn_width=ffn_width(config, task),
         causal=task.causal,
-        mixer=lambda layer: mixer_class(width, causal=task.causal, layer=layer, **mixer_keys),
+        mixer=lambda layer: mixer_class(width, causal=task.causal, layer=layer, **asked, **mixer_keys),
         position=position_class(width, length=task.length, **position_keys),
         dropout=config.model.dropout,
+        arrangement=config.model.arrangement,
     )
 
 

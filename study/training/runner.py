@@ -31,6 +31,7 @@ from study.models.sizing import multiply_adds
 from study.seeding import stream
 from study.tasks.base import Task
 from study.training.build import build_model, build_task, ffn_width, part, validate
+from study.training.diagnostics import diagnose
 from study.training.module import Diverged, Training
 from study.training.tracking import Tracker, check_key
 
@@ -176,12 +177,14 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     trainer = make_trainer(config, [checkpoint])
     resume = _resumable(checkpoint.path)
     history.write_text("", encoding="utf-8")
+    diagnostics = {"start": diagnose(module)}
     trainer.fit(module, ckpt_path=resume, weights_only=False)
     train_seconds = time.perf_counter() - started
     if not module.curve or module.curve[-1]["step"] != trainer.global_step:
         trainer.validate(module, verbose=False)
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
     peak = _peak_bytes(module)
+    diagnostics["end"] = diagnose(module)
 
     metrics = {"validation": _last_validation(module)}
     slices, notes = {}, {}
@@ -204,6 +207,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         "metrics": metrics,
         "slices": slices,
         "notes": notes,
+        "diagnostics": diagnostics,
         "curve": module.curve,
         "steps": trainer.global_step,
         "steps_to_90": module.steps_to_90,
@@ -225,7 +229,7 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
     mixer, keys = part(config.mixer)
     width, causal = config.model.width, build_task(config).causal
     found = measure(
-        lambda: mixer(width, causal=causal, **keys),
+        lambda: mixer(width, causal=causal, **mixer.takes(length=max(config.cost.lengths)), **keys),
         lambda length: mixer.multiply_adds(width, length, causal=causal, **keys),
         lengths=config.cost.lengths,
         tokens=config.cost.tokens,

@@ -15,7 +15,8 @@ from study.mixers.window import WindowAttention
 
 CONF = Path(__file__).parents[2] / "conf" / "mixer"
 MIXERS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
-GIVEN = {"causal", "layer"}  # by the task and the model
+GIVEN = {"causal", "layer", "length"}  # by the task and the model
+LENGTH = 50  # in training
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 NAME = pytest.mark.parametrize("name", MIXERS)
 
@@ -30,7 +31,8 @@ def mixer_class(name: str) -> type[Mixer]:
 
 def build(name: str, causal: bool, width: int = 16, layer: int = 0) -> Mixer:
     torch.manual_seed(0)
-    return mixer_class(name)(width, causal=causal, layer=layer, **settings(name))
+    mixer = mixer_class(name)
+    return mixer(width, causal=causal, layer=layer, **mixer.takes(length=LENGTH), **settings(name))
 
 
 def close(actual, expected, **tolerance):
@@ -55,7 +57,8 @@ def test_yaml_states_and_explains_every_keyword(name):
 @pytest.mark.parametrize("width", [8, 12, 32])
 def test_parameter_count_is_the_constructed_one(name, causal, width):
     built = sum(p.numel() for p in build(name, causal, width).parameters())
-    assert built == mixer_class(name).parameter_count(width, causal=causal, **settings(name))
+    mixer = mixer_class(name)
+    assert built == mixer.parameter_count(width, causal=causal, **mixer.takes(length=LENGTH), **settings(name))
 
 
 @pytest.mark.filterwarnings("ignore:TF32")
@@ -115,6 +118,16 @@ def test_a_mask_of_real_tokens_is_no_mask(name, causal):
 
 
 @NAME
+@CAUSAL
+def test_a_sequence_longer_than_in_training_is_taken_or_refused_as_the_mixer_says(name, causal):
+    mixer = build(name, causal)
+    mixer(torch.randn(1, mixer.longest or 3 * LENGTH, 16))
+    if mixer.longest:
+        with pytest.raises(ValueError, match=f"{mixer.longest + 1} positions are more than the {mixer.longest} .* use mixer="):
+            mixer(torch.randn(1, mixer.longest + 1, 16))
+
+
+@NAME
 @pytest.mark.parametrize("length", [1, 7, 40])
 def test_step_by_step_is_the_parallel_form(name, length):
     mixer, x_BND = build(name, causal=True), torch.randn(2, length, 16)
@@ -137,7 +150,7 @@ def test_only_causal_mixers_step(name):
 def test_reach_is_where_the_jacobian_ends(name, causal, layer):
     mixer = build(name, causal, layer=layer).double()
     reach = mixer.reach
-    N = 2 * (20 if reach is None else reach) + 5
+    N = mixer.longest or 2 * (20 if reach is None else reach) + 5
     x_ND, centre = torch.randn(N, 16, dtype=torch.double), N // 2
     seen_N = torch.autograd.functional.jacobian(lambda x: mixer(x[None])[0, centre], x_ND).abs().amax((0, 2)) > 0
     first = 0 if reach is None else centre - reach

@@ -35,18 +35,22 @@ def close(actual, expected):
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
-def build(mixer="attention", position="sinusoidal", causal=True, dropout=0.0, **size) -> SequenceModel:
+def build(
+    mixer="attention", position="sinusoidal", causal=True, dropout=0.0, arrangement="pre_norm", length=LENGTH, **size
+) -> SequenceModel:
     torch.manual_seed(0)
     size = SIZE | size
     mixer_class, mixer_settings = MIXERS[mixer]
+    asked = mixer_class.takes(length=length)
     position_class, position_settings = POSITIONS[position]
     return SequenceModel(
         VOCABULARY,
         CLASSES,
         causal=causal,
-        mixer=lambda layer: mixer_class(size["width"], causal=causal, layer=layer, **mixer_settings),
-        position=position_class(size["width"], length=LENGTH, **position_settings),
+        mixer=lambda layer: mixer_class(size["width"], causal=causal, layer=layer, **asked, **mixer_settings),
+        position=position_class(size["width"], length=length, **position_settings),
         dropout=dropout,
+        arrangement=arrangement,
         **size,
     )
 
@@ -58,9 +62,14 @@ def tokens(B=3, N=LENGTH):
 @MIXER
 @POSITION
 @CAUSAL
-@pytest.mark.parametrize(("width", "layers", "ffn_width"), [(8, 1, 5), (16, 3, 40)])
-def test_closed_forms_count_the_constructed_model(mixer, position, causal, width, layers, ffn_width):
-    model = build(mixer, position, causal, width=width, layers=layers, ffn_width=ffn_width)
+@pytest.mark.parametrize(
+    ("width", "layers", "ffn_width", "arrangement"),
+    [(8, 1, 5, "pre_norm"), (16, 3, 40, "pre_norm"), (8, 2, 5, "post_norm"), (8, 2, 5, "residual"), (8, 2, 5, "plain")],
+)
+def test_closed_forms_count_the_constructed_model(mixer, position, causal, width, layers, ffn_width, arrangement):
+    model = build(
+        mixer, position, causal, width=width, layers=layers, ffn_width=ffn_width, arrangement=arrangement
+    )
     mixer_class, settings = MIXERS[mixer]
     position_class, position_settings = POSITIONS[position]
     counts = model.parameter_counts()
@@ -73,8 +82,9 @@ def test_closed_forms_count_the_constructed_model(mixer, position, causal, width
             position_parameters=position_class.parameter_count(width, LENGTH, **position_settings),
         ),
         "other": sizing.other_parameters(
-            width=width, layers=layers, ffn_width=ffn_width, causal=causal, mixer=mixer_class, settings=settings
-        ),
+            width=width, layers=layers, ffn_width=ffn_width, length=LENGTH, causal=causal, mixer=mixer_class,
+            settings=settings, arrangement=arrangement,
+        ),  # fmt: skip
     }
 
 
@@ -134,7 +144,7 @@ def test_scored_positions_are_a_part_of_all(mixer, causal):
 @CAUSAL
 @pytest.mark.parametrize("layers", [1, 2])
 def test_reach_is_where_the_jacobian_ends(mixer, causal, layers):
-    model = build(mixer, "none", causal, layers=layers).double()
+    model = build(mixer, "none", causal, layers=layers, length=45).double()
     N = 2 * (20 if model.reach is None else model.reach) + 5
     centre = N // 2
     x_BND = model.embedding(tokens(1, N)).detach().requires_grad_()

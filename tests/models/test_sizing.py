@@ -29,14 +29,19 @@ def solve(match, mixer=Attention, width=64, ffn_width=256, length=64, causal=Tru
 def test_solved_width_matches_full_attention(name, causal, width, ffn_width, length, match):
     node = dict(MIXERS[name])
     mixer = get_class(node.pop("_target_"))
+    own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **node)
+    if match == "parameters" and own > sizing.block_parameters(width, ffn_width, 4 * width**2):  # a table of n x n
+        with pytest.raises(ValueError, match="alone has more parameters"):
+            solve(match, mixer, width, ffn_width, length, causal, **node)
+        return
     solved = solve(match, mixer, width, ffn_width, length, causal, **node)
-    shape = {"width": width, "causal": causal, "layers": 3}
+    shape = {"width": width, "causal": causal, "layers": 3, "length": length}
     if match == "parameters":
         ours = sizing.other_parameters(**shape, ffn_width=solved, mixer=mixer, settings=node)
         full = sizing.other_parameters(**shape, ffn_width=ffn_width, mixer=Attention, settings={})
     else:
-        ours = sizing.multiply_adds(**shape, ffn_width=solved, mixer=mixer, settings=node, length=length)
-        full = sizing.multiply_adds(**shape, ffn_width=ffn_width, mixer=Attention, settings={}, length=length)
+        ours = sizing.multiply_adds(**shape, ffn_width=solved, mixer=mixer, settings=node)
+        full = sizing.multiply_adds(**shape, ffn_width=ffn_width, mixer=Attention, settings={})
     assert ours == pytest.approx(full, rel=sizing.TOLERANCE)
 
 

@@ -29,7 +29,7 @@ FIELDS = {
 FINISHED_FIELDS = FIELDS | {
     "steps", "steps_to_90", "steps_to_solve", "parameters", "ffn_width", "multiply_adds_per_token", "peak_memory_bytes",
     "tokens_seen", "seconds", "train_seconds", "reach", "metric", "solved_at", "chance", "heuristic", "weights_sha256",
-    "resumed",
+    "resumed", "diagnostics",
 }  # fmt: skip
 PLAN = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
 PROVENANCE = {
@@ -84,7 +84,7 @@ def test_a_record_says_everything_about_its_run(tiny):
     assert sum(record["parameters"].values()) == parameters
     keys = dict(width=16, layers=3, ffn_width=record["ffn_width"], causal=True, mixer=type(model.mixers[0]),
                 settings={"kernel": 5, "dilation": 1})  # fmt: skip
-    assert record["parameters"]["other"] == other_parameters(**keys)
+    assert record["parameters"]["other"] == other_parameters(length=10, **keys)
     assert record["multiply_adds_per_token"] == multiply_adds(length=10, **keys)
     assert record["reach"] == 3 * (5 - 1)
     assert record["steps"] == 4 and record["tokens_seen"] == 4 * 4 * 10
@@ -100,6 +100,10 @@ def test_a_record_says_everything_about_its_run(tiny):
     assert set(map(int, distances)) <= set(range(1, 10))
     assert [row["step"] for row in record["curve"]] == [2, 4]
     assert record["metrics"]["validation"]["accuracy"] == record["curve"][-1]["validation_accuracy"]
+
+    assert record["diagnostics"].keys() == {"start", "end"}
+    for found in record["diagnostics"].values():
+        assert found["gradient_ratio"] > 0 and 1 <= found["effective_rank"] <= 16
 
     assert record["provenance"]["versions"].keys() == {"python", "torch", "pytorch-lightning", "hydra-core", "wandb"}
     assert (record["provenance"]["device"], record["provenance"]["dtype"]) == ("cpu", "float32")

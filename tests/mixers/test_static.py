@@ -1,0 +1,167 @@
+"""Weights that don't depend on the input: against plain loops, and what a length does to them."""
+
+import math
+
+import pytest
+import torch
+
+from study.mixers.attention import Attention
+from study.mixers.convolution import Convolution
+from study.mixers.recurrent import Elman
+from study.mixers.static import FullyConnected, RandomSynthesizer, StaticOffset
+
+WIDTH, HEADS, LENGTH = 12, 3, 9
+STATIC = pytest.mark.parametrize("mixer_class", [RandomSynthesizer, StaticOffset, FullyConnected])
+CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+
+
+def build(mixer_class, causal):
+    torch.manual_seed(0)
+    mixer = mixer_class(WIDTH, causal=causal, length=LENGTH, heads=HEADS).double()
+    torch.nn.init.normal_(mixer.table)
+    return mixer
+
+
+def plain_weights(mixer, h, n, causal, real):
+    """Row n of head h over the positions in `real`, entry by entry."""
+    table, entries = mixer.table.tolist(), {}
+    for m in real:
+        if causal and m > n:
+            continue
+        if isinstance(mixer, StaticOffset):
+            if abs(n - m) < LENGTH:
+                entries[m] = table[h][n - m]  # a negative offset counts from the end, in Python too
+        else:
+            entries[m] = table[h * LENGTH + n][m]
+    if isinstance(mixer, FullyConnected) and not isinstance(mixer, RandomSynthesizer):
+        return entries
+    total = sum(math.exp(value) for value in entries.values())
+    return {m: math.exp(value) / total for m, value in entries.items()}
+
+
+def plain(mixer, x_ND, causal, real):
+    v_ND, y_ND, K = x_ND @ mixer.value.weight.T, torch.zeros_like(x_ND), WIDTH // HEADS
+    for h in range(HEADS):
+        for n in real:
+            for m, weight in plain_weights(mixer, h, n, causal, real).items():
+                y_ND[n, h * K : (h + 1) * K] += weight * v_ND[m, h * K : (h + 1) * K]
+    return y_ND @ mixer.out.weight.T
+
+
+@STATIC
+@CAUSAL
+@pytest.mark.parametrize("N", [1, 5, LENGTH, 2 * LENGTH + 3])
+def test_forward_is_the_plain_sum(mixer_class, causal, N):
+    mixer = build(mixer_class, causal)
+    if N > (mixer.longest or N):
+        pytest.skip("too long for its table")
+    x_ND = torch.randn(N, WIDTH, dtype=torch.double)
+    torch.testing.assert_close(mixer(x_ND[None])[0], plain(mixer, x_ND, causal, range(N)))
+
+
+@STATIC
+@CAUSAL
+def test_padding_is_left_out_of_the_plain_sum(mixer_class, causal):
+    mixer, x_ND = build(mixer_class, causal), torch.randn(LENGTH, WIDTH, dtype=torch.double)
+    mask_BN = torch.arange(LENGTH)[None] < 6
+    torch.testing.assert_close(mixer(x_ND[None], mask_BN)[0, :6], plain(mixer, x_ND, causal, range(6))[:6])
+
+
+@STATIC
+@CAUSAL
+def test_gradients_of_the_table(mixer_class, causal):
+    mixer, x_BND = build(mixer_class, causal), torch.randn(2, 5, WIDTH, dtype=torch.double)
+    mask_BN = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
+
+    def scored(table):
+        y_BND = torch.func.functional_call(mixer, {"table": table}, (x_BND, mask_BN))
+        return y_BND[mask_BN].square().sum()
+
+    assert torch.autograd.gradcheck(scored, mixer.table.detach().requires_grad_())
+
+
+@STATIC
+@CAUSAL
+def test_its_derivative_is_the_same_at_every_input_and_that_of_attention_is_not(mixer_class, causal):
+    """Content decides the weights of attention alone: a map that is linear in x has fixed weights."""
+
+    def derivative(mixer):
+        return [
+            torch.autograd.functional.jacobian(lambda x: mixer(x[None])[0], torch.randn(5, WIDTH, dtype=torch.double))
+            for _ in range(2)
+        ]
+
+    first, second = derivative(build(mixer_class, causal))
+    torch.testing.assert_close(first, second)
+    first, second = derivative(Attention(WIDTH, causal=causal, heads=HEADS).double())
+    assert (first - second).abs().max() > 1e-3
+
+
+def test_attention_weights_change_with_the_input_and_static_ones_do_not():
+    """C28: the weights of attention are made from the input; those of a static mixer are there before it."""
+    torch.manual_seed(0)
+    x_BND = torch.randn(2, 7, WIDTH, dtype=torch.double)
+    attention = Attention(WIDTH, causal=False, heads=HEADS).double()
+    one, other = attention.maps(x_BND)
+    assert (one - other).abs().max() > 1e-3
+    swapped = attention.maps(x_BND.flip(0))
+    torch.testing.assert_close(swapped, torch.stack([other, one]))  # nothing but the input decides
+    for mixer_class in (RandomSynthesizer, StaticOffset, FullyConnected):
+        mixer = build(mixer_class, causal=False)
+        y_BND, y_BND_of_sum = mixer(x_BND), mixer(x_BND.sum(0, keepdim=True))
+        torch.testing.assert_close(y_BND.sum(0, keepdim=True), y_BND_of_sum)  # linear: the weights stay as they are
+        a_ND, b_ND, ab_ND = attention(torch.cat([x_BND, x_BND.sum(0, keepdim=True)]))
+        assert (a_ND + b_ND - ab_ND).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("mixer_class", [FullyConnected, RandomSynthesizer])
+@CAUSAL
+def test_a_fully_connected_layer_refuses_a_longer_sequence_and_others_take_it(mixer_class, causal):
+    """C27, with its correction: recurrence and convolution vary in length as attention does."""
+    longer_BND = torch.randn(2, LENGTH + 1, WIDTH)
+    with pytest.raises(ValueError, match="10 positions are more than the 9 .* train with a length of at least 10"):
+        mixer_class(WIDTH, causal=causal, length=LENGTH, heads=HEADS)(longer_BND)
+    others = [
+        Attention(WIDTH, causal=causal, heads=HEADS),
+        Elman(WIDTH, causal=causal),
+        Convolution(WIDTH, causal=causal, kernel=3),
+        StaticOffset(WIDTH, causal=causal, length=LENGTH, heads=HEADS),
+    ]
+    for mixer in others:
+        assert mixer(longer_BND).shape == longer_BND.shape
+
+
+@pytest.mark.parametrize("mixer_class", [FullyConnected, RandomSynthesizer])
+def test_decoding_past_the_table_is_refused_too(mixer_class):
+    mixer = mixer_class(WIDTH, causal=True, length=2, heads=HEADS)
+    state = mixer.initial_state(1)
+    for _ in range(2):
+        _, state = mixer.step(torch.randn(1, WIDTH), state)
+    with pytest.raises(ValueError, match="3 positions are more than the 2"):
+        mixer.step(torch.randn(1, WIDTH), state)
+
+
+@CAUSAL
+def test_offsets_are_the_same_everywhere(causal):
+    """Moving the sequence moves the output, up to what enters and leaves its training length."""
+    mixer = build(StaticOffset, causal)
+    x_BND = torch.randn(1, 40, WIDTH, dtype=torch.double)
+    y_BND, moved_BND = mixer(x_BND), mixer(x_BND[:, 4:])
+    inside = slice(LENGTH, 36 - LENGTH)
+    torch.testing.assert_close(moved_BND[:, inside], y_BND[:, 4:][:, inside])
+
+
+def test_sizes_by_hand():
+    """2 x 12^2 for the projections, then 3 heads of 9 x 9, of 9 offsets, or of 17 when both directions count."""
+    count = {"length": 9, "heads": 3}
+    assert FullyConnected.parameter_count(12, causal=True, **count) == 288 + 3 * 81
+    assert RandomSynthesizer.parameter_count(12, causal=False, **count) == 288 + 3 * 81
+    assert StaticOffset.parameter_count(12, causal=True, **count) == 288 + 27
+    assert StaticOffset.parameter_count(12, causal=False, **count) == 288 + 51
+    assert StaticOffset.multiply_adds(12, 9, causal=True, heads=3) == 288 + 9 * 12
+
+
+@STATIC
+def test_heads_must_divide_the_width(mixer_class):
+    with pytest.raises(ValueError, match="heads=5 does not divide width=12; use one of 1, 2, 3"):
+        mixer_class(12, causal=True, length=4, heads=5)
