@@ -14,6 +14,7 @@ import yaml
 
 FILE = Path(__file__).with_name("claims.yaml")
 RULES = ("better", "equivalent", "solves", "slope", "interaction", "reach", "at_least", "by_construction")
+OVER = ("verdict_runs", "all_runs")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
 CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(reach|[0-9.]+)\s*")
 COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
@@ -68,6 +69,7 @@ class Contrast:
     c: Term = Term()
     d: Term = Term()
     metric: str | None = None
+    over: str = "verdict_runs"
     slice: Slice | None = None
     axis: str | None = None
     points: tuple[tuple[float, Term], ...] = ()
@@ -154,6 +156,8 @@ def _contrast(name: str, node: Mapping[str, Any], owner: str) -> Contrast:
     _known(node, tuple(Contrast.__dataclass_fields__), where)
     if node.get("rule") not in RULES:
         raise ValueError(f"{where}: rule {node.get('rule')!r}; known are {', '.join(RULES)}")
+    if node.get("over", OVER[0]) not in OVER:
+        raise ValueError(f"{where}: over {node['over']!r}; known are {', '.join(OVER)}")
     values = {**node, "name": name}
     for key in ("a", "b", "c", "d"):
         if key in values:

@@ -6,7 +6,7 @@
              has them; ``reach: true`` draws each arm's theoretical reach in, ``over_reach: true`` divides the axis by
              it, ``trained: true`` goes on past the longest training length and marks it
     tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: value}``
-             lets an arm stand on another curve as well
+             lets an arm stand on another curve as well; metric converged is the share of all runs, tuning ones too
 Further keys: ``metric`` (default: the task's), ``x_label``, ``x_scale`` (linear | log), ``arms`` (draw these only),
 ``cost: true`` (a panel of counted multiply-adds). What can't be drawn as asked is drawn as arms, so an experiment needs
 no figure code.
@@ -286,7 +286,7 @@ def _draw_tags(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric
     curves: dict[str, dict[float, list[float]]] = {}
     for arm in _arms_to_show(study, keys):
         tags = study.experiment.arms[arm].tags
-        scores = _scores(study, arm, task, f"test.{metric.name}")
+        scores = _shares(study, arm, task) if metric.name == "converged" else _scores(study, arm, task, f"test.{metric.name}")
         if keys["x"] in tags and scores:
             for series in {tags.get(keys["series"], ""): None, **({shared[arm]: None} if arm in shared else {})}:
                 curves.setdefault(str(series), {})[float(tags[keys["x"]])] = scores
@@ -520,6 +520,12 @@ def _chance(study: Study, task: str) -> float | None:
 
 def _scores(study: Study, arm: str, task: str, path: str) -> list[float]:
     return [value for record in study.seeds((arm, task)).values() if (value := measure(record, path)) is not None]
+
+
+def _shares(study: Study, arm: str, task: str) -> list[float]:
+    """Whether each run of a cell converged, at whatever rate."""
+    runs = study.all_runs((arm, task)).values()
+    return [value for record in runs if (value := measure(record, "converged")) is not None]
 
 
 def _has_slice(study: Study, task: str, axis: str) -> bool:

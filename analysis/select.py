@@ -58,6 +58,15 @@ class Study:
         """Verdict records of a cell that finished or diverged, by seed; failed ones say nothing about the arm."""
         return {seed: r for seed, r in self.verdict.get(cell, {}).items() if r["status"] != "failed"}
 
+    def all_runs(self, cell: Cell) -> dict[tuple[str, float, int], Record]:
+        """Records of a cell, tuning runs at every rate and verdict runs, that finished or diverged.
+
+        Their keys pair them across arms: role, rate (0 for verdict runs, whose rate is each arm's own) and seed.
+        """
+        found = {("tuning", r["plan"]["rate"], r["plan"]["seed"]): r for r in self.tuning.get(cell, [])}
+        found |= {("verdict", 0.0, seed): record for seed, record in self.verdict.get(cell, {}).items()}
+        return {key: record for key, record in found.items() if record["status"] != "failed"}
+
     def summary(self) -> str:
         waiting = len(self.untuned) * len(self.planned_seeds)
         counts = {

@@ -21,6 +21,7 @@ from study.records import Record
 Score = Callable[[PlannedRun, random.Random], float]
 PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
 AXES = {"recall": "distance", "recall_work": "distance", "reverse": "length", "copy": "length"}
+LONGER = {"reverse", "copy", "offset"}  # tasks scored on longer sequences, too
 VALUES = {"distance": range(1, 64), "length": range(4, 41), "position": (1, 2, 4, 8, 16, 32, 64)}
 
 
@@ -57,15 +58,16 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000}
     axis = AXES.get(run.task, "position")
     reach = _reach(run)
-    inside = {str(v): {**scores, "items": 160} for v in VALUES[axis] if axis != "length" or v <= 20}
+    longest = 20 if run.task in LONGER else math.inf
+    inside = {str(v): {**scores, "items": 160} for v in VALUES[axis] if v <= longest}
     for value, sliced in inside.items() if axis == "distance" else ():
         sliced["accuracy"] = score if reach is None or int(value) <= reach else 0.125
     slices = {"test": {axis: inside}}
     metrics = {"validation": {metric: shown, "loss": shown, "items": 2000}, "test": scores}
-    if axis == "length":
+    if run.task in LONGER:
         metrics["out"] = {**scores, "accuracy": score / 4}
         slices["out"] = {
-            axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > 20}
+            axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > longest}
         }
     made: Record = {
         "schema": records.SCHEMA,
@@ -83,6 +85,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "solved_at": solved_at,
         "metrics": metrics,
         "notes": {},
+        "diagnostics": {when: {"gradient_ratio": 0.5 + score, "effective_rank": 1 + 9 * score} for when in ("start", "end")},
         "slices": slices,
         "curve": [
             {"step": 100 * i, "train_loss": 2.0 / i, f"validation_{metric}": shown * (1 - 1 / (i + 1))}

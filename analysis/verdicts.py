@@ -135,12 +135,15 @@ def claim_verdict(rows: Sequence[Row]) -> str:
 def measure(record: Record, path: str, sliced: Slice | None = None) -> float | None:
     """A score of a finished run: ``split.metric`` (of the slices selected, weighted by items) or a field of the record.
 
-    None where it is not there or no finite number. ``solved`` is 1 or 0, on the
-    test split, and 0 for a run that diverged.
+    A field may lie deeper, as ``diagnostics.start.gradient_ratio``. None where it is not there or no finite number.
+    ``solved`` is 1 or 0, on the test split, and 0 for a run that diverged; ``converged`` the same on the validation
+    split, which tuning runs have as well, at any look.
     """
-    if path == "solved":
+    if path in ("solved", "converged"):
         if record["status"] == "diverged":
             return 0.0
+        if path == "converged":
+            return None if record.get("solved_at") is None else float(record["steps_to_solve"] is not None)
         reached, enough = measure(record, "test.accuracy"), _number(record.get("solved_at"))
         return None if reached is None or enough is None else float(reached >= enough)
     if record["status"] != "finished":
@@ -149,7 +152,7 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     if not split:
         return _number(record.get(name))
     if not sliced:
-        scores = record["metrics"].get(split, {})
+        scores = record["metrics"].get(split) or _deeper(record, split)
         value = scores.get(name)
         if name == "perplexity" and value is None and _number(scores.get("loss")) is not None:
             value = math.exp(scores["loss"])
@@ -299,6 +302,7 @@ class _Evaluation:
                 margin = declared.margin
         self.found = Evidence(Test(), self.metric, self.path, margin, task, planned=len(study.planned_seeds))
         self.margin = math.log1p(margin) if self.metric.relative else margin
+        self.cells: list[int] = []  # how many runs are planned in each cell that all runs are asked of
 
     def run(self) -> Evidence:
         rule, a, b = self.contrast.rule, self.contrast.a, self.contrast.b
@@ -321,8 +325,8 @@ class _Evaluation:
             self.found.test = decide(_minus(self._values(a), self._values(b)), self.margin)
         return self.found
 
-    def _records(self, term: Term) -> dict[int, Record]:
-        """Verdict records of a term's cell, failed ones apart."""
+    def _records(self, term: Term) -> Mapping[Any, Record]:
+        """Records of a term's cell by seed, or by what else pairs them (``over``); failed ones apart."""
         task = term.task or self.task
         arm = term.arm
         if term.best_of:
@@ -334,13 +338,20 @@ class _Evaluation:
                 self.found.notes.append(note)
         if arm is None or arm not in self.study.experiment.arms:
             raise ValueError(f"contrast {self.contrast.name}: {self.study.experiment.name} has no arm {arm!r}")
-        if not (records := self.study.seeds((arm, task))):
+        records: Mapping[Any, Record]
+        if self.contrast.over == "all_runs":
+            records = self.study.all_runs((arm, task))
+            self.cells.append(sum(run.cell == (arm, task) for run in self.study.planned))
+            self.found.planned = min(self.cells)
+        else:
+            records = self.study.seeds((arm, task))
+        if not records:
             raise NotRun(f"no verdict runs of {arm} on {task}")
         known = {record["name"] for record in self.found.records}
         self.found.records += [record for record in records.values() if record["name"] not in known]
         return records
 
-    def _values(self, term: Term) -> dict[int, float] | float | None:
+    def _values(self, term: Term) -> dict[Any, float] | float | None:
         """Oriented scores by seed: larger is better, ratios as logarithms. A number holds for every seed."""
         if term.value is not None:
             return self._oriented(term.value)
@@ -388,14 +399,15 @@ class _Evaluation:
     def _solves(self, a: Term, b: Term) -> Test:
         """Diverged runs count as unsolved; steps to 90 % beside, unsolved runs censored."""
         counts, medians = [], []
+        solves = "converged" if self.contrast.over == "all_runs" else "solved"
         for term in (a, b):
             records = self._records(term)
-            solved = [value for r in records.values() if (value := measure(r, "solved")) is not None]
+            solved = [value for r in records.values() if (value := measure(r, solves)) is not None]
             counts += [int(sum(solved)), len(solved)]
             median = statistics.censored_median([r.get("steps_to_90") for r in records.values()])
             budget = max((r.get("steps") or 0 for r in records.values()), default=0)
             medians.append(str(median) if median is not None else f"more than {budget}")
-        self.found.notes.append(f"solved {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
+        self.found.notes.append(f"{solves} {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
         self.found.notes.append(f"median steps to 90 %: {medians[0]} against {medians[1]}")
         self.found.margin = None
         return statistics.more_solved(*counts)
@@ -468,12 +480,19 @@ def revisions(records: Iterable[Record]) -> str:
     return _join(found)
 
 
+def _deeper(record: Record, path: str) -> Mapping[str, Any]:
+    node: Any = record
+    for key in path.split("."):
+        node = node.get(key) or {}
+    return node
+
+
 def _linear(name: str, scores: Mapping[str, Any]) -> float:
     """A score on the scale on which trends are straight: log odds of an accuracy, else the logarithm."""
     return statistics.empirical_logit(scores[name], scores["items"]) if name == "accuracy" else math.log(scores[name])
 
 
-def _paired(a: Any, b: Any) -> dict[int, float]:
+def _paired(a: Any, b: Any) -> dict[Any, float]:
     if a is None or b is None:
         return {}
     if not isinstance(a, dict):

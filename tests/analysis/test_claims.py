@@ -112,6 +112,7 @@ def broken(change) -> dict:
     [
         (lambda c: c.update(rule="beter"), "known are better"),
         (lambda c: c.update(margn=0.1), "unknown 'margn'"),
+        (lambda c: c.update(over="runs"), "known are verdict_runs, all_runs"),
         (lambda c: c.update(b={"arm": "split_1", "slise": {}}), "unknown 'slise'"),
         (lambda c: c.update(slice={"distance": "less than 8"}), 'say it as "<= 8"'),
         (lambda c: c.update(rule="slope"), "needs slice"),

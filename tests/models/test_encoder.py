@@ -184,40 +184,6 @@ def test_only_causal_models_step():
         build(causal=False).initial_state(2)
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_block_is_torchs_pre_norm_encoder_layer_with_copied_weights(masked):
-    """Values and gradients against nn.TransformerEncoderLayer(norm_first=True)."""
-    ours = build(causal=False).blocks[0]
-    theirs = nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, batch_first=True, norm_first=True)
-    pairs = {
-        ours.mixer.qkv: theirs.self_attn.in_proj_weight,
-        ours.mixer.out: theirs.self_attn.out_proj.weight,
-        ours.ffn[0]: theirs.linear1,
-        ours.ffn[2]: theirs.linear2,
-        ours.mixer_norm: theirs.norm1,
-        ours.ffn_norm: theirs.norm2,
-    }
-    with torch.no_grad():
-        theirs.self_attn.in_proj_bias.zero_()
-        theirs.self_attn.out_proj.bias.zero_()
-        for mine, other in pairs.items():
-            if isinstance(other, nn.Module):
-                other.load_state_dict(mine.state_dict())
-            else:
-                other.copy_(mine.weight)
-    x_BND = torch.randn(3, 13, 16, requires_grad=True)
-    mask_BN = torch.arange(13) < torch.tensor([13, 13, 5] if masked else [13, 13, 13])[:, None]
-    actual = ours(x_BND, mask_BN if masked else None)
-    expected = theirs(x_BND, src_key_padding_mask=~mask_BN if masked else None)
-    close(actual[mask_BN], expected[mask_BN])
-    weight = torch.randn(16)
-    inputs = [x_BND, ours.mixer.qkv.weight, ours.ffn[0].weight, ours.ffn[2].bias, ours.mixer_norm.weight]
-    other = [x_BND, pairs[ours.mixer.qkv], theirs.linear1.weight, theirs.linear2.bias, theirs.norm1.weight]
-    mine = torch.autograd.grad((actual[mask_BN] * weight).sum(), inputs)
-    for a, e in zip(mine, torch.autograd.grad((expected[mask_BN] * weight).sum(), other), strict=True):
-        close(a, e)
-
-
 def test_dropout_is_off_in_evaluation_and_keeps_the_mean_in_training():
     model, tokens_BN = build(dropout=0.5), tokens()
     plain = build(dropout=0.0)
