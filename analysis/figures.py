@@ -5,8 +5,8 @@
     slices   score against the values of ``slice`` (distance, length, position, ...), for ``task`` or every task that
              has them; ``reach: true`` draws each arm's theoretical reach in, ``over_reach: true`` divides the axis by
              it, ``trained: true`` goes on past the longest training length and marks it
-    tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: value}``
-             lets an arm stand on another curve as well; metric converged is the share of all runs, tuning ones too
+    tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: [values]}``
+             lets an arm stand on further curves, too; metric converged is the share of all runs, tuning ones too
 Further keys: ``metric`` (default: the task's), ``x_label``, ``x_scale`` (linear | log), ``arms`` (draw these only),
 ``cost: true`` (a panel of counted multiply-adds). What can't be drawn as asked is drawn as arms, so an experiment needs
 no figure code.
@@ -288,7 +288,7 @@ def _draw_tags(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric
         tags = study.experiment.arms[arm].tags
         scores = _shares(study, arm, task) if metric.name == "converged" else _scores(study, arm, task, f"test.{metric.name}")
         if keys["x"] in tags and scores:
-            for series in {tags.get(keys["series"], ""): None, **({shared[arm]: None} if arm in shared else {})}:
+            for series in (tags.get(keys["series"], ""), *shared.get(arm, ())):
                 curves.setdefault(str(series), {})[float(tags[keys["x"]])] = scores
     for index, (series, points) in enumerate(curves.items()):
         xs = sorted(points)

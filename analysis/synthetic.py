@@ -20,7 +20,10 @@ from study.records import Record
 
 Score = Callable[[PlannedRun, random.Random], float]
 PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
-AXES = {"recall": "distance", "recall_work": "distance", "reverse": "length", "copy": "length"}
+AXES = {
+    "recall": "distance", "recall_work": "distance", "copy_memory": "distance", "agreement": "distance",
+    "reverse": "length", "copy": "length",
+}  # fmt: skip
 LONGER = {"reverse", "copy", "offset"}  # tasks scored on longer sequences, too
 VALUES = {"distance": range(1, 64), "length": range(4, 41), "position": (1, 2, 4, 8, 16, 32, 64)}
 
@@ -63,6 +66,8 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     for value, sliced in inside.items() if axis == "distance" else ():
         sliced["accuracy"] = score if reach is None or int(value) <= reach else 0.125
     slices = {"test": {axis: inside}}
+    if run.task == "agreement":
+        slices["test"]["attractors"] = {str(v): {**scores, "items": 2000} for v in range(5)}
     metrics = {"validation": {metric: shown, "loss": shown, "items": 2000}, "test": scores}
     if run.task in LONGER:
         metrics["out"] = {**scores, "accuracy": score / 4}

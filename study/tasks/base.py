@@ -20,6 +20,7 @@ class Batch:
     where_BT: Tensor | None = None  # long, the position of each target; None: all positions in order, T = N
     mask_BN: Tensor | None = None  # bool, True = real token; None: all are real
     slices: dict[str, Tensor] = field(default_factory=dict)  # long (B, T), small, >= 0; void at IGNORE
+    sources_BT: Tensor | None = None  # long, the one position that holds each answer (its gold edge); void at IGNORE
 
 
 class Task(ABC):

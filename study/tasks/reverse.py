@@ -40,6 +40,7 @@ class Reverse(Task):
             symbols_BN.gather(1, mirror_BN).where(mask_BN, IGNORE),
             mask_BN=mask_BN,
             slices={"length": length_B1.expand(-1, N)},
+            sources_BT=mirror_BN,
         )
 
     def solve(self, tokens: list[int]) -> list[int]:

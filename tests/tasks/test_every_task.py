@@ -23,6 +23,7 @@ def tensors(batch):
         "targets": batch.targets_BT,
         "where": batch.where_BT,
         "mask": batch.mask_BN,
+        "sources": batch.sources_BT,
     }
     return {name: value for name, value in (named | batch.slices).items() if value is not None}
 
@@ -82,6 +83,26 @@ def test_scored_places_are_real_tokens(task, rows):
     for (_, targets, _), mask in zip(rows(batch), batch.mask_BN.tolist(), strict=True):
         assert mask == sorted(mask, reverse=True), "padding belongs on the right"
         assert all(mask[position] for position in targets)
+
+
+def test_a_source_is_seen_and_holds_the_answer(task):
+    """By the plain solver: with another token at the source, the answer is another."""
+    batch = draw(task, 2, size=20)
+    if batch.sources_BT is None:
+        return
+    assert batch.sources_BT.shape == batch.targets_BT.shape
+    for b, tokens in enumerate(batch.tokens_BN.tolist()):
+        for t in (batch.targets_BT[b] != IGNORE).nonzero().flatten().tolist():
+            place = t if batch.where_BT is None else int(batch.where_BT[b, t])
+            source = int(batch.sources_BT[b, t])
+            assert source <= place if task.causal else batch.mask_BN is None or batch.mask_BN[b, source]
+            answers = set()
+            for other in range(task.vocabulary):
+                try:
+                    answers.add(task.solve([*tokens[:source], other, *tokens[source + 1 :]])[place])
+                except IndexError:  # a bracket too many: no sequence of the task
+                    continue
+            assert answers - {int(batch.targets_BT[b, t]), IGNORE}
 
 
 def test_a_batch_is_a_function_of_its_seed(task):

@@ -16,8 +16,10 @@ def test_lengths_masks_and_slices(rows):
     task = Reverse(min_length=2, max_length=7, symbols=3)
     batch = task.batch(300, torch.Generator().manual_seed(0))
     seen = set()
-    for (tokens, targets, slices), mask in zip(rows(batch), batch.mask_BN.tolist(), strict=True):
+    masks, mirrors = batch.mask_BN.tolist(), batch.sources_BT.tolist()
+    for (tokens, targets, slices), mask, mirror in zip(rows(batch), masks, mirrors, strict=True):
         n = sum(mask)
+        assert mirror[:n] == list(range(n))[::-1]
         seen.add(n)
         assert mask == [True] * n + [False] * (7 - n)
         assert tokens[n:] == [3] * (7 - n) and max(tokens[:n]) < 3

@@ -1,0 +1,55 @@
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from study.tasks.base import IGNORE
+from study.tasks.copy_memory import CopyMemory
+
+
+def test_solver_by_hand():
+    # symbols 0-2, blank 3, "go" 4
+    i = IGNORE
+    assert CopyMemory(length=8, items=2, symbols=3).solve([2, 0, 3, 3, 4, 4, 3, 3]) == [i, i, i, i, 2, 0, i, i]
+
+
+def test_layout_distances_and_sources(rows):
+    task = CopyMemory(length=11, items=3, symbols=4)
+    batch = task.batch(300, torch.Generator().manual_seed(0))
+    seen = set()
+    for (tokens, targets, slices), sources in zip(rows(batch), batch.sources_BT.tolist(), strict=True):
+        first = tokens.index(5)
+        assert len(tokens) == 11 and max(tokens[:3]) < 4
+        assert tokens[3:] == [4] * (first - 3) + [5] * 3 + [4] * (8 - first)
+        assert targets == {first + j: tokens[j] for j in range(3)}
+        assert [tokens[source] for source in sources] == list(targets.values())
+        assert slices == {"distance": dict.fromkeys(targets, first)}
+        seen.add(first)
+    assert seen == set(range(3, 9))
+
+
+def test_distances_and_symbols_are_uniform():
+    batch = CopyMemory(length=12, items=2, symbols=5).batch(5000, torch.Generator().manual_seed(0))
+    distances = torch.bincount(batch.slices["distance"][:, 0])[2:]
+    assert len(distances) == 9
+    for counts in (distances, torch.bincount(batch.targets_BT.flatten())):
+        assert chisquare(counts.numpy()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("items", [1, 4])
+def test_heuristic(items, accuracy):
+    task = CopyMemory(length=10, items=items, symbols=3)
+    share, tolerance = accuracy(task, lambda tokens, position, rng: tokens[items - 1])
+    assert share == pytest.approx(task.heuristic[1], abs=tolerance + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"items": 0}, "items is 0; it must be at least 1"),
+        ({"symbols": 1}, "symbols is 1; it must be at least 2"),
+        ({"length": 7}, "length is 7; it must be at least 8"),
+    ],
+)
+def test_bad_values(arguments, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        CopyMemory(**arguments)
