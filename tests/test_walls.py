@@ -12,7 +12,7 @@ STANDARD = sys.stdlib_module_names
 
 # part -> what its files may import beside the standard library and itself; the first entry that fits a file counts
 MAY_IMPORT = {
-    "study/mixers": {"torch"},
+    "study/mixers": {"torch", "study.positions.base"},
     "study/positions": {"torch"},
     "study/tasks": {"torch"},
     "study/models": {"torch", "study.mixers", "study.positions"},

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from study.mixers.base import Mixer, linear
+from study.positions.base import Inside, InsidePosition, Position
 
 Cache = tuple[Tensor, Tensor]  # keys and values (B, H, M, K) seen so far
 
@@ -30,14 +31,23 @@ class Attention(Mixer):
         self.qkv = linear(width, 3 * heads * self.head_width, bias=False)
         self.out = linear(heads * self.head_width, width, bias=False)
 
-    def project(self, x_BND: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values, each (B, H, N, K)."""
+    def attach(self, position: Position) -> None:
+        if isinstance(position, InsidePosition):
+            self.inside = position.inside(self.heads, self.head_width, causal=self.causal)
+
+    def project(self, x_BND: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values, each (B, H, N, K), of positions start .. start + N - 1."""
         heads = (self.heads, self.head_width)
         q, k, v = (t.unflatten(-1, heads).transpose(1, 2) for t in self.qkv(x_BND).chunk(3, -1))
+        if self.inside is not None:
+            q, k = self.inside.rotate(q, start), self.inside.rotate(k, start)
         return q, k, v
 
     def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
-        return attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, causal=self.causal)
+        if self.inside is None or self.inside.fused:
+            return attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, causal=self.causal)
+        allowed_NN = self.allowed(q_BHNK.shape[2], q_BHNK.device)
+        return attention_inside(self.inside, q_BHNK, k_BHNK, v_BHNK, mask_BN, allowed_NN)
 
     def allowed(self, N: int, device: torch.device) -> Tensor | None:
         """(N, N), True where a query (row) may look at a key (column); None for everywhere."""
@@ -49,17 +59,23 @@ class Attention(Mixer):
 
     def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         q_BHNK, k_BHNK, _ = self.project(x_BND)
-        return attention_weights(q_BHNK, k_BHNK, mask_BN, self.allowed(x_BND.shape[1], x_BND.device))
+        N = x_BND.shape[1]
+        bias = None if self.inside is None else self.inside.bias(q_BHNK, N)
+        return attention_weights(q_BHNK, k_BHNK, mask_BN, self.allowed(N, x_BND.device), bias)
 
     def _empty_state(self, batch, device, dtype) -> Cache:
         empty = torch.empty(batch, self.heads, 0, self.head_width, device=device, dtype=dtype)
         return empty, empty
 
     def step(self, x_BD: Tensor, state: Cache) -> tuple[Tensor, Cache]:
-        q_BH1K, *new = self.project(x_BD[:, None])
+        seen = state[0].shape[2]
+        q_BH1K, *new = self.project(x_BD[:, None], seen)
         keep = 0 if self.reach is None else -(self.reach + 1)  # a window forgets what it no longer sees
         k_BHMK, v_BHMK = (torch.cat(pair, 2)[:, :, keep:] for pair in zip(state, new, strict=True))
-        y_BH1K = F.scaled_dot_product_attention(q_BH1K, k_BHMK, v_BHMK)
+        if self.inside is None or self.inside.fused:
+            y_BH1K = F.scaled_dot_product_attention(q_BH1K, k_BHMK, v_BHMK)
+        else:
+            y_BH1K = attention_inside(self.inside, q_BH1K, k_BHMK, v_BHMK, start=seen)
         return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
 
     @classmethod
@@ -102,13 +118,36 @@ def attention(
     return F.scaled_dot_product_attention(q_BHNK, k_BHNK, v_BHNK, attn_mask=allowed)
 
 
-def attention_weights(
-    q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
+def attention_inside(
+    inside: Inside,
+    q_BHNK: Tensor,
+    k_BHMK: Tensor,
+    v_BHMK: Tensor,
+    mask_BM: Tensor | None = None,
+    allowed_NM: Tensor | None = None,
+    start: int = 0,
 ) -> Tensor:
-    """softmax(q k' / sqrt(K)), (B, H, N, M) and at least float32: 0 where not allowed, all 0 where nothing is."""
+    """Attention (B, H, N, K) whose scores or values know of positions; the queries stand at start .. start + N - 1."""
+    bias = inside.bias(q_BHNK, k_BHMK.shape[2], start)
+    weights_BHNM = attention_weights(q_BHNK, k_BHMK, mask_BM, allowed_NM, bias)
+    y_BHNK = weights_BHNM.to(v_BHMK.dtype) @ v_BHMK
+    added_BHNK = inside.values(weights_BHNM, start)
+    return y_BHNK if added_BHNK is None else y_BHNK + added_BHNK
+
+
+def attention_weights(
+    q_BHNK: Tensor,
+    k_BHMK: Tensor,
+    mask_BM: Tensor | None = None,
+    allowed_NM: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """softmax(q k' / sqrt(K) + bias), (B, H, N, M), at least float32: 0 where not allowed, all 0 where nothing is."""
     dtype = torch.promote_types(q_BHNK.dtype, torch.float32)
     with torch.autocast(q_BHNK.device.type, enabled=False):
         scores = torch.einsum("bhnk,bhmk->bhnm", q_BHNK.to(dtype), k_BHMK.to(dtype)) * q_BHNK.shape[-1] ** -0.5
+    if bias is not None:
+        scores = scores + bias
     allowed = torch.ones_like(scores, dtype=torch.bool)
     if mask_BM is not None:
         allowed = allowed & mask_BM[:, None, None, :]

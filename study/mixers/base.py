@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from study.positions.base import Inside, InsidePosition, Position
+
 
 class Mixer(nn.Module):
     """(B, N, D) -> (B, N, D), causal or bidirectional, with a state-passing step for causal decoding.
@@ -28,12 +30,22 @@ class Mixer(nn.Module):
         """`width`: D. `causal`: position n sees 0..n only. `layer`: index of the layer, counted from 0."""
         super().__init__()
         self.width, self.causal, self.layer = width, causal, layer
+        self.inside: Inside | None = None  # what a position does in here
 
     @classmethod
     def takes(cls, **offered: Any) -> dict[str, Any]:
         """Those of the keywords offered that the constructor asks for."""
         asked = inspect.signature(cls).parameters
         return {key: value for key, value in offered.items() if key in asked}
+
+    def attach(self, position: Position) -> None:
+        """Let a position act inside this layer. Raises ValueError where it wants to and the mixer has no place for it."""
+        if isinstance(position, InsidePosition):
+            name = type(position).__module__.rpartition(".")[2]
+            raise ValueError(
+                f"position={name} acts inside full attention, not in a {type(self).__name__}; use mixer=attention, "
+                "or position=sinusoidal, learned or none"
+            )
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """`mask_BN`: True at real tokens. Outputs at padding mean nothing, but are finite."""

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from study.mixers.attention import Attention, reference_attention
+from study.mixers.base import Mixer
 
 CHUNK = 32  # queries that share a view of the keys, at least; fastest of 4 to 128 on a CPU for windows of 2 to 64
 
@@ -35,6 +36,8 @@ class WindowAttention(Attention):
         self.window = window
         self.back, self.ahead = sides(window, causal)
         self.reach = self.back
+
+    attach = Mixer.attach  # positions inside attention need full attention
 
     def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
         return window_attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, back=self.back, ahead=self.ahead)

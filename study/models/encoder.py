@@ -64,7 +64,7 @@ class SequenceModel(nn.Module):
     Args:
         vocabulary, classes: number of input tokens and of outputs (V).
         mixer: called with the index of each layer, gives its mixer.
-        position: the encoding that is added to the token embedding.
+        position: the encoding, added to the token embedding or acting inside each mixer.
         dropout: on the embedding and on each sublayer's output, in [0, 1).
         arrangement: of residual and norm around each sublayer; a key of ARRANGEMENTS.
     """
@@ -91,6 +91,8 @@ class SequenceModel(nn.Module):
         self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout, arrangement) for layer in range(layers))
         self.norm = nn.LayerNorm(width) if ARRANGEMENTS[arrangement].norm_last else nn.Identity()
         self.head = linear(width, classes)
+        for block in self.blocks:  # last, so that all other weights start alike whatever the position
+            block.mixer.attach(position)  # type: ignore[operator, union-attr]
         assert all(m.causal == causal and m.width == width for m in self.mixers)
 
     @property
@@ -102,6 +104,11 @@ class SequenceModel(nn.Module):
         """How many positions away (to one side) the whole model sees; None: all of them."""
         reaches = [mixer.reach for mixer in self.mixers]
         return None if None in reaches else sum(r for r in reaches if r is not None)
+
+    @property
+    def inside_multiply_adds(self) -> float:
+        """Per token, what positions add inside the mixers to the closed forms of `study.models.sizing`."""
+        return sum((mixer.inside.multiply_adds for mixer in self.mixers if mixer.inside is not None), 0.0)
 
     def embed(self, tokens_BN: Tensor, start: int = 0) -> Tensor:
         return self.dropout(self.position(self.embedding(tokens_BN), start))
@@ -150,6 +157,7 @@ class SequenceModel(nn.Module):
     def parameter_counts(self) -> dict[str, int]:
         """Trainable numbers: "embedding" (token table, positions, head) and "other" (all the rest)."""
         total = sum(p.numel() for p in self.parameters())
-        parts: list[nn.Module] = [self.embedding, self.position, self.head]
-        embedding = sum(p.numel() for part in parts for p in part.parameters())
+        inside = [mixer.inside for mixer in self.mixers if mixer.inside is not None]
+        parts = nn.ModuleList([self.embedding, self.position, self.head, *inside])
+        embedding = sum(p.numel() for p in parts.parameters())
         return {"embedding": embedding, "other": total - embedding}

@@ -1,10 +1,11 @@
-"""What every position encoding offers.
+"""What every position encoding offers: it is added to the embedding, or it acts inside attention.
 
-Shapes: B batch, N positions, D width.
+Shapes: B batch, N queries, M keys, D width, H heads, K head width.
 """
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -27,3 +28,50 @@ class Position(nn.Module):
     def parameter_count(cls, *args: Any, **own: Any) -> int:
         """(width, length, *, <own keywords>) -> parameters, in closed form."""
         raise NotImplementedError
+
+
+class Inside(nn.Module):
+    """What a position does inside the attention of one layer, in float32: nothing, until a subclass says otherwise.
+
+    The queries of a call stand at positions start .. start + N - 1, the keys at 0 .. M - 1.
+    """
+
+    fused = False  # True: `rotate` is all it does, so that fused kernels can follow
+    multiply_adds = 0.0  # per token, of the matrix products that it adds to one layer
+
+    def rotate(self, x_BHNK: Tensor, start: int = 0) -> Tensor:
+        """Queries or keys at positions start .. start + N - 1, turned by their positions."""
+        return x_BHNK
+
+    def bias(self, q_BHNK: Tensor, M: int, start: int = 0) -> Tensor | None:
+        """What is added to the scaled scores; broadcasts to (B, H, N, M)."""
+        return None
+
+    def values(self, weights_BHNM: Tensor, start: int = 0) -> Tensor | None:
+        """What is added to the weighted mean of the values, (B, H, N, K)."""
+        return None
+
+
+class InsidePosition(Position):
+    """A position that leaves the embedding alone and acts inside attention."""
+
+    def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
+        return x_BND
+
+    def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
+        """The module of one more layer; called once a layer. The same module each time: the layers share it."""
+        raise NotImplementedError
+
+    @classmethod
+    def parameter_count(cls, width: int, length: int, **own: Any) -> int:
+        return 0
+
+    @classmethod
+    def inside_count(cls, *args: Any, **own: Any) -> int:
+        """(heads, head_width, layers, *, <own keywords>) -> parameters of all layers together, in closed form."""
+        raise NotImplementedError
+
+
+def offsets(N: int, M: int, start: int, device: Any = None) -> Tensor:
+    """(N, M): position of the key minus position of the query."""
+    return torch.arange(M, device=device) - torch.arange(start, start + N, device=device)[:, None]

@@ -2,9 +2,12 @@
 
 import math
 
+import torch
 from torch import Tensor, nn
 
 from study.positions.base import Position
+
+PAST = ("error", "clip")
 
 
 class PositionRangeError(ValueError):
@@ -12,22 +15,31 @@ class PositionRangeError(ValueError):
 
 
 class Learned(Position):
-    """One trained row for each position of the training length; PositionRangeError past it."""
+    """One trained row for each position of the training length.
 
-    def __init__(self, width: int, *, length: int) -> None:
+    Args:
+        past: what positions past the table get: "error" (PositionRangeError), or "clip": its last row.
+    """
+
+    def __init__(self, width: int, *, length: int, past: str = "error") -> None:
         super().__init__(width, length=length)
+        if past not in PAST:
+            raise ValueError(f"past={past} must be one of {', '.join(PAST)}")
+        self.past = past
         self.table = nn.Embedding(length, width)
         nn.init.normal_(self.table.weight, std=math.sqrt(1 / 2))
 
     def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
         end = start + x_BND.shape[1]
-        if end > self.length:
-            raise PositionRangeError(
-                f"position {end - 1} is past the learned table of {self.length} positions; "
-                f"train with a length of at least {end}, or use position=sinusoidal or position=none"
-            )
-        return x_BND + self.table.weight[start:end]
+        if end <= self.length:
+            return x_BND + self.table.weight[start:end]
+        if self.past == "clip":
+            return x_BND + self.table(torch.arange(start, end, device=x_BND.device).clamp(max=self.length - 1))
+        raise PositionRangeError(
+            f"position {end - 1} is past the learned table of {self.length} positions; train with a length of at "
+            f"least {end}, or use position.past=clip, position=sinusoidal or position=none"
+        )
 
     @classmethod
-    def parameter_count(cls, width: int, length: int) -> int:
+    def parameter_count(cls, width: int, length: int, *, past: str = "error") -> int:
         return width * length

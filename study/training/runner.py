@@ -343,7 +343,7 @@ def _size(config: DictConfig, task: Task, model: SequenceModel) -> dict[str, Any
     return {
         "parameters": model.parameter_counts(),
         "ffn_width": hidden,
-        "multiply_adds_per_token": work,
+        "multiply_adds_per_token": work + model.inside_multiply_adds,
         "reach": model.reach,
         "metric": task.metric,
         "solved_at": task.solved_at,

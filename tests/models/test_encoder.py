@@ -10,9 +10,11 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from study.mixers.base import Mixer
 from study.mixers.window import WindowAttention
 from study.models import sizing
 from study.models.encoder import Block, SequenceModel
+from study.positions.base import InsidePosition
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -27,7 +29,10 @@ MIXERS, POSITIONS = parts("mixer"), parts("position")
 SIZE = {"width": 16, "layers": 2, "ffn_width": 24}
 VOCABULARY, CLASSES, LENGTH = 17, 11, 21
 MIXER = pytest.mark.parametrize("mixer", MIXERS)
-POSITION = pytest.mark.parametrize("position", POSITIONS)
+INSIDE = [name for name, (position_class, _) in POSITIONS.items() if issubclass(position_class, InsidePosition)]
+TAKING = [name for name, (mixer_class, _) in MIXERS.items() if mixer_class.attach is not Mixer.attach]
+PAIRS = [(m, p) for m in MIXERS for p in POSITIONS if p not in INSIDE or m in TAKING]
+PAIR = pytest.mark.parametrize(("mixer", "position"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 
 
@@ -59,8 +64,7 @@ def tokens(B=3, N=LENGTH):
     return torch.randint(VOCABULARY, (B, N), generator=torch.Generator().manual_seed(0))
 
 
-@MIXER
-@POSITION
+@PAIR
 @CAUSAL
 @pytest.mark.parametrize(
     ("width", "layers", "ffn_width", "arrangement"),
@@ -79,7 +83,8 @@ def test_closed_forms_count_the_constructed_model(mixer, position, causal, width
             width=width,
             vocabulary=VOCABULARY,
             classes=CLASSES,
-            position_parameters=position_class.parameter_count(width, LENGTH, **position_settings),
+            position_parameters=position_class.parameter_count(width, LENGTH, **position_settings)
+            + (position_class.inside_count(4, width // 4, layers, **position_settings) if position in INSIDE else 0),
         ),
         "other": sizing.other_parameters(
             width=width, layers=layers, ffn_width=ffn_width, length=LENGTH, causal=causal, mixer=mixer_class,
@@ -107,8 +112,7 @@ def test_multiply_adds_are_what_a_forward_pass_carries_out(mixer, causal):
         assert done == pytest.approx(expected, rel=1e-12)
 
 
-@MIXER
-@POSITION
+@PAIR
 def test_step_by_step_is_forward(mixer, position):
     model, tokens_BN = build(mixer, position), tokens()
     state, logits = model.initial_state(3), []
@@ -118,8 +122,7 @@ def test_step_by_step_is_forward(mixer, position):
     close(torch.stack(logits, 1), model(tokens_BN))
 
 
-@MIXER
-@POSITION
+@PAIR
 @CAUSAL
 def test_padding_changes_no_logit(mixer, position, causal):
     model, tokens_BN = build(mixer, position, causal), tokens()
@@ -129,6 +132,30 @@ def test_padding_changes_no_logit(mixer, position, causal):
     assert logits_BNV.isfinite().all()
     for b, length in enumerate(lengths):
         close(logits_BNV[b, :length], model(tokens_BN[b : b + 1, :length])[0])
+
+
+def test_positions_act_inside_attention_and_nothing_else():
+    assert set(INSIDE) == {"relative", "rotary", "linear_bias", "bucket_bias"}
+    assert "attention" in TAKING and not {"window", "lstm", "convolution", "identity", "static"} & set(TAKING)
+
+
+@pytest.mark.parametrize("mixer", sorted(set(MIXERS) - set(TAKING)))
+@pytest.mark.parametrize("position", INSIDE)
+def test_a_mixer_without_a_place_for_a_position_refuses_it(mixer, position):
+    with pytest.raises(ValueError, match=f"^position={position} acts inside full attention[^\n]*mixer=attention"):
+        build(mixer, position)
+
+
+@pytest.mark.parametrize("mixer", TAKING)
+@pytest.mark.parametrize("position", INSIDE)
+@CAUSAL
+def test_a_position_inside_changes_logits_and_maps_and_no_other_weight(mixer, position, causal):
+    with_it, without, tokens_BN = build(mixer, position, causal), build(mixer, "none", causal), tokens()
+    weights = with_it.state_dict()
+    assert all(torch.equal(weights[name], value) for name, value in without.state_dict().items())
+    assert (with_it(tokens_BN) - without(tokens_BN)).abs().max() > 1e-2
+    for own, plain in zip(with_it.maps(tokens_BN), without.maps(tokens_BN), strict=True):
+        assert (own - plain).abs().max() > 1e-2
 
 
 @MIXER

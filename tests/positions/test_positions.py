@@ -9,12 +9,16 @@ import torch
 import yaml
 from hydra.utils import get_class
 
+from study.positions.base import InsidePosition
 from study.positions.learned import Learned, PositionRangeError
+from study.positions.random import Random
 from study.positions.sinusoidal import Sinusoidal, sinusoids
+from study.positions.sinusoidal_trained import SinusoidalTrained
 
 CONF = Path(__file__).parents[2] / "conf" / "position"
 POSITIONS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
 NAME = pytest.mark.parametrize("name", POSITIONS)
+ADDED = [name for name, node in POSITIONS.items() if not issubclass(get_class(node["_target_"]), InsidePosition)]
 
 
 def settings(name):
@@ -69,15 +73,16 @@ def test_encodings_stay_float32_under_autocast(name):
     torch.testing.assert_close(y_BND, position(x_BND), atol=0, rtol=0)
 
 
-@pytest.mark.parametrize("name", sorted(set(POSITIONS) - {"none"}))
+@pytest.mark.parametrize("name", sorted(set(ADDED) - {"none"}))
 def test_all_encodings_start_equally_loud(name):
     encoding = build(name, width=64, length=256)(torch.zeros(1, 256, 64))
     assert encoding.square().mean().sqrt().item() == pytest.approx(math.sqrt(1 / 2), rel=0.02)
 
 
-def test_none_adds_nothing():
+@pytest.mark.parametrize("name", ["none", *sorted(set(POSITIONS) - set(ADDED))])
+def test_nothing_is_added(name):
     x_BND = torch.randn(2, 24, 16)
-    assert torch.equal(build("none")(x_BND), x_BND)
+    assert torch.equal(build(name)(x_BND), x_BND)
 
 
 def test_sinusoids_by_hand():
@@ -92,13 +97,57 @@ def test_sinusoids_by_hand():
     assert sinusoids(100001, 4)[100000, 2].item() == pytest.approx(math.sin(1000), abs=1e-6)
 
 
-@pytest.mark.parametrize("k", [1, 7, 50])
-def test_sinusoid_of_p_plus_k_is_linear_in_that_of_p(k):
-    """One matrix, fitted on some positions, carries PE(p) to PE(p + k) at all others (Vaswani 2017, 3.5)."""
-    table = sinusoids(400, 8).double()
-    carry = torch.linalg.lstsq(table[:100], table[k : 100 + k]).solution
-    torch.testing.assert_close(table[200:300] @ carry, table[200 + k : 300 + k], atol=1e-4, rtol=0)
-    torch.testing.assert_close(carry @ carry.T, torch.eye(8).double(), atol=1e-4, rtol=0)  # a rotation
+def smallest_distance(codes_ND):
+    """Between any two different rows."""
+    codes_ND = codes_ND.double()
+    distance_NN = torch.cdist(codes_ND, codes_ND, compute_mode="donot_use_mm_for_euclid_dist")
+    return distance_NN.fill_diagonal_(math.inf).min().item()
+
+
+def distinct(codes_ND):
+    return len(torch.unique(codes_ND, dim=0))
+
+
+@pytest.mark.parametrize("width", [8, 16, 32, 64, 128, 256, 512])
+def test_sinusoids_give_each_position_a_code_of_its_own(width):
+    """The two nearest of 2,000 codes are where the angles say, far apart; and no two of 100,000 are the same."""
+    frequency = 10000 ** (-torch.arange(0, width, 2).double() / width)
+    apart = (2 - 2 * torch.cos(torch.arange(1, 2000).double()[:, None] * frequency)).sum(1).sqrt().min().item()
+    assert apart > 0.6
+    assert smallest_distance(sinusoids(2000, width)) == pytest.approx(apart, abs=1e-5)
+    if width <= 64:
+        assert distinct(sinusoids(100_000, width)) == 100_000
+
+
+@pytest.mark.parametrize("width", [4, 8, 16, 32, 64, 128, 256, 512])
+def test_codes_stay_distinct_when_rounded_to_bfloat16(width):
+    rounded = sinusoids(2000, width).bfloat16()
+    assert distinct(rounded.float()) == 2000
+    assert smallest_distance(rounded) > 0.04
+    if 8 <= width <= 64:
+        assert distinct(sinusoids(100_000, width).bfloat16().float()) == 100_000
+
+
+def test_codes_collide_in_bfloat16_where_the_width_is_2_or_the_angle_itself_is_rounded():
+    """Where uniqueness ends: two columns; 300,000 positions in eight; positions counted in bfloat16."""
+    assert distinct(sinusoids(2000, 2)) == 2000
+    assert distinct(sinusoids(2000, 2).bfloat16().float()) < 1000
+    assert distinct(sinusoids(300_000, 8).bfloat16().float()) < 300_000
+    counted = torch.arange(2000).bfloat16()
+    assert distinct(sinusoids(2001, 64)[counted.long()]) < 700  # 256 and 257 are one number
+
+
+@pytest.mark.parametrize("k", [1, 7, 50, 1000])
+@pytest.mark.parametrize("width", [8, 64])
+def test_sinusoid_of_p_plus_k_is_linear_in_that_of_p(width, k):
+    """Each pair of columns turns by the angle k / 10000^(2i / D), whatever p is (Vaswani 2017, 3.5)."""
+    table = sinusoids(3000 + k, width).double()
+    carry = torch.zeros(width, width).double()
+    for i in range(0, width, 2):
+        angle = k / 10000 ** (i / width)
+        carry[i, i], carry[i, i + 1] = math.cos(angle), math.sin(angle)
+        carry[i + 1, i], carry[i + 1, i + 1] = -math.sin(angle), math.cos(angle)
+    torch.testing.assert_close(table[:3000] @ carry.T, table[k:], atol=1e-6, rtol=0)
 
 
 def test_sinusoidal_goes_past_its_length():
@@ -106,6 +155,39 @@ def test_sinusoidal_goes_past_its_length():
     far = position(torch.zeros(1, 1, 16), start=1000)
     torch.testing.assert_close(far[0, 0], sinusoids(1001, 16)[1000])
     assert position.state_dict() == {}
+
+
+def test_sinusoids_can_start_a_table_that_is_trained():
+    position, fixed = SinusoidalTrained(16, length=8), Sinusoidal(16, length=8)
+    x_BND = torch.randn(2, 8, 16)
+    assert torch.equal(position(x_BND), fixed(x_BND))
+    position(x_BND).square().sum().backward()
+    assert position.table.weight.grad.abs().min() > 0
+    with pytest.raises(PositionRangeError):
+        position(torch.zeros(1, 9, 16))
+
+
+def test_random_rows_are_frozen_and_the_same_in_whatever_order_they_are_asked_for():
+    def rows(*ends, seed=0):
+        torch.manual_seed(seed)
+        position = Random(16, length=8)
+        return position, [position(torch.zeros(1, end, 16))[0] for end in ends][-1]
+
+    position, whole = rows(50)
+    assert not list(position.parameters())
+    assert torch.equal(rows(3, 9, 30, 50)[1], whole)
+    assert not torch.equal(rows(50, seed=1)[1], whole)
+    assert distinct(whole) == 50
+    assert whole.std().item() == pytest.approx(math.sqrt(1 / 2), rel=0.1)
+
+
+def test_random_rows_come_back_with_a_checkpoint():
+    torch.manual_seed(0)
+    saved, other = Random(16, length=8), Random(16, length=8)
+    x_BND = torch.zeros(1, 20, 16)
+    assert not torch.equal(saved(x_BND), other(x_BND))
+    other.load_state_dict(saved.state_dict())
+    assert torch.equal(saved(x_BND), other(x_BND))
 
 
 def test_sinusoidal_needs_an_even_width():
@@ -120,6 +202,23 @@ def test_learned_refuses_positions_past_its_table():
         position(torch.zeros(1, 9, 16))
     with pytest.raises(PositionRangeError, match="position=sinusoidal"):
         position(torch.zeros(1, 1, 16), start=8)
+
+
+@pytest.mark.parametrize("position_class", [Learned, SinusoidalTrained])
+def test_past_clip_gives_the_last_row_to_all_that_lies_past_the_table(position_class):
+    torch.manual_seed(0)
+    position = position_class(16, length=8, past="clip")
+    rows = position(torch.zeros(1, 20, 16))[0]
+    assert torch.equal(rows[:8], position.table.weight) and torch.equal(rows[8:], rows[7].expand(12, 16))
+    assert torch.equal(position(torch.zeros(1, 2, 16), start=7)[0], rows[7:9])
+    assert torch.equal(position(torch.zeros(1, 1, 16), start=99)[0], rows[7:8])
+    rows[10:].sum().backward()
+    assert position.table.weight.grad.sum(1).tolist() == [0.0] * 7 + [160.0]
+
+
+def test_past_is_one_of_two():
+    with pytest.raises(ValueError, match="past=wrap must be one of error, clip"):
+        Learned(16, length=8, past="wrap")
 
 
 def test_learned_rows_are_trained():

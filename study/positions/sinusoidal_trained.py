@@ -1,0 +1,19 @@
+"""A position table that starts at the sinusoids and is trained: what training adds, from the same start."""
+
+import torch
+
+from study.positions.learned import Learned
+from study.positions.sinusoidal import sinusoids
+
+
+class SinusoidalTrained(Learned):
+    """As Learned, but for its start.
+
+    Args:
+        past: what positions past the table get, as in Learned.
+    """
+
+    def __init__(self, width: int, *, length: int, past: str = "error") -> None:
+        super().__init__(width, length=length, past=past)
+        with torch.no_grad():
+            self.table.weight.copy_(sinusoids(length, width))

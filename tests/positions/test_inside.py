@@ -1,0 +1,303 @@
+"""Positions that act inside attention: against double loops over the papers' equations, and against other libraries."""
+
+import math
+
+import pytest
+import torch
+from rotary_embedding_torch import RotaryEmbedding
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+from x_transformers.x_transformers import AlibiPositionalBias, RelativePositionBias
+
+from study.mixers.attention import Attention
+from study.positions.base import offsets
+from study.positions.bucket_bias import BucketBias, bucket
+from study.positions.linear_bias import LinearBias, slopes
+from study.positions.relative import Relative
+from study.positions.rotary import Rotary
+
+B, N, D, H = 3, 11, 12, 2
+K = D // H
+LENGTHS = (11, 6, 1)
+CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+POSITIONS = {
+    "both": lambda: Relative(D, length=N, clip=3),
+    "keys": lambda: Relative(D, length=N, values=False, clip=3),
+    "values": lambda: Relative(D, length=N, keys=False, clip=3),
+    "no_distance": lambda: Relative(D, length=N, clip=0),
+    "far": lambda: Relative(D, length=N, clip=40),
+    "rotary": lambda: Rotary(D, length=N),
+    "linear_bias": lambda: LinearBias(D, length=N),
+    "bucket_bias": lambda: BucketBias(D, length=N, buckets=8, max_distance=9),
+}
+POSITION = pytest.mark.parametrize("name", POSITIONS)
+
+
+def close(actual, expected, **tolerance):
+    torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
+
+
+def build(name, causal, heads=H):
+    torch.manual_seed(0)
+    mixer = Attention(D, causal=causal, heads=heads)
+    mixer.attach(POSITIONS[name]())
+    return mixer
+
+
+# --- the papers' equations, one pair of positions at a time ----------------------------------------------------------
+
+
+def clipped(offset, k):
+    return max(-k, min(k, offset))
+
+
+def shaw(inside, q, k, i, j, h):
+    """Equation 4: e_ij = q_i (k_j + a^K_ij) / sqrt(d_z)."""
+    a = 0 if inside.keys_RK is None else inside.keys_RK[clipped(j - i, inside.clip) + inside.clip]
+    return (q * (k + a)).sum() / math.sqrt(K)
+
+
+def rotated(x, p):
+    """Equation 15, column by column."""
+    out = []
+    for c in range(0, K, 2):
+        angle = p / 10000 ** (c / K)
+        cosine, sine = math.cos(angle), math.sin(angle)
+        out += [x[c] * cosine - x[c + 1] * sine, x[c] * sine + x[c + 1] * cosine]
+    return torch.stack(out)
+
+
+def roformer(inside, q, k, i, j, h):
+    return (rotated(q, i) * rotated(k, j)).sum() / math.sqrt(K)
+
+
+def alibi(inside, q, k, i, j, h):
+    return (q * k).sum() / math.sqrt(K) - 2.0 ** (-8 * (h + 1) / H) * abs(i - j)
+
+
+def t5_bucket(offset, buckets, max_distance, causal):
+    """The rule in words: half the buckets of a side are single distances, the rest equal steps of the logarithm."""
+    if causal:
+        side, distance, first = buckets, max(0, -offset), 0
+    else:
+        side, distance, first = buckets // 2, abs(offset), buckets // 2 if offset > 0 else 0
+    single = side // 2
+    if distance < single:
+        return first + distance
+    step = (max_distance / single) ** (1 / (side - single))
+    wide = 0
+    while wide < side - single - 1 and distance >= single * step ** (wide + 1) * (1 - 1e-9):
+        wide += 1
+    return first + single + wide
+
+
+def t5(causal):
+    def score(inside, q, k, i, j, h):
+        row = t5_bucket(j - i, inside.buckets, inside.max_distance, causal)
+        return (q * k).sum() / math.sqrt(K) + inside.table.weight[row, h]
+
+    return score
+
+
+def looped(mixer, x_BND, lengths, causal):
+    """Attention (B, N, D) by loops over sequences, heads, queries and keys; zero at padding."""
+    inside, rows = mixer.inside, []
+    score = {"RelativeTables": shaw, "Rotation": roformer, "LinearPenalty": alibi, "BucketTable": t5(causal)}[
+        type(inside).__name__
+    ]
+    for x_ND, n in zip(x_BND, lengths, strict=True):
+        queries, keys, values = (x_ND @ mixer.qkv.weight.T).chunk(3, -1)
+        for i in range(N):
+            if i >= n:
+                rows.append(torch.zeros(D))
+                continue
+            seen = range(i + 1 if causal else n)
+            heads = []
+            for h in range(H):
+                own = slice(h * K, (h + 1) * K)
+                scores = [score(inside, queries[i, own], keys[j, own], i, j, h) for j in seen]
+                weights = torch.stack(scores).softmax(0)
+                z = torch.zeros(K)
+                for weight, j in zip(weights, seen, strict=True):
+                    a = 0
+                    if getattr(inside, "values_RK", None) is not None:  # equation 3
+                        a = inside.values_RK[clipped(j - i, inside.clip) + inside.clip]
+                    z = z + weight * (values[j, own] + a)
+                heads.append(z)
+            rows.append(torch.cat(heads) @ mixer.out.weight.T)
+    return torch.stack(rows).view(B, N, D)
+
+
+@POSITION
+@CAUSAL
+def test_values_and_gradients_are_those_of_the_double_loop(name, causal):
+    mixer = build(name, causal)
+    x_BND = torch.randn(B, N, D, requires_grad=True)
+    mask_BN = torch.arange(N) < torch.tensor(LENGTHS)[:, None]
+    actual = mixer(x_BND, mask_BN) * mask_BN[..., None]
+    expected = looped(mixer, x_BND, LENGTHS, causal)
+    close(actual, expected)
+    weight = torch.randn(B, N, D)
+    inputs = [x_BND, *mixer.parameters()]
+    ours, theirs = (torch.autograd.grad((y * weight).sum(), inputs, allow_unused=True) for y in (actual, expected))
+    for a, e in zip(ours, theirs, strict=True):
+        close(a, e, atol=1e-4)
+
+
+@POSITION
+@CAUSAL
+def test_without_a_mask_as_with_one_that_hides_nothing(name, causal):
+    mixer, x_BND = build(name, causal), torch.randn(B, N, D)
+    close(mixer(x_BND), mixer(x_BND, torch.ones(B, N, dtype=torch.bool)))
+    close(mixer(x_BND), looped(mixer, x_BND, (N,) * B, causal))
+
+
+@POSITION
+@CAUSAL
+def test_only_offsets_matter(name, causal):
+    """The same tokens behind padding on the left give the same: no position counts by itself."""
+    mixer, x_BND = build(name, causal), torch.randn(B, N, D)
+    padded = torch.cat([torch.randn(B, 4, D), x_BND], 1)
+    mask = torch.arange(N + 4).expand(B, -1) >= 4
+    close(mixer(padded, mask)[:, 4:], mixer(x_BND))
+
+
+@POSITION
+def test_step_by_step_is_forward_far_past_the_training_length(name):
+    mixer, x_BND = build(name, causal=True), torch.randn(B, 5 * N, D)
+    state, steps = mixer.initial_state(B), []
+    for n in range(5 * N):
+        y_BD, state = mixer.step(x_BND[:, n], state)
+        steps.append(y_BD)
+    close(torch.stack(steps, 1), mixer(x_BND))
+
+
+@POSITION
+@CAUSAL
+def test_maps_are_the_weights_that_forward_uses(name, causal):
+    mixer, x_BND = build(name, causal), torch.randn(B, N, D)
+    mask_BN = torch.arange(N) < torch.tensor(LENGTHS)[:, None]
+    weights_BHNN = mixer.maps(x_BND, mask_BN)
+    close(weights_BHNN.sum(-1), torch.ones(B, H, N))
+    assert not weights_BHNN.masked_select(~mask_BN[:, None, None, :]).any()
+    y_BHNK = weights_BHNN @ mixer.project(x_BND)[2]
+    added_BHNK = mixer.inside.values(weights_BHNN)
+    y_BHNK = y_BHNK if added_BHNK is None else y_BHNK + added_BHNK
+    close(mixer(x_BND, mask_BN)[mask_BN], mixer.out(y_BHNK.transpose(1, 2).flatten(2))[mask_BN])
+
+
+@POSITION
+@CAUSAL
+def test_positions_and_softmax_stay_float32_under_autocast(name, causal):
+    """In bfloat16 a bias or an angle would lose more than the products do."""
+    inside = build(name, causal).inside
+    q_BHNK = torch.randn(B, H, 300, K).bfloat16()
+    weights_BHNN = torch.rand(B, H, 300, 300)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = [inside.bias(q_BHNK, 300), inside.values(weights_BHNN), inside.rotate(q_BHNK)]
+    exact = [inside.bias(q_BHNK.float(), 300), inside.values(weights_BHNN), inside.rotate(q_BHNK.float()).bfloat16()]
+    for mine, full in zip(rounded, exact, strict=True):
+        if full is not None:
+            assert mine.dtype == full.dtype
+            torch.testing.assert_close(mine, full, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:TF32")
+@POSITION
+@CAUSAL
+def test_multiply_adds_are_what_a_forward_pass_carries_out(name, causal):
+    mixer, counter = build(name, causal), FlopCounterMode(display=False)
+    with torch.no_grad(), torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH), counter:
+        mixer(torch.randn(B, N, D))
+    own = Attention.multiply_adds(D, N, causal=causal, heads=H)
+    assert counter.get_total_flops() / 2 / (B * N) == own + mixer.inside.multiply_adds
+    assert (mixer.inside.multiply_adds > 0) == (name in {"both", "keys", "values", "no_distance", "far"})
+
+
+def test_each_layer_has_relative_tables_of_its_own_and_all_share_the_buckets():
+    relative, buckets = Relative(D, length=N), BucketBias(D, length=N)
+    assert relative.inside(H, K, causal=True) is not relative.inside(H, K, causal=True)
+    assert buckets.inside(H, K, causal=True) is buckets.inside(H, K, causal=True)
+
+
+def test_tables_start_as_loud_as_encodings_that_are_added():
+    tables = Relative(64, length=64, clip=200).inside(4, 64, causal=True)
+    for table in (tables.keys_RK, tables.values_RK):
+        assert table.square().mean().sqrt().item() == pytest.approx(math.sqrt(1 / 2), rel=0.02)
+
+
+# --- other libraries and the papers' numbers -------------------------------------------------------------------------
+
+
+def test_rotary_is_rotary_embedding_torchs():
+    theirs = RotaryEmbedding(dim=16)
+    inside = Rotary(64, length=8).inside(4, 16, causal=True)
+    x_BHNK = torch.randn(2, 4, 50, 16, requires_grad=True)
+    weight = torch.randn(2, 4, 50, 16)
+    for start in (0, 7, 1000):
+        actual = inside.rotate(x_BHNK, start)
+        expected = theirs.rotate_queries_or_keys(x_BHNK, offset=start)
+        close(actual, expected, atol=1e-4)
+        (mine,), (other,) = (torch.autograd.grad((y * weight).sum(), x_BHNK) for y in (actual, expected))
+        close(mine, other, atol=1e-4)
+
+
+def test_rotary_needs_pairs_of_columns():
+    with pytest.raises(ValueError, match="a head of width 3 has no pairs .* even head_width"):
+        Rotary(12, length=8).inside(4, 3, causal=True)
+
+
+def test_slopes_of_8_heads_are_the_papers():
+    assert slopes(8) == [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128, 1 / 256]
+    assert slopes(4) == [1 / 4, 1 / 16, 1 / 64, 1 / 256]
+    assert slopes(1) == [1 / 256]
+
+
+def test_slopes_of_6_and_12_heads_fill_up_from_the_power_of_two_above():
+    assert slopes(6) == [1 / 4, 1 / 16, 1 / 64, 1 / 256, 1 / 2, 1 / 8]
+    assert slopes(12) == pytest.approx([2**-i for i in range(1, 9)] + [2 ** -(i + 0.5) for i in range(4)], rel=1e-12)
+
+
+@CAUSAL
+@pytest.mark.parametrize("heads", [1, 3, 4, 6, 8, 12])
+def test_linear_bias_is_x_transformers(causal, heads):
+    bias_HNN = LinearBias(24, length=8).inside(heads, 8, causal=causal).bias(torch.zeros(1, heads, 30, 8), 30)
+    close(bias_HNN, AlibiPositionalBias(heads)(30, 30))
+
+
+@CAUSAL
+@pytest.mark.parametrize(("buckets", "max_distance"), [(32, 128), (8, 9), (16, 50), (4, 1000)])
+def test_buckets_are_those_of_the_papers_rule(causal, buckets, max_distance):
+    offset = torch.arange(-300, 301)
+    expected = [t5_bucket(o, buckets, max_distance, causal) for o in offset.tolist()]
+    assert bucket(offset, buckets, max_distance, causal).tolist() == expected
+    assert set(expected) == set(range(buckets)) - (set() if causal else {buckets // 2})  # no key after at distance 0
+
+
+@CAUSAL
+def test_buckets_and_biases_are_x_transformers(causal):
+    theirs = RelativePositionBias(scale=1.0, causal=causal, num_buckets=32, max_distance=128, heads=4)
+    ours = BucketBias(64, length=64).inside(4, 16, causal=causal)
+    theirs.relative_attention_bias.load_state_dict(ours.table.state_dict())
+    q_BHNK = torch.zeros(1, 4, 300, 16)
+    allowed = torch.ones(300, 300, dtype=torch.bool).tril() if causal else torch.ones(300, 300, dtype=torch.bool)
+    assert torch.equal(ours.bias(q_BHNK, 300) * allowed, theirs(300, 300) * allowed)
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: Relative(D, length=N, keys=False, values=False), "use position=none"),
+        (lambda: Relative(D, length=N, clip=-1), "clip=-1 must be at least 0"),
+        (lambda: BucketBias(D, length=N, buckets=6), "buckets=6 must be a multiple of 4, and at least 4; use 4"),
+        (lambda: BucketBias(D, length=N, buckets=0), "use 4"),
+        (lambda: BucketBias(D, length=N, max_distance=16), "max_distance=16 must be more than buckets / 2; use 17"),
+    ],
+)
+def test_impossible_settings_are_refused(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def test_offsets_are_key_minus_query():
+    assert offsets(2, 4, start=2).tolist() == [[-2, -1, 0, 1], [-3, -2, -1, 0]]
