@@ -87,6 +87,34 @@ def longer(out_length: int | None, length: int, name: str = "length") -> int:
     return out_length
 
 
+def check_short(short: float | None, min_length: int, max_length: int) -> None:
+    """ValueError unless the key `short` is None, or a share of lengths that has two halves to divide."""
+    if short is None:
+        return
+    if not 0 <= short <= 1:
+        raise ValueError(f"short is {short}; it must be a share from 0 to 1, or null for lengths that are all alike")
+    if min_length == max_length:
+        raise ValueError(f"short is {short}, but all lengths are {max_length}; use null, or a smaller min_length")
+
+
+def draw_lengths(
+    size: int, min_length: int, max_length: int, generator: torch.Generator, short: float | None = None
+) -> Tensor:
+    """(size, 1), uniform in min_length .. max_length.
+
+    With `short`, this share of them is uniform up to the middle of the range, the rest uniform above it.
+    """
+
+    def uniform(low: int, high: int) -> Tensor:
+        return torch.randint(low, high + 1, (size, 1), generator=generator, device=generator.device)
+
+    if short is None:
+        return uniform(min_length, max_length)
+    middle = (min_length + max_length) // 2
+    is_short = torch.rand((size, 1), generator=generator, device=generator.device) < short
+    return uniform(min_length, middle).where(is_short, uniform(middle + 1, max_length))
+
+
 def up_to_power_of_two(values: Tensor) -> Tensor:
     """Bins for slices: each value (1 .. 2^31) becomes the smallest power of two that isn't below it."""
     edges = 2 ** torch.arange(32, device=values.device)

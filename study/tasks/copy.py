@@ -5,7 +5,7 @@ Shapes: B sequences, L symbols at most (`max_length`), N = 2L tokens (constant),
 
 import torch
 
-from study.tasks.base import IGNORE, Batch, Task, at_least, longer
+from study.tasks.base import IGNORE, Batch, Task, at_least, check_short, draw_lengths, longer
 
 
 class Copy(Task):
@@ -13,16 +13,26 @@ class Copy(Task):
 
     No teacher forcing: the input never shows an answer, so each has to be found n positions before.
     Tokens: 0 .. symbols-1 the symbols, symbols "go", symbols+1 padding on the right. Classes: the symbols.
+    In training, the share `short` of the sequences has at most the middle of these lengths (None: lengths are uniform
+    there too); evaluations stay uniform.
     The evaluation "out" has max_length+1 .. out_length symbols (None: twice `max_length`; 0: there is none).
     """
 
     causal = True
 
     def __init__(
-        self, *, min_length: int = 4, max_length: int = 16, symbols: int = 16, out_length: int | None = None
+        self,
+        *,
+        min_length: int = 4,
+        max_length: int = 16,
+        symbols: int = 16,
+        out_length: int | None = None,
+        short: float | None = None,
     ):
         at_least(min_length=(min_length, 1), max_length=(max_length, min_length), symbols=(symbols, 2))
+        check_short(short, min_length, max_length)
         self.min_length = min_length
+        self.short = short
         self.max_length = max_length
         self.length = 2 * max_length
         self.symbols = self.classes = symbols
@@ -32,7 +42,8 @@ class Copy(Task):
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
         device, L = generator.device, self.max_length
-        length_B1 = torch.randint(self.min_length, L + 1, (size, 1), generator=generator, device=device)
+        short = self.short if split == "train" else None
+        length_B1 = draw_lengths(size, self.min_length, L, generator, short)
         symbols_BL = torch.randint(self.symbols, (size, L), generator=generator, device=device)
         position_N = torch.arange(2 * L, device=device)
         mask_BN = position_N < 2 * length_B1

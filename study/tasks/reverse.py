@@ -5,23 +5,33 @@ Shapes: B sequences, N tokens each (`max_length`, so that shapes stay constant),
 
 import torch
 
-from study.tasks.base import IGNORE, Batch, Task, at_least, longer
+from study.tasks.base import IGNORE, Batch, Task, at_least, check_short, draw_lengths, longer
 
 
 class Reverse(Task):
     """Position i of a sequence of n symbols answers x_{n-1-i}; n is uniform in min_length .. max_length.
 
     Tokens: 0 .. symbols-1 the symbols, symbols padding on the right. Classes: the symbols.
+    In training, the share `short` of the sequences has at most the middle of these lengths (None: lengths are uniform
+    there too); evaluations stay uniform.
     The evaluation "out" has lengths max_length+1 .. out_length (None: twice `max_length`; 0: there is none).
     """
 
     causal = False
 
     def __init__(
-        self, *, min_length: int = 4, max_length: int = 20, symbols: int = 16, out_length: int | None = None
+        self,
+        *,
+        min_length: int = 4,
+        max_length: int = 20,
+        symbols: int = 16,
+        out_length: int | None = None,
+        short: float | None = None,
     ):
         at_least(min_length=(min_length, 1), max_length=(max_length, min_length), symbols=(symbols, 2))
+        check_short(short, min_length, max_length)
         self.min_length = min_length
+        self.short = short
         self.length = self.max_length = max_length
         self.symbols = self.classes = symbols
         self.vocabulary = symbols + 1
@@ -30,7 +40,8 @@ class Reverse(Task):
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
         device, N = generator.device, self.max_length
-        length_B1 = torch.randint(self.min_length, N + 1, (size, 1), generator=generator, device=device)
+        short = self.short if split == "train" else None
+        length_B1 = draw_lengths(size, self.min_length, N, generator, short)
         symbols_BN = torch.randint(self.symbols, (size, N), generator=generator, device=device)
         position_N = torch.arange(N, device=device)
         mask_BN = position_N < length_B1

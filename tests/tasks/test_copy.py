@@ -52,11 +52,28 @@ def test_out_starts_where_training_ends():
     assert set(Copy(out_length=0).evaluations()) == {"test"}
 
 
+@pytest.mark.parametrize("short", [0.0, 0.25, 0.9, 1.0])
+def test_short_skews_the_lengths_of_training_alone(short):
+    task = Copy(min_length=3, max_length=8, symbols=5, short=short)
+    batch = task.batch(5000, torch.Generator().manual_seed(0), "train")
+    counts = torch.bincount(batch.mask_BN.sum(1) // 2, minlength=9)[3:]  # 3, 4, 5 are short
+    expected = 5000 * torch.tensor([short / 3] * 3 + [(1 - short) / 3] * 3, dtype=torch.float64)
+    assert not counts[expected == 0].any()
+    assert chisquare(counts[expected > 0].numpy(), expected[expected > 0].numpy()).pvalue > 1e-3
+    plain = Copy(min_length=3, max_length=8, symbols=5)
+    for split in ("validation", "test"):
+        skewed, uniform = (t.batch(50, torch.Generator().manual_seed(0), split) for t in (task, plain))
+        assert torch.equal(skewed.tokens_BN, uniform.tokens_BN)
+    assert task.evaluations()["out"].short is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"min_length": 0}, "min_length is 0; it must be at least 1"),
         ({"max_length": 3}, "max_length is 3; it must be at least 4"),
+        ({"short": 1.5}, "short is 1.5; it must be a share from 0 to 1, or null"),
+        ({"min_length": 9, "max_length": 9, "short": 0.5}, "short is 0.5, but all lengths are 9; use null"),
         ({"symbols": 1}, "symbols is 1; it must be at least 2"),
         ({"out_length": 9}, "out_length is 9, no longer than max_length .16.; use more than 16"),
     ],
