@@ -6,10 +6,11 @@
              has them; ``reach: true`` draws each arm's theoretical reach in, ``over_reach: true`` divides the axis by
              it, ``trained: true`` goes on past the longest training length and marks it
     tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: [values]}``
-             lets an arm stand on further curves, too; metric converged is the share of all runs, tuning ones too
-Further keys: ``metric`` (default: the task's), ``x_label``, ``x_scale`` (linear | log), ``arms`` (draw these only),
-``cost: true`` (a panel of counted multiply-adds). What can't be drawn as asked is drawn as arms, so an experiment needs
-no figure code.
+             lets an arm stand on further curves, too
+    shares   the share of a cell's runs that converge, tuning runs at every rate included, against the same two tags
+Further keys: ``metric`` (default: the task's; for tags also the path of a record's field), ``x_label``, ``x_scale``
+(linear | log), ``arms`` (draw these only), ``cost: true`` (a panel of counted multiply-adds). What can't be drawn as
+asked, and with ``task`` every other task, is drawn as arms, so an experiment needs no figure code.
 The same input gives the same bytes.
 """
 
@@ -27,7 +28,7 @@ from typing import Any
 
 from analysis.claims import Metric
 from analysis.select import Study
-from analysis.statistics import mean_interval, slope
+from analysis.statistics import mean_interval, ratio_interval, share_interval, slope
 from analysis.tables import MEASURED, margin_unit, measured_rows, slices
 from analysis.verdicts import Verdicts, measure
 from study.experiments import Experiment
@@ -64,7 +65,10 @@ def main(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
     panels = _panels(study, metrics)
     if not panels:
         return None
-    arms = [] if _kinds(study.experiment.figure) == ["tags"] else _arms_to_show(study, study.experiment.figure)
+    keys = study.experiment.figure
+    arms = _arms_to_show(study, keys)
+    if set(_kinds(keys)) <= {"tags", "shares"}:  # curves have names of their own
+        return _assemble(study, panels, [], entries=len({name for arm in arms for name in _series(study, arm, keys)}))
     return _assemble(study, panels, arms)
 
 
@@ -167,8 +171,8 @@ def check(experiment: Experiment) -> None:
             raise ValueError(f"{where}.kind {kind!r}; known are {', '.join(PANELS)}")
         if kind == "slices" and "slice" not in node:
             raise ValueError(f"{where}.kind slices needs figure.slice, such as distance")
-        if kind == "tags" and not {"x", "series"} <= node.keys():
-            raise ValueError(f"{where}.kind tags needs figure.x and figure.series, two tags of the arms")
+        if kind in ("tags", "shares") and not {"x", "series"} <= node.keys():
+            raise ValueError(f"{where}.kind {kind} needs figure.x and figure.series, two tags of the arms")
 
 
 def _kinds(node: Mapping[str, Any]) -> list[str]:
@@ -183,11 +187,16 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
     for task in study.trained_tasks:
         if not _run_arms(study, task):
             continue
-        sliced = keys.get("task", task) == task and "slice" in keys and _has_slice(study, task, keys["slice"])
-        kinds = [kind if kind != "slices" or sliced else "arms" for kind in _kinds(keys)]
-        metric = metrics[keys.get("metric", study.experiment.tasks[task].metric)]
+        meant = keys.get("task", task) == task
+        sliced = "slice" in keys and _has_slice(study, task, keys["slice"])
+        kinds = [kind if meant and (kind != "slices" or sliced) else "arms" for kind in _kinds(keys)]
+        own = study.experiment.tasks[task].metric
+        asked = keys.get("metric", own)
+        shown = {"shares": "converged", "tags": asked.rpartition(".")[2]}
+        other = own if "." in asked else asked
         panels += [
-            partial(PANELS[kind], study=study, task=task, keys=keys, metric=metric) for kind in dict.fromkeys(kinds)
+            partial(PANELS[kind], study=study, task=task, keys=keys, metric=metrics[shown.get(kind, other)])
+            for kind in dict.fromkeys(kinds)
         ]
     if keys.get("cost") and panels:
         panels.append(partial(_draw_cost, study=study, keys=keys))
@@ -282,19 +291,34 @@ def _draw_slices(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
 
 
 def _draw_tags(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
-    shared = keys.get("shared", {})
+    path = keys.get("metric", "")
+    path = path if "." in path else f"test.{metric.name}"
+    scores = {arm: _scores(study, arm, task, path) for arm in _arms_to_show(study, keys)}
+    _draw_curves_of_tags(ax, study, task, keys, metric, scores, ratio_interval if metric.relative else mean_interval)
+
+
+def _draw_shares(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    arms = {arm: study.all_runs((arm, task)).values() for arm in _arms_to_show(study, keys)}
+    found = {arm: [measure(record, metric.name) for record in records] for arm, records in arms.items()}
+    shares = {arm: [value for value in values if value is not None] for arm, values in found.items()}
+    _draw_curves_of_tags(ax, study, task, keys, metric, shares, share_interval)
+
+
+def _draw_curves_of_tags(
+    ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, found: Mapping[str, list[float]],
+    interval: Callable[[Sequence[float]], tuple[float | None, float | None, float | None]],
+) -> None:  # fmt: skip
     curves: dict[str, dict[float, list[float]]] = {}
-    for arm in _arms_to_show(study, keys):
+    for arm, scores in found.items():
         tags = study.experiment.arms[arm].tags
-        scores = _shares(study, arm, task) if metric.name == "converged" else _scores(study, arm, task, f"test.{metric.name}")
         if keys["x"] in tags and scores:
-            for series in (tags.get(keys["series"], ""), *shared.get(arm, ())):
-                curves.setdefault(str(series), {})[float(tags[keys["x"]])] = scores
+            for series in _series(study, arm, keys):
+                curves.setdefault(series, {})[float(tags[keys["x"]])] = scores
     for index, (series, points) in enumerate(curves.items()):
         xs = sorted(points)
         means = []
         for x in xs:
-            mean, low, high = mean_interval(points[x])
+            mean, low, high = interval(points[x])
             means.append(mean)
             at = x * (1 + 0.04 * index)  # side by side where two curves share an x
             ax.plot([at] * len(points[x]), points[x], "_", color=COLOURS[index], ms=7, alpha=0.6)
@@ -309,6 +333,11 @@ def _draw_tags(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
     _frame(ax, study, task, metric)
     ax.set_xlabel(keys.get("x_label", keys["x"]))
+
+
+def _series(study: Study, arm: str, keys: Mapping[str, Any]) -> list[str]:
+    """Names of the curves on which an arm stands."""
+    return [str(study.experiment.arms[arm].tags.get(keys["series"], "")), *map(str, keys.get("shared", {}).get(arm, ()))]
 
 
 def _draw_cost(ax: Any, study: Study, keys: Mapping[str, Any]) -> None:
@@ -414,17 +443,19 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
     ax.set_ylabel(f"validation {_score_label(metric)}")
 
 
-PANELS = {"arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags}
+PANELS = {"arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "shares": _draw_shares}
 
 
-def _assemble(study: Study, panels: Sequence[Panel | None], arms: Sequence[str], columns: int | None = None) -> Any:
-    """Panels in a grid over one legend of the arms."""
+def _assemble(
+    study: Study, panels: Sequence[Panel | None], arms: Sequence[str], columns: int | None = None, entries: int = 0
+) -> Any:
+    """Panels in a grid over one legend: of the arms, or of the ``entries`` that the panels name by themselves."""
     columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
     rows = -(-len(panels) // columns)
     run = {arm for task in study.experiment.tasks for arm in _run_arms(study, task, tuning=True)}
     shown = [arm for arm in arms if arm in run]
     width = max(0.4 + 3.7 * columns, 5.4)
-    entries = len(shown) or 2
+    entries = len(shown) or max(entries, 1)
     legend_columns = min(entries, int(width / 2.4))
     legend_height = 0.2 * -(-entries // legend_columns)
     with _style():
@@ -502,9 +533,12 @@ def _frame(ax: Any, study: Study, task: str, metric: Metric) -> None:
     if metric.percent:
         ax.set_ylim(-0.03, 1.06)
         ax.set_yticks(SHARES)
+    elif metric.relative:
+        ax.set_yscale("log")
+        ax.minorticks_off()
     else:
         ax.yaxis.get_major_locator().set_params(nbins=5)
-    chance = _chance(study, task)
+    chance = _chance(study, task) if metric.name == study.experiment.tasks[task].metric else None
     low, high = ax.get_ylim()
     if chance is not None and low <= chance <= high:
         ax.axhline(chance, color="#555555", lw=0.9, ls=(0, (1, 2)))
@@ -520,12 +554,6 @@ def _chance(study: Study, task: str) -> float | None:
 
 def _scores(study: Study, arm: str, task: str, path: str) -> list[float]:
     return [value for record in study.seeds((arm, task)).values() if (value := measure(record, path)) is not None]
-
-
-def _shares(study: Study, arm: str, task: str) -> list[float]:
-    """Whether each run of a cell converged, at whatever rate."""
-    runs = study.all_runs((arm, task)).values()
-    return [value for record in runs if (value := measure(record, "converged")) is not None]
 
 
 def _has_slice(study: Study, task: str, axis: str) -> bool:

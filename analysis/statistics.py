@@ -54,6 +54,22 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float |
     return mean, mean - half, mean + half
 
 
+def ratio_interval(values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """Geometric mean of what is above 0, with its 95 % interval from the t interval of the logarithms."""
+    mean, low, high = mean_interval([math.log(value) for value in values if value > 0])
+    return tuple(None if value is None else math.exp(value) for value in (mean, low, high))  # type: ignore[return-value]
+
+
+def share_interval(hits: Sequence[float]) -> tuple[float | None, float | None, float | None]:
+    """Share of ones among zeros and ones, with Wilson's 95 % interval."""
+    if not hits:
+        return None, None, None
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(sum(hits), len(hits), method="wilson")
+    return sum(hits) / len(hits), float(low), float(high)
+
+
 @cache
 def _t_quantile(freedom: int, share: float) -> float:
     return float(stats.t.ppf(share, freedom))

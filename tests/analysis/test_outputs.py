@@ -113,6 +113,17 @@ def escaped(text):
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def test_shares_are_those_of_all_runs_and_a_field_of_the_record_is_drawn_on_a_log_scale(studies):
+    study = studies["addnorm"]
+    shares, gradients, *_ = figures.main(study, CLAIMS.metrics).axes
+    drawn = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in shares.lines}
+    runs = [*study.tuning["pre_norm_8", "offset"], *study.verdict["pre_norm_8", "offset"].values()]
+    assert len(runs) == 11
+    assert drawn["pre-norm"][8] == sum(run["steps_to_solve"] is not None for run in runs) / 11
+    assert not [text for text in shares.texts if text.get_text() == "chance"]  # that of the accuracy, not of this share
+    assert gradients.get_yscale() == "log" and "gradient, first block" in gradients.get_ylabel()
+
+
 def test_reach_is_drawn_in(studies, tmp_path):
     figure = figures.main(studies["distance"], CLAIMS.metrics)
     axes = figure.axes[0]
@@ -147,6 +158,7 @@ def test_a_new_experiment_needs_no_figure_code(tmp_path):
         ({"knd": "arms"}, "unknown 'knd'"),
         ({"kind": "pie"}, "known are arms"),
         ({"kind": "slices"}, "needs figure.slice"),
+        ({"kind": "shares", "x": "layers"}, "shares needs figure.x and figure.series"),
     ],
 )
 def test_a_figure_that_can_not_be_drawn_is_refused(figure, words):

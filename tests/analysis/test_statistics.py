@@ -29,6 +29,21 @@ def test_mean_interval_by_hand():
     assert statistics.mean_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 2 - 2.484138, 2 + 2.484138), abs=1e-6)
 
 
+def test_ratio_interval_by_hand():
+    # logarithms 0 and 2: mean 1, sd sqrt(2), t(1 degree, 95 %) = 12.7062047, so 1 +- 12.7062047
+    expected = (math.e, math.exp(1 - 12.7062047), math.exp(1 + 12.7062047))
+    assert statistics.ratio_interval([1.0, math.e**2, 0.0]) == pytest.approx(expected)
+    assert statistics.ratio_interval([0.0]) == (None, None, None)
+
+
+def test_share_interval_by_hand():
+    """Wilson 1927: 4 of 10 with z = 1.96 lies from 0.1682 to 0.6873; none of 10 still goes up to z^2 / (10 + z^2)."""
+    hits = [1.0] * 4 + [0.0] * 6
+    assert statistics.share_interval(hits) == pytest.approx((0.4, 0.1682, 0.6873), abs=1e-4)
+    assert statistics.share_interval([0.0] * 10) == pytest.approx((0.0, 0.0, 1.96**2 / (10 + 1.96**2)), abs=1e-4)
+    assert statistics.share_interval([]) == (None, None, None)
+
+
 @pytest.mark.parametrize("sample", SAMPLES)
 @pytest.mark.parametrize("margin", [0.0, 0.02, 1.0])
 def test_better_is_the_t_test_at_the_margin(sample, margin):
