@@ -8,6 +8,8 @@
     tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: [values]}``
              lets an arm stand on further curves, too
     shares   the share of a cell's runs that converge, tuning runs at every rate included, against the same two tags
+    structure  how many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)
+    maps     the chosen head's attention map of one sequence, its gold edges framed: a panel for each task and arm
 Further keys: ``metric`` (default: the task's; for tags also the path of a record's field), ``x_label``, ``x_scale``
 (linear | log), ``arms`` (draw these only), ``cost: true`` (a panel of counted multiply-adds). What can't be drawn as
 asked, and with ``task`` every other task, is drawn as arms, so an experiment needs no figure code.
@@ -194,10 +196,10 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
         asked = keys.get("metric", own)
         shown = {"shares": "converged", "tags": asked.rpartition(".")[2]}
         other = own if "." in asked else asked
-        panels += [
-            partial(PANELS[kind], study=study, task=task, keys=keys, metric=metrics[shown.get(kind, other)])
-            for kind in dict.fromkeys(kinds)
-        ]
+        for kind in dict.fromkeys(kinds):
+            measured = metrics[shown.get(kind, other)]
+            views = [{**keys, "arms": [arm]} for arm in _run_arms(study, task)] if kind == "maps" else [keys]
+            panels += [partial(PANELS[kind], study=study, task=task, keys=view, metric=measured) for view in views]
     if keys.get("cost") and panels:
         panels.append(partial(_draw_cost, study=study, keys=keys))
     for task in study.cost_tasks:
@@ -340,6 +342,52 @@ def _series(study: Study, arm: str, keys: Mapping[str, Any]) -> list[str]:
     return [str(study.experiment.arms[arm].tags.get(keys["series"], "")), *map(str, keys.get("shared", {}).get(arm, ()))]
 
 
+def _draw_structure(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    """Dots with intervals: first what is found, then what is lost."""
+    words = {
+        "gold": "gold edges found by one head",
+        "gold_offset": "gold edges at one distance",
+        "cut_gold": "accuracy lost: gold edge cut",
+        "cut_random": "accuracy lost: another edge cut",
+    }
+    arms = [arm for arm in _arms_to_show(study, keys) if arm in study.experiment.tasks[task].arms]
+    rows = [(name, arm) for name in words for arm in (arms[:1] if name == "gold_offset" else arms)]  # no model's doing
+    for y, (name, arm) in enumerate(reversed(rows)):
+        scores = _scores(study, arm, task, f"structure.{name}")
+        mean, low, high = mean_interval(scores)
+        colour, marker, _ = _look(study, arm)
+        if mean is not None:
+            ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
+            ax.plot([mean], [y], marker, color=colour, ms=5.5, mfc="white" if name == "gold_offset" else colour)
+        if low is not None:
+            ax.plot([low, high], [y, y], color=colour, lw=1.6)
+        if arm == arms[0]:
+            ax.text(0.5, y + 0.3, words[name], fontsize=7, color="#333333", ha="center", va="bottom")
+    ax.set_yticks([])
+    ax.set_ylim(-0.8, len(rows) + 0.2)
+    ax.set_xlim(-0.05, 1.05)
+    ax.set_xticks(SHARES)
+    ax.set_xlabel("share")
+    ax.set_title(study.experiment.tasks[task].label)
+
+
+def _draw_map(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    """One arm's. Queries downwards, keys to the right; the darker, the more weight. Of the first seed that has a map."""
+    [arm] = keys["arms"]
+    found = [(record.get("structure") or {}).get("example") for record in study.seeds((arm, task)).values()]
+    example = next((one for one in found if one), None)
+    ax.set_title(f"{task}, {study.experiment.arms[arm].label}")
+    ax.set_xlabel("key (framed: gold)")
+    ax.set_ylabel("query")
+    ax.grid(visible=False)
+    if example is None:
+        ax.text(0.5, 0.5, "sequences too long for a picture", ha="center", fontsize=7, transform=ax.transAxes)
+        return
+    ax.imshow(example["map"], cmap="Greys", vmin=0, vmax=100, interpolation="nearest")
+    for query, key in example["edges"]:
+        ax.plot([key], [query], "s", mfc="none", mec=COLOURS[1], mew=0.9, ms=5)
+
+
 def _draw_cost(ax: Any, study: Study, keys: Mapping[str, Any]) -> None:
     task = study.trained_tasks[0]
     arms = [arm for arm in _arms_to_show(study, keys) if study.seeds((arm, task))]
@@ -443,7 +491,10 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
     ax.set_ylabel(f"validation {_score_label(metric)}")
 
 
-PANELS = {"arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "shares": _draw_shares}
+PANELS = {
+    "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "shares": _draw_shares,
+    "structure": _draw_structure, "maps": _draw_map,
+}  # fmt: skip
 
 
 def _assemble(

@@ -114,9 +114,17 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
             "started": "2024-01-01T00:00:00+00:00",
         },
     }  # fmt: skip
+    if run.settings.get("evaluation.structure"):
+        made["structure"] = _structure(score)
     made |= changes
     made["checksum"] = records.checksum(made)
     return made
+
+
+def _structure(score: float) -> dict[str, Any]:
+    shares = ("gold", "gold_offset", "cut_gold", "cut_random", "heads_needed", "heads_apart", "map_distance", "overlap")
+    example = {"tokens": [0, 1, 2], "map": [[100, 0, 0], [40, 60, 0], [80, 10, 10]], "edges": [[2, 0]]}
+    return {**{name: score / (i + 1) for i, name in enumerate(shares)}, "head": [1, 2], "offset": -1, "example": example}
 
 
 def _reach(run: PlannedRun) -> int | None:

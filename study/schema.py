@@ -52,6 +52,7 @@ class Evaluation:
     validation_items: int = MISSING
     test_items: int = MISSING
     batch: int = MISSING
+    structure: bool = False
 
 
 @dataclass

@@ -57,11 +57,23 @@ class Attention(Mixer):
         y_BHNK = self.attend(*self.project(x_BND), mask_BN)
         return self.out(y_BHNK.transpose(1, 2).flatten(2))
 
-    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None, cut_BNN: Tensor | None = None) -> Tensor:
+        """(B, H, N, N); where `cut_BNN` is True no head sees the key (column) from the query (row)."""
         q_BHNK, k_BHNK, _ = self.project(x_BND)
         N = x_BND.shape[1]
+        allowed = self.allowed(N, x_BND.device)
+        if cut_BNN is not None:
+            allowed = ~cut_BNN[:, None] if allowed is None else allowed & ~cut_BNN[:, None]
         bias = None if self.inside is None else self.inside.bias(q_BHNK, N)
-        return attention_weights(q_BHNK, k_BHNK, mask_BN, self.allowed(N, x_BND.device), bias)
+        return attention_weights(q_BHNK, k_BHNK, mask_BN, allowed, bias)
+
+    def reweighted(self, x_BND: Tensor, weights_BHNN: Tensor) -> Tensor:
+        """What `forward` would give under these weights instead of its own."""
+        v_BHNK = self.project(x_BND)[2]
+        y_BHNK = weights_BHNN.to(v_BHNK.dtype) @ v_BHNK
+        added_BHNK = None if self.inside is None else self.inside.values(weights_BHNN, 0)
+        y_BHNK = y_BHNK if added_BHNK is None else y_BHNK + added_BHNK
+        return self.out(y_BHNK.transpose(1, 2).flatten(2))
 
     def _empty_state(self, batch, device, dtype) -> Cache:
         empty = torch.empty(batch, self.heads, 0, self.head_width, device=device, dtype=dtype)

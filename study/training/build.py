@@ -12,6 +12,7 @@ from study import schema
 from study.models.encoder import SequenceModel
 from study.models.sizing import solve_ffn_width
 from study.tasks.base import Task
+from study.training import structure
 
 
 def build_task(config: DictConfig) -> Task:
@@ -59,6 +60,8 @@ def validate(config: DictConfig) -> None:
     """Refuse what could not be trained, before anything is. Raises ``ValueError``, one line that says what would do."""
     schema.check(config)
     task = build_task(config)
+    if config.evaluation.structure:
+        structure.check(task, part(config.mixer)[0])
     with torch.device("meta"):
         build_model(config, task)
 

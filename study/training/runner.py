@@ -33,6 +33,7 @@ from study.tasks.base import Task
 from study.training.build import build_model, build_task, ffn_width, part, validate
 from study.training.diagnostics import diagnose
 from study.training.module import Diverged, Training
+from study.training.structure import examine
 from study.training.tracking import Tracker, check_key
 
 ROOT = Path(__file__).parent.parent.parent
@@ -197,6 +198,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
             if split == "test":
                 raise
             notes[split] = str(error)
+    structure = {"structure": examine(module)} if config.evaluation.structure and not tuning else {}
     if tracker.run is not None:
         tracker.log_maps(_maps(module), trainer.global_step)
     if config.trainer.keep_weights:
@@ -208,6 +210,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         "slices": slices,
         "notes": notes,
         "diagnostics": diagnostics,
+        **structure,
         "curve": module.curve,
         "steps": trainer.global_step,
         "steps_to_90": module.steps_to_90,
