@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("claims.yaml")
 RULES = ("better", "equivalent", "solves", "slope", "interaction", "reach", "at_least", "by_construction")
 OVER = ("verdict_runs", "all_runs")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
-CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(reach|[0-9.]+)\s*")
+CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s*")
 COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 
 Slice = dict[str, list[str]]  # axis -> conditions that must all hold
@@ -127,12 +127,15 @@ def read(path: Path = FILE) -> Claims:
     )
 
 
-def selects(conditions: list[str], value: float, reach: int | None) -> bool:
-    """Whether a slice's value meets all conditions; ``reach`` of None is without bound."""
-    bound = float("inf") if reach is None else float(reach)
+def selects(conditions: list[str], value: float, reach: int | None, trained: int = 0) -> bool:
+    """Whether a slice's value meets all conditions; ``reach`` of None is without bound, ``trained`` the training length."""
     for condition in conditions:
-        sign, number = CONDITION.fullmatch(condition).groups()  # type: ignore[union-attr]
-        if not COMPARE[sign](value, bound if number == "reach" else float(number)):
+        sign, at_reach, number, times = CONDITION.fullmatch(condition).groups()  # type: ignore[union-attr]
+        if at_reach:
+            bound = float("inf") if reach is None else float(reach)
+        else:
+            bound = float(number) * (trained if times else 1)
+        if not COMPARE[sign](value, bound):
             return False
     return True
 

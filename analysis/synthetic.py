@@ -21,11 +21,11 @@ from study.records import Record
 Score = Callable[[PlannedRun, random.Random], float]
 PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
 AXES = {
-    "recall": "distance", "recall_work": "distance", "copy_memory": "distance", "agreement": "distance",
-    "reverse": "length", "copy": "length",
+    "recall": "distance", "copy_memory": "distance", "agreement": "distance", "reverse": "length", "copy": "length",
 }  # fmt: skip
-LONGER = {"reverse", "copy", "offset"}  # tasks scored on longer sequences, too
-VALUES = {"distance": range(1, 64), "length": range(4, 41), "position": (1, 2, 4, 8, 16, 32, 64)}
+LONGER = {"reverse", "copy", "offset"}  # tasks that by themselves are scored on longer sequences, too
+LONGEST = 20  # in training, of those
+VALUES = {"distance": range(1, 64), "length": range(4, 4 * LONGEST + 1), "position": (1, 2, 4, 8, 16, 32, 64)}
 
 
 def plausible(run: PlannedRun, draw: random.Random) -> float:
@@ -59,9 +59,11 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     reached = {share: None if solved_at is None or score < share else int(steps * share * 0.6) for share in (0.9, 0.99)}
     shown = 6.0 - 4.0 * score if metric in LOWER_IS_BETTER else score
     scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000}
-    axis = AXES.get(run.task, "position")
+    kind = run.settings.get("task", run.task)
+    axis = AXES.get(kind, "position")
     reach = _reach(run)
-    longest = 20 if run.task in LONGER else math.inf
+    longer = bool(run.settings.get("task.out_length", kind in LONGER))
+    longest = LONGEST if longer else math.inf
     inside = {str(v): {**scores, "items": 160} for v in VALUES[axis] if v <= longest}
     for value, sliced in inside.items() if axis == "distance" else ():
         sliced["accuracy"] = score if reach is None or int(value) <= reach else 0.125
@@ -69,7 +71,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     if run.task == "agreement":
         slices["test"]["attractors"] = {str(v): {**scores, "items": 2000} for v in range(5)}
     metrics = {"validation": {metric: shown, "loss": shown, "items": 2000}, "test": scores}
-    if run.task in LONGER:
+    if longer:
         metrics["out"] = {**scores, "accuracy": score / 4}
         slices["out"] = {
             axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > longest}
@@ -83,7 +85,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "plan": {key: getattr(run, key) for key in PLAN},
         "claims": [],
         "config": {
-            "task": {"length": 64},
+            "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
         },
         "metric": metric,

@@ -163,7 +163,8 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     total = items = 0.0
     for value, scores in record.get("slices", {}).get(split, {}).get(axis, {}).items():
         score = _number(scores.get(name))
-        if score is not None and selects(conditions, float(value), record.get("reach")):
+        trained = trained_length(record) or 0
+        if score is not None and selects(conditions, float(value), record.get("reach"), trained):
             total += score * scores["items"]
             items += scores["items"]
     return total / items if items else None
@@ -456,8 +457,7 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     parts = [f"{found.task}"]
     if contrast.slice:
         parts += [f"{axis} {' and '.join(conditions)}" for axis, conditions in contrast.slice.items()]
-    task = [config.get("task", {}) for config in configs]
-    if lengths := {node.get("max_length") or node.get("length") for node in task} - {None}:
+    if lengths := {trained_length(record) for record in found.records} - {None}:
         parts.append(f"length {_join(lengths)}")
     model = [config.get("model", {}) for config in configs]
     if widths := {node.get("width") for node in model} - {None}:
@@ -468,6 +468,12 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     seeds = f"n = {found.test.n}" + (f" of {found.planned}" if dropped else "")
     devices = _join({record["provenance"].get("device") for record in found.records})
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)
+
+
+def trained_length(record: Record) -> int | None:
+    """The longest that a run was trained on, in what its task counts lengths in."""
+    task = record.get("config", {}).get("task", {})
+    return task.get("max_length") or task.get("length")
 
 
 def revisions(records: Iterable[Record]) -> str:

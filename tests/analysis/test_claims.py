@@ -95,10 +95,13 @@ def test_node_exists_is_strict(tmp_path):
         (["> reach"], 1000, None, False),
         ([">= 2", "<= 4"], 5, None, False),
         (["== 3"], 3, None, True),
+        (["<= 1.5x trained"], 30, None, True),
+        (["> 1.5x trained"], 30, None, False),
+        (["> 1x trained", "<= 2x trained"], 41, None, False),
     ],
 )
 def test_slices_are_selected(conditions, value, reach, inside):
-    assert claims.selects(conditions, value, reach) is inside
+    assert claims.selects(conditions, value, reach, trained=20) is inside
 
 
 def broken(change) -> dict:

@@ -129,6 +129,10 @@ def test_slices_of_a_term_are_weighted_by_items():
     }
     assert verdicts.measure(record, "test.accuracy", {"distance": ["<= 2"]}) == 0.75
     assert verdicts.measure(record, "test.accuracy", {"distance": ["> 2"]}) is None
+    for task in ({"length": 2}, {"max_length": 2, "length": 9}):
+        record["config"] = {"task": task}
+        assert verdicts.measure(record, "test.accuracy", {"distance": ["> 0.5x trained"]}) == 0.0
+        assert verdicts.measure(record, "test.accuracy", {"distance": ["<= 0.5x trained"]}) == 1.0
 
 
 def test_slope_of_accuracy_over_distance():
