@@ -300,7 +300,7 @@ def effect(row: Row, metrics: Mapping[str, Metric]) -> str:
 def margin_unit(row: Row, metrics: Mapping[str, Metric]) -> float:
     """What an effect is measured in where effects of several metrics stand on one axis: its margin, else a tenth."""
     if row.margin:
-        return row.margin
+        return abs(row.margin)
     metric = metrics.get(row.metric.rpartition(".")[2])
     return 0.1 if row.rule in ("slope", "solves") or metric is None else metric.margin or 0.1
 

@@ -1,7 +1,7 @@
 """Types of every config key, what contradicts what, and a run's identity.
 
-The fixed nodes are dataclasses. A mixer, position or task is described by the keyword-only parameters of the class that
-its yaml names in ``_target_``: those annotations are its schema, so a new part is one file and one small yaml.
+The fixed nodes are dataclasses. A mixer, position, readout or task is described by the keyword-only parameters of the class
+that its yaml names in ``_target_``: those annotations are its schema, so a new part is one file and one small yaml.
 """
 
 from __future__ import annotations
@@ -20,9 +20,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-PARTS = ("task", "mixer", "position")
-# Not by yaml but by the task and the model
-GIVEN = {"task": set(), "mixer": {"causal", "layer", "length"}, "position": {"length"}}
+PARTS = ("task", "mixer", "position", "readout")
+GIVEN = {  # not by yaml but by the task and the model
+    "task": set(),
+    "mixer": {"causal", "layer", "length"},
+    "position": {"length"},
+    "readout": {"causal"},
+}
 
 
 @dataclass
@@ -108,6 +112,7 @@ class Config:
     task: dict[str, Any] = MISSING
     mixer: dict[str, Any] = MISSING
     position: dict[str, Any] = MISSING
+    readout: dict[str, Any] = MISSING
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -148,7 +153,8 @@ NEUTRAL_KEYS = {
 }
 
 
-ROOT_DEFAULTS = {"measure": "training"}
+OWN = "study.readouts.own.Own"  # the readout that leaves all mixing to the blocks
+ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"_target_": OWN}}
 
 
 def register() -> None:
@@ -171,6 +177,8 @@ def check(config: DictConfig) -> None:
             raise ValueError(f"{key}={value}: must be at least 1")
     if config.measure == "cost" and not config.cost.lengths:
         raise ValueError("measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256]")
+    if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
+        raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
     if config.seed < 0:
         raise ValueError(f"seed={config.seed}: must be a whole number, 0 or more")
     if not 0 <= config.train.warmup < 1:

@@ -43,7 +43,7 @@ def train(config) -> dict:
 
 
 def test_every_group_is_tested_here():
-    assert set(NAMES) == {"experiment", "task", "mixer", "position", "tier", "trainer", "tracking"}
+    assert set(NAMES) == {"experiment", "task", "mixer", "position", "readout", "tier", "trainer", "tracking"}
 
 
 @pytest.mark.parametrize("task", NAMES["task"])
@@ -59,6 +59,12 @@ def test_mixer_on_task(tiny, mixer, task):
 @pytest.mark.parametrize("position", NAMES["position"])
 def test_position(tiny, position, task):
     train(tiny(f"position={position}", "train.steps=2", task=task))
+
+
+@pytest.mark.parametrize("task", ["recall", "reverse"])
+@pytest.mark.parametrize("readout", NAMES["readout"])
+def test_readout(tiny, readout, task):
+    train(tiny(f"readout={readout}", "train.steps=2", task=task))
 
 
 @pytest.mark.parametrize("tier", NAMES["tier"])
@@ -139,11 +145,11 @@ def test_an_experiment_is_small_in_smoke_and_declares_all_tiers(name):
             assert settings["train.steps"] <= 20
 
 
-@pytest.mark.parametrize("mixer", NAMES["mixer"])
-def test_arms_match_in_parameters_in_the_base_recipe(compose, mixer):
+@pytest.mark.parametrize("part", [f"{group}={name}" for group in ("mixer", "readout") for name in NAMES[group]])
+def test_arms_match_in_parameters_in_the_base_recipe(compose, part):
     """Protocol: arms have equally many parameters, embeddings aside, within 2 %."""
     full, other = (
         build_model(config, build_task(config)).parameter_counts()["other"]
-        for config in (compose(), compose(f"mixer={mixer}"))
+        for config in (compose(), compose(part))
     )
     assert other == pytest.approx(full, rel=0.02)

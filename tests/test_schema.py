@@ -61,6 +61,9 @@ REFUSED = [
     ("task=mqar task.pairs=[4] task.length=9", "length"),
     ("mixer=lstm model.ffn_width=8", "use ffn_width="),
     ("mixer=window model.match=size", "must be one of parameters, "),
+    ("readout=gumbel readout.temperature=0", "temperature=0.0 must be above 0"),
+    ("readout=soft readout.temperature=2", "the chosen readout has no temperature; readout=gumbel has"),
+    ("readout=soft model.match=multiply_adds", "use it with readout=own"),
     ("experiment=heads", "launch it with python run.py -m experiment=NAME"),
     ("measure=cost", "cost.lengths=[64,128,256]"),
 ]
@@ -120,6 +123,7 @@ MOVING = [
     "mixer=window",
     "mixer.heads=8",
     "position=learned",
+    "readout=soft",
     "task=ngram",
     "task.length=65",
     "evaluation.test_items=1",
@@ -207,7 +211,7 @@ def test_checking_gives_values_their_types(compose):
 
 
 def test_every_part_is_described_by_its_keyword_only_parameters():
-    for part, allowed in (("mixer", {"causal", "layer"}), ("position", {"length"}), ("task", set())):
+    for part, allowed in (("mixer", {"causal", "layer"}), ("position", {"length"}), ("readout", {"causal"}), ("task", set())):
         for path in sorted((ROOT / "conf" / part).glob("*.yaml")):
             node = OmegaConf.load(path)
             keys = set(map(str, node)) - {"_target_"}

@@ -14,8 +14,9 @@ STANDARD = sys.stdlib_module_names
 MAY_IMPORT = {
     "study/mixers": {"torch", "study.positions.base"},
     "study/positions": {"torch"},
+    "study/readouts": {"torch", "study.mixers.base"},
     "study/tasks": {"torch"},
-    "study/models": {"torch", "study.mixers", "study.positions"},
+    "study/models": {"torch", "study.mixers", "study.positions", "study.readouts"},
     "study/cost": {"torch", "study.mixers"},
     "study/seeding.py": set(),
     "study/interrupts.py": set(),

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from study.mixers.base import Mixer, linear
 from study.models.arrangements import ARRANGEMENTS
 from study.positions.base import Position
+from study.readouts.base import Readout
+from study.readouts.own import Own
 
 
 class State(NamedTuple):
@@ -59,12 +61,13 @@ class Block(nn.Module):
 
 
 class SequenceModel(nn.Module):
-    """embed (+ position) -> L blocks -> norm (where the arrangement wants one) -> head.
+    """embed (+ position) -> L blocks -> readout -> norm (where the arrangement wants one) -> head.
 
     Args:
         vocabulary, classes: number of input tokens and of outputs (V).
         mixer: called with the index of each layer, gives its mixer.
         position: the encoding, added to the token embedding or acting inside each mixer.
+        readout: called with the width and `causal`, gives what reads the answers from the blocks' output.
         dropout: on the embedding and on each sublayer's output, in [0, 1).
         arrangement: of residual and norm around each sublayer; a key of ARRANGEMENTS.
     """
@@ -80,6 +83,7 @@ class SequenceModel(nn.Module):
         causal: bool,
         mixer: Callable[[int], Mixer],
         position: Position,
+        readout: Callable[..., Readout] = Own,
         dropout: float = 0.0,
         arrangement: str = "pre_norm",
     ) -> None:
@@ -91,6 +95,7 @@ class SequenceModel(nn.Module):
         self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout, arrangement) for layer in range(layers))
         self.norm = nn.LayerNorm(width) if ARRANGEMENTS[arrangement].norm_last else nn.Identity()
         self.head = linear(width, classes)
+        self.readout = readout(width, causal=causal)  # after these, so that they start alike whatever the readout
         for block in self.blocks:  # last, so that all other weights start alike whatever the position
             block.mixer.attach(position)  # type: ignore[operator, union-attr]
         assert all(m.causal == causal and m.width == width for m in self.mixers)
@@ -102,7 +107,7 @@ class SequenceModel(nn.Module):
     @property
     def reach(self) -> int | None:
         """How many positions away (to one side) the whole model sees; None: all of them."""
-        reaches = [mixer.reach for mixer in self.mixers]
+        reaches = [self.readout.reach, *(mixer.reach for mixer in self.mixers)]
         return None if None in reaches else sum(r for r in reaches if r is not None)
 
     @property
@@ -117,21 +122,38 @@ class SequenceModel(nn.Module):
         self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None
     ) -> Tensor:
         """Logits (B, T, V) at `where_BT` (None: everywhere, T = N); `mask_BN` is True at real tokens."""
-        return self.head(self.represent(tokens_BN, where_BT, mask_BN))
+        return self.readout(self.encode(tokens_BN, mask_BN), where_BT, mask_BN, self.classify)
 
-    def represent(
-        self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None
+    def loss(
+        self,
+        tokens_BN: Tensor,
+        targets_BT: Tensor,
+        where_BT: Tensor | None = None,
+        mask_BN: Tensor | None = None,
     ) -> Tensor:
-        """What the head reads, (B, T, D)."""
+        """What training minimises: the readout's mean loss over the targets that are not -100, in nats."""
+        return self.readout.loss(self.encode(tokens_BN, mask_BN), targets_BT, where_BT, mask_BN, self.classify)
+
+    def encode(self, tokens_BN: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """The last block's output, (B, N, D)."""
         x_BND = self.embed(tokens_BN)
         for block in self.blocks:
             x_BND = block(x_BND, mask_BN)
-        if where_BT is not None:
-            x_BND = x_BND.gather(1, where_BT[..., None].expand(-1, -1, self.width))
-        return self.norm(x_BND)
+        return x_BND
+
+    def represent(self, tokens_BN: Tensor, mask_BN: Tensor | None = None) -> Tensor:
+        """What the head reads of each position when it is the one that is read, (B, N, D)."""
+        return self.norm(self.encode(tokens_BN, mask_BN))
+
+    def classify(self, x: Tensor) -> Tensor:
+        """Logits (..., V) of what a readout read, (..., D)."""
+        return self.head(self.norm(x))
 
     def initial_state(self, batch: int) -> State:
-        """State before the first token; ValueError unless causal."""
+        """State before the first token; ValueError unless causal, or when the readout looks back."""
+        if not isinstance(self.readout, Own):
+            kind = type(self.readout).__name__
+            raise ValueError(f"{kind} reads the whole sequence, so the model does not step; use readout=own")
         weight = self.embedding.weight
         return State(0, [m.initial_state(batch, weight.device, weight.dtype) for m in self.mixers])
 
@@ -142,7 +164,7 @@ class SequenceModel(nn.Module):
         for block, mixer_state in zip(self.blocks, state.mixers, strict=True):
             x_BD, mixer_state = block.step(x_BD, mixer_state)  # type: ignore[operator]
             states.append(mixer_state)
-        return self.head(self.norm(x_BD)), State(state.position + 1, states)
+        return self.classify(x_BD), State(state.position + 1, states)
 
     def maps(self, tokens_BN: Tensor, mask_BN: Tensor | None = None) -> list[Tensor]:
         """Attention weights (B, H, N, N) of each layer that has them."""

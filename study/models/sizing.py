@@ -25,13 +25,13 @@ def block_multiply_adds(width: int, ffn_width: int, mixer_multiply_adds: float) 
 
 def other_parameters(
     *, width: int, layers: int, ffn_width: int, length: int, causal: bool, mixer: type[Mixer],
-    settings: Mapping[str, Any], arrangement: str = "pre_norm",
+    settings: Mapping[str, Any], arrangement: str = "pre_norm", readout_parameters: int = 0,
 ) -> int:  # fmt: skip
     """All parameters but token table, positions and head; `settings` are the mixer's own keywords."""
     own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **settings)
     arranged = ARRANGEMENTS[arrangement]
     norms = 2 * layers * arranged.norms + arranged.norm_last
-    return layers * block_parameters(width, ffn_width, own) + norms * 2 * width
+    return layers * block_parameters(width, ffn_width, own) + norms * 2 * width + readout_parameters
 
 
 def embedding_parameters(*, width: int, vocabulary: int, classes: int, position_parameters: int) -> int:
@@ -65,15 +65,17 @@ def solve_ffn_width(
     causal: bool,
     mixer: type[Mixer],
     settings: Mapping[str, Any],
+    share: float = 0.0,
 ) -> int:
     """The FFN width at which a block with `mixer` matches one with full attention (4 D^2 parameters) and `ffn_width`.
 
+    `share` is what falls to the block of the readout's parameters; match="multiply_adds" counts the blocks alone.
     Raises ValueError when the mixer alone is bigger than that block, or no whole width comes within 2 %.
     """
     if match == "nothing":
         return ffn_width
     if match == "parameters":
-        own = float(mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **settings))
+        own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **settings) + share
         full = float(Attention.parameter_count(width, causal=causal, heads=1))
         per_unit, target = 2 * width + 1, float(block_parameters(width, ffn_width, int(full)))
     elif match == "multiply_adds":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import hydra.utils
@@ -27,6 +28,7 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
     """
     mixer_class, mixer_keys = part(config.mixer)
     position_class, position_keys = part(config.position)
+    readout_class, readout_keys = part(config.readout)
     width, layers = config.model.width, config.model.layers
     asked = mixer_class.takes(length=task.length)
     return SequenceModel(
@@ -38,6 +40,7 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
         causal=task.causal,
         mixer=lambda layer: mixer_class(width, causal=task.causal, layer=layer, **asked, **mixer_keys),
         position=position_class(width, length=task.length, **position_keys),
+        readout=partial(readout_class, **readout_keys),
         dropout=config.model.dropout,
         arrangement=config.model.arrangement,
     )
@@ -45,6 +48,7 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
 
 def ffn_width(config: DictConfig, task: Task) -> int:
     mixer_class, mixer_keys = part(config.mixer)
+    readout_class, readout_keys = part(config.readout)
     return solve_ffn_width(
         config.model.match,
         width=config.model.width,
@@ -53,6 +57,7 @@ def ffn_width(config: DictConfig, task: Task) -> int:
         causal=task.causal,
         mixer=mixer_class,
         settings=mixer_keys,
+        share=readout_class.parameter_count(config.model.width, **readout_keys) / config.model.layers,
     )
 
 
@@ -67,6 +72,6 @@ def validate(config: DictConfig) -> None:
 
 
 def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
-    """The class that a mixer, position or task node names, and its keywords."""
+    """The class that a mixer, position, readout or task node names, and its keywords."""
     keys: Any = OmegaConf.to_container(node, resolve=True)
     return hydra.utils.get_class(keys.pop("_target_")), keys

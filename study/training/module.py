@@ -13,7 +13,6 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 from torch import nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from study.models.encoder import SequenceModel
@@ -71,9 +70,8 @@ class Training(pl.LightningModule):
         return loss
 
     def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean cross-entropy of the scored places, in nats."""
-        logits_BTV = self.model(batch.tokens_BN, batch.where_BT, batch.mask_BN)
-        return F.cross_entropy(logits_BTV.flatten(0, 1).float(), batch.targets_BT.flatten(), ignore_index=IGNORE)
+        """Mean loss of the scored places, in nats: their cross-entropy, unless the readout is trained by another."""
+        return self.model.loss(batch.tokens_BN, batch.targets_BT, batch.where_BT, batch.mask_BN)
 
     def validation_step(self, index: int, batch_idx: int) -> None:
         self._score(self.task, "validation", batch_idx)

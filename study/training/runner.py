@@ -333,6 +333,7 @@ def _provenance(config: DictConfig) -> dict[str, Any]:
 
 def _size(config: DictConfig, task: Task, model: SequenceModel) -> dict[str, Any]:
     mixer, settings = part(config.mixer)
+    readout, readout_keys = part(config.readout)
     hidden = ffn_width(config, task)
     work = multiply_adds(
         width=config.model.width,
@@ -347,6 +348,7 @@ def _size(config: DictConfig, task: Task, model: SequenceModel) -> dict[str, Any
         "parameters": model.parameter_counts(),
         "ffn_width": hidden,
         "multiply_adds_per_token": work + model.inside_multiply_adds,
+        "multiply_adds_per_answer": readout.multiply_adds(config.model.width, task.length, task.classes, **readout_keys),
         "reach": model.reach,
         "metric": task.metric,
         "solved_at": task.solved_at,

@@ -1,5 +1,6 @@
 """The block template: what holds for any mixer and position in conf."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def parts(group: str) -> dict[str, tuple[type, dict]]:
     return {name: (get_class(node.pop("_target_")), node) for name, node in nodes.items()}
 
 
-MIXERS, POSITIONS = parts("mixer"), parts("position")
+MIXERS, POSITIONS, READOUTS = parts("mixer"), parts("position"), parts("readout")
 SIZE = {"width": 16, "layers": 2, "ffn_width": 24}
 VOCABULARY, CLASSES, LENGTH = 17, 11, 21
 MIXER = pytest.mark.parametrize("mixer", MIXERS)
@@ -33,6 +34,7 @@ INSIDE = [name for name, (position_class, _) in POSITIONS.items() if issubclass(
 TAKING = [name for name, (mixer_class, _) in MIXERS.items() if mixer_class.attach is not Mixer.attach]
 PAIRS = [(m, p) for m in MIXERS for p in POSITIONS if p not in INSIDE or m in TAKING]
 PAIR = pytest.mark.parametrize(("mixer", "position"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+READOUT = pytest.mark.parametrize("readout", READOUTS)
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 
 
@@ -41,19 +43,22 @@ def close(actual, expected):
 
 
 def build(
-    mixer="attention", position="sinusoidal", causal=True, dropout=0.0, arrangement="pre_norm", length=LENGTH, **size
-) -> SequenceModel:
+    mixer="attention", position="sinusoidal", causal=True, dropout=0.0, arrangement="pre_norm", readout="own", length=LENGTH,
+    **size,
+) -> SequenceModel:  # fmt: skip
     torch.manual_seed(0)
     size = SIZE | size
     mixer_class, mixer_settings = MIXERS[mixer]
     asked = mixer_class.takes(length=length)
     position_class, position_settings = POSITIONS[position]
+    readout_class, readout_settings = READOUTS[readout]
     return SequenceModel(
         VOCABULARY,
         CLASSES,
         causal=causal,
         mixer=lambda layer: mixer_class(size["width"], causal=causal, layer=layer, **asked, **mixer_settings),
         position=position_class(size["width"], length=length, **position_settings),
+        readout=partial(readout_class, **readout_settings),
         dropout=dropout,
         arrangement=arrangement,
         **size,
@@ -204,6 +209,36 @@ def test_maps_have_a_row_per_query_that_sums_to_one(mixer, causal):
         rows = weights_BHNN.sum(-1).transpose(1, 2)[mask_BN]
         close(rows, torch.ones_like(rows))
         assert not weights_BHNN.masked_select(~mask_BN[:, None, None, :]).any()
+
+
+@READOUT
+def test_all_but_the_readout_starts_alike(readout):
+    """Arms that differ in their readout start from the same weights otherwise; its own are counted."""
+    model, plain = build(readout=readout), build().state_dict()
+    assert all(torch.equal(model.state_dict()[name], weight) for name, weight in plain.items())
+    readout_class, settings = READOUTS[readout]
+    own = readout_class.parameter_count(SIZE["width"], **settings)
+    mixer_class, mixer_settings = MIXERS["attention"]
+    assert model.parameter_counts()["other"] == sizing.other_parameters(
+        **SIZE, length=LENGTH, causal=True, mixer=mixer_class, settings=mixer_settings, readout_parameters=own
+    )
+
+
+@READOUT
+def test_a_readout_is_given_what_the_blocks_made(readout):
+    model, tokens_BN, where_BT = build(readout=readout).eval(), tokens(), torch.tensor([[20, 0], [3, 3], [7, 19]])
+    x_BND = model.embed(tokens_BN)
+    for block in model.blocks:
+        x_BND = block(x_BND)
+    expected = model.readout(x_BND, where_BT, None, lambda x: model.head(model.norm(x)))
+    assert torch.equal(model(tokens_BN, where_BT), expected)
+    assert model.reach is None
+    assert build("identity", readout=readout).reach == (0 if readout == "own" else None)
+
+
+def test_a_model_that_reads_the_whole_sequence_does_not_step():
+    with pytest.raises(ValueError, match="Soft reads the whole sequence, .* use readout=own"):
+        build(readout="soft").initial_state(2)
 
 
 def test_only_causal_models_step():

@@ -53,6 +53,15 @@ def test_the_feed_forward_width_is_solved_for(compose, match):
         assert ours == pytest.approx(theirs, rel=0.02)
 
 
+@pytest.mark.parametrize("readout", ["soft", "sampled", "gate", "max"])
+def test_the_feed_forward_nets_make_room_for_the_readout(compose, readout):
+    ours, theirs = (
+        build.build_model(config, build.build_task(config)).parameter_counts()["other"]
+        for config in (compose(f"readout={readout}", "mixer=identity"), compose())
+    )
+    assert ours == pytest.approx(theirs, rel=0.005)
+
+
 def test_validating_builds_no_weights(compose, monkeypatch):
     """A sweep validates hundreds of cells, the biggest models among them, before it trains one."""
     built = []

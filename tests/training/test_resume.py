@@ -62,6 +62,17 @@ def test_stopped_at_any_step(tiny, reference, monkeypatch, tmp_path, checkpoint,
         assert_same(outcome.record, expected)
 
 
+@pytest.mark.parametrize("readout", ["gumbel", "sampled"])
+def test_draws_of_a_readout_go_on_where_they_stopped(tiny, reference, monkeypatch, readout):
+    overrides = [f"readout={readout}", "train.steps=6", "trainer.checkpoint_every=2", "train.rate=0.01"]
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, "training_step", 3)
+        execute(tiny(*overrides))
+    record = execute(tiny(*overrides)).record
+    assert record["resumed"] is True
+    assert_same(record, reference(*overrides))
+
+
 @pytest.mark.parametrize(("where", "count"), [("validation_step", 0), ("validation_step", 3), ("test_step", 1)])
 def test_stopped_while_it_is_scored(tiny, reference, monkeypatch, where, count):
     overrides = ["train.steps=6", "trainer.checkpoint_every=2", "evaluation.validation_items=16", "evaluation.test_items=16"]

@@ -27,9 +27,9 @@ FIELDS = {
     "curve", "provenance", "checksum",
 }  # fmt: skip
 FINISHED_FIELDS = FIELDS | {
-    "steps", "steps_to_90", "steps_to_solve", "parameters", "ffn_width", "multiply_adds_per_token", "peak_memory_bytes",
-    "tokens_seen", "seconds", "train_seconds", "reach", "metric", "solved_at", "chance", "heuristic", "weights_sha256",
-    "resumed", "diagnostics",
+    "steps", "steps_to_90", "steps_to_solve", "parameters", "ffn_width", "multiply_adds_per_token", "multiply_adds_per_answer",
+    "peak_memory_bytes", "tokens_seen", "seconds", "train_seconds", "reach", "metric", "solved_at", "chance", "heuristic",
+    "weights_sha256", "resumed", "diagnostics",
 }  # fmt: skip
 PLAN = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
 PROVENANCE = {
@@ -86,6 +86,7 @@ def test_a_record_says_everything_about_its_run(tiny):
                 settings={"kernel": 5, "dilation": 1})  # fmt: skip
     assert record["parameters"]["other"] == other_parameters(length=10, **keys)
     assert record["multiply_adds_per_token"] == multiply_adds(length=10, **keys)
+    assert record["multiply_adds_per_answer"] == 16 * 8
     assert record["reach"] == 3 * (5 - 1)
     assert record["steps"] == 4 and record["tokens_seen"] == 4 * 4 * 10
     assert (record["metric"], record["solved_at"], record["chance"]) == ("accuracy", 0.99, 1 / 8)

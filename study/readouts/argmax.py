@@ -1,0 +1,12 @@
+"""Soft attention in training, hard attention in evaluation."""
+
+from torch import Tensor
+
+from study.readouts.base import Query
+
+
+class Argmax(Query):
+    """Trained as soft attention; in evaluation the position with the largest weight is read alone."""
+
+    def weights(self, log_BTN: Tensor) -> Tensor:
+        return log_BTN.exp()

@@ -1,0 +1,30 @@
+"""Gated sum (Dauphin et al. 2017, equation 1, summed over positions): each position decides alone how much of it is kept."""
+
+from torch import Tensor, nn
+
+from study.mixers.base import linear
+from study.readouts.base import Readout
+
+
+class Gate(Readout):
+    """sum_i sigmoid(W n_i + b) * x_i, feature by feature, with n the layer norm of x.
+
+    No gate knows of the question, or of another position.
+    """
+
+    def __init__(self, width: int, *, causal: bool) -> None:
+        super().__init__(width, causal=causal)
+        self.norm = nn.LayerNorm(width)
+        self.gate = linear(width, width)
+
+    def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
+        kept_BND = self.gate(self.norm(x_BND)).sigmoid() * x_BND
+        return self.visible(x_BND, where_BT, mask_BN).to(kept_BND.dtype) @ kept_BND
+
+    @classmethod
+    def parameter_count(cls, width: int) -> int:
+        return width**2 + 3 * width
+
+    @classmethod
+    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
+        return float(length * (width**2 + width) + width * classes)

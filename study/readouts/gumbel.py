@@ -1,0 +1,24 @@
+"""Hard attention by straight-through Gumbel-softmax (Jang et al. 2017, sections 2.1 and 2.2; Maddison et al. 2017)."""
+
+from torch import Tensor
+
+from study.readouts.base import Query, hard, standard_gumbel
+
+
+class Gumbel(Query):
+    """In training reads a position drawn with odds w; gradients flow through softmax((log w + Gumbel noise) / temperature).
+
+    The gradient is biased, less so the lower the temperature, at the price of a larger variance.
+
+    Args:
+        temperature: > 0.
+    """
+
+    def __init__(self, width: int, *, causal: bool, temperature: float = 1.0) -> None:
+        super().__init__(width, causal=causal)
+        if not temperature > 0:
+            raise ValueError(f"temperature={temperature} must be above 0; 1 is usual")
+        self.temperature = temperature
+
+    def weights(self, log_BTN: Tensor) -> Tensor:
+        return hard(((log_BTN + standard_gumbel(log_BTN)) / self.temperature).softmax(-1))

@@ -1,0 +1,21 @@
+"""Mean pooling: every position counts alike."""
+
+from torch import Tensor
+
+from study.readouts.base import Readout
+
+
+class Mean(Readout):
+    """The mean of x_i over the positions: the control that weighs nothing."""
+
+    def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
+        visible_BTN = self.visible(x_BND, where_BT, mask_BN).to(x_BND.dtype)
+        return visible_BTN / visible_BTN.sum(-1, keepdim=True) @ x_BND
+
+    @classmethod
+    def parameter_count(cls, width: int) -> int:
+        return 0
+
+    @classmethod
+    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
+        return float(length * width + width * classes)

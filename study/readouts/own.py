@@ -1,0 +1,22 @@
+"""The scored position answers by itself."""
+
+from torch import Tensor
+
+from study.readouts.base import Readout, pick
+
+
+class Own(Readout):
+    """Reads nothing but the scored position: all mixing is left to the blocks."""
+
+    reach = 0
+
+    def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
+        return pick(x_BND, where_BT)
+
+    @classmethod
+    def parameter_count(cls, width: int) -> int:
+        return 0
+
+    @classmethod
+    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
+        return float(width * classes)

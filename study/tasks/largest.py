@@ -1,0 +1,52 @@
+"""Largest: report the class of the token that stands out most; nothing is asked for.
+
+Shapes: B sequences, M markers, N = M + 1 tokens each, 1 scored place each.
+"""
+
+import torch
+
+from study.tasks.base import IGNORE, Batch, Task, at_least, up_to_power_of_two
+
+
+class Largest(Task):
+    """Every position but the last holds a salience and a class in one token; the answer is the class of the most salient.
+
+    Saliences are distinct within a sequence, classes are not. The last token, where the answer is scored, is the same in
+    all sequences: which position counts is a matter of the markers alone.
+    Tokens: salience * symbols + class the markers, saliences * symbols the last. Classes: the symbols.
+    """
+
+    causal = True
+
+    def __init__(self, *, length: int = 16, saliences: int = 20, symbols: int = 4):
+        at_least(length=(length, 3), saliences=(saliences, length - 1), symbols=(symbols, 2))
+        self.length = length
+        self.saliences = saliences
+        self.symbols = self.classes = symbols
+        self.vocabulary = saliences * symbols + 1
+
+    def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
+        device, markers = generator.device, self.length - 1
+        salience_BM = torch.rand(size, self.saliences, generator=generator, device=device).argsort(1)[:, :markers]
+        symbols_BM = torch.randint(self.symbols, (size, markers), generator=generator, device=device)
+        tokens_BM = salience_BM * self.symbols + symbols_BM
+        first_two_B2 = salience_BM.topk(2).values
+        place_B1 = salience_BM.argmax(1, keepdim=True)
+        return Batch(
+            torch.cat([tokens_BM, torch.full_like(place_B1, self.saliences * self.symbols)], 1),
+            symbols_BM.gather(1, place_B1),
+            torch.full_like(place_B1, markers),
+            slices={
+                "distance": markers - place_B1,
+                "lead": up_to_power_of_two(first_two_B2[:, :1] - first_two_B2[:, 1:]),  # over the second most salient
+            },
+        )
+
+    def solve(self, tokens: list[int]) -> list[int]:
+        salience, symbol = max(divmod(token, self.symbols) for token in tokens[:-1])
+        return [IGNORE] * (len(tokens) - 1) + [symbol]
+
+    @property
+    def heuristic(self) -> tuple[str, float]:
+        right = 1 / (self.length - 1)  # how often the last marker is the most salient one
+        return "the class of the last marker", right + (1 - right) / self.symbols

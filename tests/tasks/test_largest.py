@@ -1,0 +1,48 @@
+import pytest
+import torch
+from scipy.stats import chisquare
+
+from study.tasks.base import IGNORE
+from study.tasks.largest import Largest
+
+
+def test_solver_by_hand():
+    # 5 saliences of 3 classes: (4, 1) is 13, the last token is 15
+    assert Largest(length=4, saliences=5, symbols=3).solve([2, 13, 9, 15]) == [IGNORE] * 3 + [1]
+
+
+def test_the_most_salient_decides_and_nothing_is_asked(rows, power_bin):
+    task = Largest(length=6, saliences=9, symbols=3)
+    for tokens, targets, slices in rows(task.batch(300, torch.Generator().manual_seed(0))):
+        saliences = [token // 3 for token in tokens[:-1]]
+        assert tokens[-1] == 27 and len(set(saliences)) == 5
+        first, second = sorted(saliences, reverse=True)[:2]
+        place = saliences.index(first)
+        assert targets == {5: tokens[place] % 3}
+        assert slices == {"distance": {5: 5 - place}, "lead": {5: power_bin(first - second)}}
+
+
+def test_saliences_classes_and_places_are_uniform():
+    batch = Largest(length=5, saliences=6, symbols=3).batch(20_000, torch.Generator().manual_seed(0))
+    markers = batch.tokens_BN[:, :-1].flatten()
+    for drawn in (markers // 3, markers % 3, batch.slices["distance"].flatten() - 1, batch.targets_BT.flatten()):
+        assert chisquare(torch.bincount(drawn).numpy()).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("task", [Largest(), Largest(length=4, saliences=3, symbols=2)], ids=["16", "4"])
+def test_heuristic(task, accuracy):
+    share, tolerance = accuracy(task, lambda tokens, position, rng: tokens[position - 1] % task.symbols)
+    assert share == pytest.approx(task.heuristic[1], abs=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"length": 2}, "length is 2"),
+        ({"saliences": 14}, "saliences is 14; it must be at least 15"),
+        ({"symbols": 1}, "symbols is 1"),
+    ],
+)
+def test_bad_values(arguments, said):
+    with pytest.raises(ValueError, match=said):
+        Largest(**arguments)
