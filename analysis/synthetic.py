@@ -104,6 +104,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "parameters": {"embedding": 3072, "other": 99328},
         "ffn_width": 256,
         "multiply_adds_per_token": 131072.0,
+        "multiply_adds_per_answer": 1024.0,
         "peak_memory_bytes": 12_000_000,
         "tokens_seen": steps * 2048,
         "seconds": 20.0,

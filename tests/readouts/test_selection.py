@@ -134,7 +134,7 @@ def test_marginal_mixes_the_answers_of_all_positions():
         weights = plain_weights(readout, x_BND[b], where, range(where + 1))
         mixed = sum(w * classify(row).softmax(-1) for w, row in zip(weights, x_BND[b], strict=True))
         torch.testing.assert_close(logits_BTV[b, 0].exp(), mixed)
-        assert float(logits_BTV[b, 0].exp().sum()) == pytest.approx(1, abs=1e-12)
+        assert logits_BTV[b, 0].exp().sum().item() == pytest.approx(1, abs=1e-12)
 
 
 # --- what an answer takes in ---------------------------------------------------------------------------------------------
