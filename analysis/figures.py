@@ -2,9 +2,10 @@
 
 ``figure`` of a declaration: ``kind`` (one, or a list; default arms) is how each task is drawn:
     arms     each arm's score with its interval, each seed a dash
-    slices   score against the values of ``slice`` (distance, length, position, ...), for ``task`` or every task that
-             has them; ``reach: true`` draws each arm's theoretical reach in, ``over_reach: true`` divides the axis by
-             it, ``trained: true`` goes on past the longest training length and marks it
+    slices   score against the values of ``slice`` (distance, length, position, ...; of a list the first that a task
+             has), for ``task`` or every task that has them; ``reach: true`` draws each arm's theoretical reach in,
+             ``over_reach: true`` divides the axis by it, ``trained: true`` goes on past the longest training length
+             and marks it
     tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: [values]}``
              lets an arm stand on further curves, too
     shares   the share of a cell's runs that converge, tuning runs at every rate included, against the same two tags
@@ -190,15 +191,16 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
         if not _run_arms(study, task):
             continue
         meant = keys.get("task", task) == task
-        sliced = "slice" in keys and _has_slice(study, task, keys["slice"])
-        kinds = [kind if meant and (kind != "slices" or sliced) else "arms" for kind in _kinds(keys)]
+        axis = _axis(study, task, keys.get("slice", []))
+        kinds = [kind if meant and (kind != "slices" or axis) else "arms" for kind in _kinds(keys)]
         own = study.experiment.tasks[task].metric
         asked = keys.get("metric", own)
         shown = {"shares": "converged", "tags": asked.rpartition(".")[2]}
         other = own if "." in asked else asked
         for kind in dict.fromkeys(kinds):
             measured = metrics[shown.get(kind, other)]
-            views = [{**keys, "arms": [arm]} for arm in _run_arms(study, task)] if kind == "maps" else [keys]
+            view = {**keys, "slice": axis}
+            views = [{**view, "arms": [arm]} for arm in _run_arms(study, task)] if kind == "maps" else [view]
             panels += [partial(PANELS[kind], study=study, task=task, keys=view, metric=measured) for view in views]
     if keys.get("cost") and panels:
         panels.append(partial(_draw_cost, study=study, keys=keys))
@@ -607,9 +609,11 @@ def _scores(study: Study, arm: str, task: str, path: str) -> list[float]:
     return [value for record in study.seeds((arm, task)).values() if (value := measure(record, path)) is not None]
 
 
-def _has_slice(study: Study, task: str, axis: str) -> bool:
+def _axis(study: Study, task: str, wanted: str | Sequence[str]) -> str | None:
+    """The first of the slices wanted that a task's records have."""
     records: list[Record] = [r for arm in study.experiment.tasks[task].arms for r in study.seeds((arm, task)).values()]
-    return any(axis in axes for record in records for axes in record.get("slices", {}).values())
+    found = {axis for record in records for axes in record.get("slices", {}).values() for axis in axes}
+    return next((axis for axis in ([wanted] if isinstance(wanted, str) else wanted) if axis in found), None)
 
 
 def _run_arms(study: Study, task: str, tuning: bool = False) -> list[str]:

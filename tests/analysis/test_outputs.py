@@ -152,6 +152,16 @@ def test_a_new_experiment_needs_no_figure_code(tmp_path):
     assert len(figures.write(tmp_path, study, CLAIMS.metrics)) == 2
 
 
+def test_of_several_slices_each_task_is_drawn_over_the_first_it_has(studies):
+    for name, axes in (("distance", ["distance", "position"]), ("heads", ["position", "length"])):
+        study = studies[name]
+        for task in study.trained_tasks:
+            cell = study.experiment.tasks[task].arms[0], task
+            had = {axis for record in study.verdict[cell].values() for axis in record["slices"]["test"]}
+            assert figures._axis(study, task, axes) == next((axis for axis in axes if axis in had), None)
+            assert figures._axis(study, task, "nothing") is None
+
+
 @pytest.mark.parametrize(
     ("figure", "words"),
     [

@@ -32,7 +32,8 @@ VOCABULARY, CLASSES, LENGTH = 17, 11, 21
 MIXER = pytest.mark.parametrize("mixer", MIXERS)
 INSIDE = [name for name, (position_class, _) in POSITIONS.items() if issubclass(position_class, InsidePosition)]
 TAKING = [name for name, (mixer_class, _) in MIXERS.items() if mixer_class.attach is not Mixer.attach]
-PAIRS = [(m, p) for m in MIXERS for p in POSITIONS if p not in INSIDE or m in TAKING]
+ADDED = {"none", "sinusoidal", "learned"}  # what is added to the embedding knows nothing of the mixer: these with each
+PAIRS = [(m, p) for m in MIXERS for p in POSITIONS if p in ADDED or m == "attention" or (p in INSIDE and m in TAKING)]
 PAIR = pytest.mark.parametrize(("mixer", "position"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
 READOUT = pytest.mark.parametrize("readout", READOUTS)
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
