@@ -12,7 +12,8 @@ STANDARD = sys.stdlib_module_names
 
 # part -> what its files may import beside the standard library and itself; the first entry that fits a file counts
 MAY_IMPORT = {
-    "study/mixers": {"torch", "study.positions.base"},
+    "study/attention": {"torch"},
+    "study/mixers": {"torch", "study.attention", "study.positions.base"},
     "study/positions": {"torch"},
     "study/readouts": {"torch", "study.mixers.base"},
     "study/tasks": {"torch"},

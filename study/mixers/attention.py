@@ -5,7 +5,7 @@ Shapes: B batch, N queries, M keys, D width, H heads, K head width.
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from study.mixers.base import Mixer, linear
 from study.positions.base import Inside, InsidePosition, Position
@@ -28,7 +28,7 @@ class Attention(Mixer):
     ) -> None:
         super().__init__(width, causal=causal, layer=layer)
         self.heads, self.head_width = heads, resolve_head_width(width, heads, head_width)
-        self.qkv = linear(width, 3 * heads * self.head_width, bias=False)
+        self.qkv: nn.Module = linear(width, 3 * heads * self.head_width, bias=False)
         self.out = linear(heads * self.head_width, width, bias=False)
 
     def attach(self, position: Position) -> None:
@@ -158,15 +158,18 @@ def attention_weights(
     dtype = torch.promote_types(q_BHNK.dtype, torch.float32)
     with torch.autocast(q_BHNK.device.type, enabled=False):
         scores = torch.einsum("bhnk,bhmk->bhnm", q_BHNK.to(dtype), k_BHMK.to(dtype)) * q_BHNK.shape[-1] ** -0.5
-    if bias is not None:
-        scores = scores + bias
-    allowed = torch.ones_like(scores, dtype=torch.bool)
+    return masked_softmax(scores if bias is None else scores + bias, mask_BM, allowed_NM)
+
+
+def masked_softmax(scores_BHNM: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None) -> Tensor:
+    """Softmax over the keys: 0 where not allowed, all 0 where nothing is."""
+    allowed = torch.ones_like(scores_BHNM, dtype=torch.bool)
     if mask_BM is not None:
         allowed = allowed & mask_BM[:, None, None, :]
     if allowed_NM is not None:
         allowed = allowed & allowed_NM
     some = allowed.any(-1, keepdim=True)
-    return scores.masked_fill(~allowed & some, float("-inf")).softmax(-1) * some
+    return scores_BHNM.masked_fill(~allowed & some, float("-inf")).softmax(-1) * some
 
 
 def reference_attention(

@@ -1,0 +1,1 @@
+"""What attention is put together from: scores of keys against a query."""

@@ -1,0 +1,184 @@
+"""Shared and frozen projections against a plain loop, full attention and what must not change."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from study.mixers.attention import Attention
+from study.mixers.shared import SharedAttention
+
+SHARE = ("none", "keys_values", "queries_keys", "all")
+VARIANTS = [*((share, projection) for share in SHARE for projection in ("learned", "frozen")), ("all", "identity")]
+VARIANT = pytest.mark.parametrize(("share", "projection"), VARIANTS, ids=map("-".join, VARIANTS))
+CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
+WIDTH, HEADS = 12, 3
+
+
+def close(actual, expected, **tolerance):
+    torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
+
+
+def build(share, projection, causal=True, **settings):
+    torch.manual_seed(0)
+    return SharedAttention(WIDTH, causal=causal, share=share, projection=projection, heads=HEADS, **settings)
+
+
+def padded():
+    return torch.randn(3, 10, WIDTH, requires_grad=True), torch.arange(10) < torch.tensor([10, 6, 1])[:, None]
+
+
+def reference(mixer, share, projection, causal, x_ND):
+    """One sequence, head by head and query by query; (output, weights (H, N, N)), from the definition."""
+    N, K = len(x_ND), mixer.head_width
+    inner = HEADS * K
+    weight = torch.eye(WIDTH, dtype=x_ND.dtype) if projection == "identity" else mixer.qkv.weight
+    made = {"none": "qkv", "keys_values": "qk", "queries_keys": "qv", "all": "q"}[share]
+    found = {name: x_ND @ weight[i * inner : (i + 1) * inner].T for i, name in enumerate(made)}
+    k_ND = found.get("k", found["q"])
+    v_ND = found.get("v", k_ND)
+    weights_HNN, y_NHK = torch.zeros(HEADS, N, N, dtype=x_ND.dtype), [[] for _ in range(N)]
+    for h in range(HEADS):
+        part = slice(h * K, (h + 1) * K)
+        for n in range(N):
+            seen = list(range(n + 1 if causal else N))
+            if share in ("queries_keys", "all") and len(seen) > 1:
+                seen.remove(n)
+            weights = (k_ND[seen, part] @ found["q"][n, part] / math.sqrt(K)).softmax(0)
+            weights_HNN[h, n, seen] = weights.detach()
+            y_NHK[n].append(weights @ v_ND[seen, part])
+    return mixer.out(torch.stack([torch.cat(heads) for heads in y_NHK])), weights_HNN
+
+
+@VARIANT
+@CAUSAL
+@pytest.mark.parametrize("N", [1, 2, 9])
+def test_each_variant_is_its_definition(share, projection, causal, N):
+    """Values and gradients, with respect to the input and to all that is trained."""
+    mixer = build(share, projection, causal).double()
+    x_ND = torch.randn(N, WIDTH, dtype=torch.double, requires_grad=True)
+    results = []
+    for y_ND, weights in (
+        (mixer(x_ND[None])[0], mixer.maps(x_ND[None])[0]),
+        reference(mixer, share, projection, causal, x_ND),
+    ):
+        loss = (y_ND * torch.arange(WIDTH).cos()).sum()
+        results.append([y_ND, weights, *torch.autograd.grad(loss, [x_ND, *mixer.parameters()])])
+    for actual, expected in zip(*results, strict=True):
+        close(actual, expected, atol=1e-10, rtol=1e-10)
+
+
+@CAUSAL
+def test_separate_learned_projections_are_full_attention_with_copied_weights(causal):
+    ours, full = build("none", "learned", causal), Attention(WIDTH, causal=causal, heads=HEADS)
+    full.load_state_dict(ours.state_dict())
+    x_BND, mask_BN = padded()
+    results = []
+    for mixer in (ours, full):
+        y_BND = mixer(x_BND, mask_BN)
+        results.append([y_BND, mixer.maps(x_BND, mask_BN), *torch.autograd.grad(y_BND.sum(), [x_BND, *mixer.parameters()])])
+    for mine, theirs in zip(*results, strict=True):
+        close(mine, theirs)
+
+
+@VARIANT
+@CAUSAL
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_padding_has_no_part_in_values_or_gradients(share, projection, causal, side):
+    mixer = build(share, projection, causal)
+    x_BND, mask_BN = padded()
+    if side == "left":
+        mask_BN = mask_BN.flip(1)
+    y_BND = mixer(x_BND, mask_BN)
+    for b in range(3):
+        close(y_BND[b, mask_BN[b]], mixer(x_BND[b, mask_BN[b]][None])[0])
+    assert not mixer.maps(x_BND, mask_BN).masked_select(~mask_BN[:, None, None, :]).any()  # exactly 0 on padding
+    (gradient,) = torch.autograd.grad(y_BND[mask_BN].square().sum(), x_BND)
+    assert gradient[mask_BN].any() and not gradient[~mask_BN].any()
+
+
+@VARIANT
+@CAUSAL
+def test_rows_without_any_real_token_stay_finite(share, projection, causal):
+    mixer = build(share, projection, causal)
+    x_BND, mask_BN = padded()
+    mask_BN[1], mask_BN[2, :5] = False, False
+    y_BND = mixer(x_BND, mask_BN)
+    y_BND.square().sum().backward()
+    assert y_BND.isfinite().all() and x_BND.grad.isfinite().all()
+
+
+@VARIANT
+def test_step_by_step_is_the_parallel_form(share, projection):
+    mixer = build(share, projection)
+    x_BND, state, outputs = torch.randn(2, 9, WIDTH), mixer.initial_state(2), []
+    for n in range(9):
+        y_BD, state = mixer.step(x_BND[:, n], state)
+        outputs.append(y_BD)
+    close(torch.stack(outputs, 1), mixer(x_BND))
+
+
+@pytest.mark.parametrize("share", ["none", "queries_keys", "all"])
+def test_a_frozen_projection_stays_as_it_started_and_travels_with_the_state(share):
+    mixer = build(share, "frozen")
+    start = mixer.qkv.weight.clone()
+    optimizer = torch.optim.AdamW(mixer.parameters(), lr=0.1)
+    before = mixer.out.weight.clone()
+    mixer(torch.randn(2, 5, WIDTH)).square().sum().backward()
+    optimizer.step()
+    assert torch.equal(mixer.qkv.weight, start) and not torch.equal(mixer.out.weight, before)
+    assert [name for name, _ in mixer.named_parameters()] == ["out.weight"]
+    assert torch.equal(mixer.state_dict()["qkv.weight"], start)
+    assert torch.equal(start, build(share, "learned").qkv.weight)  # it starts where a learned one does
+
+
+@VARIANT
+@pytest.mark.parametrize("head_width", [None, 7])
+@CAUSAL
+def test_closed_forms_are_what_is_trained_and_carried_out(share, projection, causal, head_width):
+    if projection == "identity" and head_width:
+        pytest.skip("identity keeps the width")
+    own = {"causal": causal, "share": share, "projection": projection, "heads": HEADS, "head_width": head_width}
+    mixer, counter = SharedAttention(WIDTH, **own), FlopCounterMode(display=False)
+    assert sum(p.numel() for p in mixer.parameters() if p.requires_grad) == SharedAttention.parameter_count(WIDTH, **own)
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+        mixer(torch.randn(3, 11, WIDTH))
+    assert counter.get_total_flops() == 2 * 3 * 11 * SharedAttention.multiply_adds(WIDTH, 11, **own)
+
+
+def test_parameters_by_hand():
+    """Width 12: 144 a projection, the one of the output included."""
+    expected = {"none": 4 * 144, "keys_values": 3 * 144, "queries_keys": 3 * 144, "all": 2 * 144}
+    for share, parameters in expected.items():
+        assert sum(p.numel() for p in build(share, "learned").parameters()) == parameters
+    assert sum(p.numel() for p in build("all", "identity").parameters()) == 144
+
+
+def test_the_own_position_would_win_where_queries_are_keys():
+    """Which is why it is left out: x' W' W x is a square, the rest has no sign."""
+    torch.manual_seed(0)
+    mixer = SharedAttention(64, causal=False, share="queries_keys", heads=1)
+    x_BND = nn.functional.layer_norm(torch.randn(50, 16, 64), (64,))
+    q_BHNK, k_BHNK, _ = mixer.project(x_BND)
+    assert torch.equal(q_BHNK, k_BHNK)
+    largest = (q_BHNK @ k_BHNK.mT).argmax(-1)
+    assert (largest == torch.arange(16)).float().mean() > 0.9
+    assert not mixer.maps(x_BND).diagonal(dim1=-2, dim2=-1).any()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mend"),
+    [
+        ({"share": "keys"}, "share='keys' must be one of none, keys_values, queries_keys, all"),
+        ({"projection": "random"}, "projection='random' must be one of learned, frozen, identity"),
+        ({"projection": "identity"}, "without projections all are the same; use share=all"),
+        ({"share": "all", "projection": "identity", "head_width": 5}, "keeps the width of 12, but heads x head_width is 15"),
+    ],
+)
+def test_unknown_and_contradictory_settings_are_refused(wrong, mend):
+    with pytest.raises(ValueError) as caught:
+        SharedAttention(WIDTH, causal=True, **{"heads": HEADS, **wrong})
+    assert mend in str(caught.value) and "\n" not in str(caught.value)
