@@ -8,6 +8,8 @@
              and marks it
     tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: [values]}``
              lets an arm stand on further curves, too
+    splits   score against the arms' tag ``x``, one curve per entry of ``splits: {split: words}``: test, train, validation, or
+             best, the best look at validation on the way
     shares   the share of a cell's runs that converge, tuning runs at every rate included, against the same two tags
     structure  how many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)
     maps     the chosen head's attention map of one sequence, its gold edges framed: a panel for each task and arm
@@ -49,7 +51,7 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 VERDICT_COLOURS = {"supported": "#1b7f4d", "contradicted": "#b3261e", "inconclusive": "#7a7a7a"}
 KEYS = {
     "kind", "task", "slice", "metric", "reach", "over_reach", "trained", "x", "series", "shared",
-    "x_label", "x_scale", "arms", "cost",
+    "x_label", "x_scale", "arms", "cost", "splits",
 }  # fmt: skip
 
 RC = {
@@ -70,7 +72,9 @@ def main(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
         return None
     keys = study.experiment.figure
     arms = _arms_to_show(study, keys)
-    if set(_kinds(keys)) <= {"tags", "shares"}:  # curves have names of their own
+    if _kinds(keys) == ["splits"]:  # curves have names of their own
+        return _assemble(study, panels, [], entries=len(keys["splits"]))
+    if set(_kinds(keys)) <= {"tags", "shares"}:
         return _assemble(study, panels, [], entries=len({name for arm in arms for name in _series(study, arm, keys)}))
     return _assemble(study, panels, arms)
 
@@ -176,6 +180,8 @@ def check(experiment: Experiment) -> None:
             raise ValueError(f"{where}.kind slices needs figure.slice, such as distance")
         if kind in ("tags", "shares") and not {"x", "series"} <= node.keys():
             raise ValueError(f"{where}.kind {kind} needs figure.x and figure.series, two tags of the arms")
+        if kind == "splits" and not {"x", "splits"} <= node.keys():
+            raise ValueError(f"{where}.kind splits needs figure.x, a tag of the arms, and figure.splits, such as {{test: test text}}")
 
 
 def _kinds(node: Mapping[str, Any]) -> list[str]:
@@ -318,6 +324,23 @@ def _draw_curves_of_tags(
         if keys["x"] in tags and scores:
             for series in _series(study, arm, keys):
                 curves.setdefault(series, {})[float(tags[keys["x"]])] = scores
+    _plot_curves(ax, study, task, keys, metric, curves, interval)
+
+
+def _draw_splits(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    arms = [arm for arm in _arms_to_show(study, keys) if keys["x"] in study.experiment.arms[arm].tags]
+    curves: dict[str, dict[float, list[float]]] = {}
+    for split, words in keys["splits"].items():
+        for arm in arms:
+            if scores := _scores(study, arm, task, f"{split}.{metric.name}"):
+                curves.setdefault(words, {})[float(study.experiment.arms[arm].tags[keys["x"]])] = scores
+    _plot_curves(ax, study, task, keys, metric, curves, mean_interval)
+
+
+def _plot_curves(
+    ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, curves: Mapping[str, dict[float, list[float]]],
+    interval: Callable[[Sequence[float]], tuple[float | None, float | None, float | None]],
+) -> None:  # fmt: skip
     for index, (series, points) in enumerate(curves.items()):
         xs = sorted(points)
         means = []
@@ -494,7 +517,7 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
 
 
 PANELS = {
-    "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "shares": _draw_shares,
+    "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "splits": _draw_splits, "shares": _draw_shares,
     "structure": _draw_structure, "maps": _draw_map,
 }  # fmt: skip
 

@@ -71,6 +71,8 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     if run.task == "agreement":
         slices["test"]["attractors"] = {str(v): {**scores, "items": 2000} for v in range(5)}
     metrics = {"validation": {metric: shown, "loss": shown, "items": 2000}, "test": scores}
+    if run.settings.get("evaluation.train"):
+        metrics["train"] = {**scores, "loss": scores["loss"] / 2, "bits_per_character": shown / 2}
     if longer:
         metrics["out"] = {**scores, "accuracy": score / 4}
         slices["out"] = {

@@ -23,6 +23,7 @@ TableRow = dict[str, Any]
 MATCHING = {
     "parameters": "arms match in parameters outside embeddings",
     "multiply_adds": "arms match in counted multiply-adds per token",
+    "tied": "arms match in all parameters, embeddings included",
     "nothing": "arms are not matched",
 }
 MEASURED = {  # of one layer, forward and backward, per sequence: words, scale, unit

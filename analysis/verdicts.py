@@ -17,7 +17,7 @@ from typing import Any
 from analysis import statistics
 from analysis.claims import Claim, Claims, Contrast, Metric, Slice, Term, node_exists, selects
 from analysis.load import ROOT
-from analysis.select import Study, best_arm
+from analysis.select import LOWER_IS_BETTER, Study, best_arm
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
 from study.records import Record
 
@@ -137,7 +137,9 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
 
     A field may lie deeper, as ``diagnostics.start.gradient_ratio``. None where it is not there or no finite number.
     ``solved`` is 1 or 0, on the test split, and 0 for a run that diverged; ``converged`` the same on the validation
-    split, which tuning runs have as well, at any look.
+    split, which tuning runs have as well, at any look. ``best.metric`` is the best look at the validation split during
+    training, as early stopping would pick it; ``gap.metric`` is test less train. ``parameters`` are all of them,
+    embeddings included.
     """
     if path in ("solved", "converged"):
         if record["status"] == "diverged":
@@ -149,8 +151,16 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     if record["status"] != "finished":
         return None
     split, _, name = path.rpartition(".")
+    if path == "parameters":
+        return _number(sum(record["parameters"].values()))
     if not split:
         return _number(record.get(name))
+    if split == "best":
+        looks = [value for row in record["curve"] if (value := _number(row.get(f"validation_{name}"))) is not None]
+        return (min if name in LOWER_IS_BETTER else max)(looks, default=None)
+    if split == "gap":
+        test, train = measure(record, f"test.{name}", sliced), measure(record, f"train.{name}", sliced)
+        return None if test is None or train is None else test - train
     if not sliced:
         scores = record["metrics"].get(split) or _deeper(record, split)
         value = scores.get(name)
@@ -165,8 +175,11 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
         score = _number(scores.get(name))
         trained = trained_length(record) or 0
         if score is not None and selects(conditions, float(value), record.get("reach"), trained):
-            total += score * scores["items"]
-            items += scores["items"]
+            weight = scores["items"]
+            if name == "bits_per_character":
+                weight = scores.get("characters", weight)
+            total += score * weight
+            items += weight
     return total / items if items else None
 
 

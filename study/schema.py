@@ -37,6 +37,7 @@ class Model:
     match: str = MISSING
     dropout: float = 0.0
     arrangement: str = "pre_norm"
+    tie: str = "none"
 
 
 @dataclass
@@ -57,6 +58,7 @@ class Evaluation:
     test_items: int = MISSING
     batch: int = MISSING
     structure: bool = False
+    train: bool = False
 
 
 @dataclass
@@ -132,8 +134,9 @@ class Config:
 
 CHOICES = {
     "measure": ("training", "cost"),
-    "model.match": ("parameters", "multiply_adds", "nothing"),
+    "model.match": ("parameters", "multiply_adds", "nothing", "tied"),
     "model.arrangement": ("pre_norm", "post_norm", "residual", "norm", "plain"),
+    "model.tie": ("none", "output"),
     "trainer.accelerator": ("cpu", "gpu"),
     "trainer.precision": ("32-true", "bf16-mixed"),
     "tracking.mode": ("offline", "online", "off"),
@@ -185,6 +188,8 @@ def check(config: DictConfig) -> None:
         raise ValueError(f"train.warmup={config.train.warmup}: must be a share of the steps, at least 0 and below 1")
     if not 0 <= config.model.dropout < 1:
         raise ValueError(f"model.dropout={config.model.dropout}: must be at least 0 and below 1")
+    if config.model.match == "tied" and config.model.tie != "none":
+        raise ValueError("model.match=tied brings an untied model to a tied one's size: use it with model.tie=none")
     for key in ("train.rate", "train.clip"):
         if not 0 < OmegaConf.select(config, key) < math.inf:
             raise ValueError(f"{key}={OmegaConf.select(config, key)}: must be a number above 0")

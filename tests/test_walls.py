@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "study/mixers": {"torch", "study.attention", "study.positions.base"},
     "study/positions": {"torch"},
     "study/readouts": {"torch", "study.mixers.base"},
-    "study/tasks": {"torch"},
+    "study/tasks": {"torch", "tokenizers"},
     "study/models": {"torch", "study.mixers", "study.positions", "study.readouts"},
     "study/cost": {"torch", "study.mixers"},
     "study/seeding.py": set(),

@@ -3,10 +3,12 @@
 Shapes: B batch, N positions, T scored positions, D width, H heads, V classes.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from study.mixers.base import Mixer, linear
 from study.models.arrangements import ARRANGEMENTS
@@ -60,6 +62,23 @@ class Block(nn.Module):
         return self.mixer.maps(self.arrangement.before(x_BND, self.mixer_norm), mask_BN)
 
 
+class TiedEmbedding(nn.Module):
+    """Token embeddings read from the head's own matrix (Press & Wolf 2017, section 3), times sqrt(3 D).
+
+    The matrix keeps the head's start, so logits start as small as without tying; a table as large as a token embedding's
+    would start them sqrt(3 D) times larger, sure of itself and wrong. Its entries have variance 1 / (3 D), hence the
+    factor: tokens enter as loud as from a table of their own (Vaswani et al. 2017, section 3.4, scale by sqrt(D)).
+    """
+
+    def __init__(self, head: nn.Linear) -> None:
+        super().__init__()
+        self.weight = head.weight
+        self.scale = math.sqrt(3 * head.in_features)
+
+    def forward(self, tokens_BN: Tensor) -> Tensor:
+        return F.embedding(tokens_BN, self.weight) * self.scale
+
+
 class SequenceModel(nn.Module):
     """embed (+ position) -> L blocks -> readout -> norm (where the arrangement wants one) -> head.
 
@@ -70,6 +89,7 @@ class SequenceModel(nn.Module):
         readout: called with the width and `causal`, gives what reads the answers from the blocks' output.
         dropout: on the embedding and on each sublayer's output, in [0, 1).
         arrangement: of residual and norm around each sublayer; a key of ARRANGEMENTS.
+        tie: none, or output: the head's matrix is the token embedding. ValueError unless vocabulary equals classes.
     """
 
     def __init__(
@@ -86,10 +106,16 @@ class SequenceModel(nn.Module):
         readout: Callable[..., Readout] = Own,
         dropout: float = 0.0,
         arrangement: str = "pre_norm",
+        tie: str = "none",
     ) -> None:
         super().__init__()
+        if tie == "output" and vocabulary != classes:
+            raise ValueError(
+                f"model.tie=output needs a task whose inputs are its outputs, not {vocabulary} tokens and {classes} classes; "
+                "use model.tie=none, or a task such as shakespeare"
+            )
         self.width, self.causal = width, causal
-        self.embedding = nn.Embedding(vocabulary, width)
+        self.embedding: nn.Module = nn.Embedding(vocabulary, width)
         self.position = position
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout, arrangement) for layer in range(layers))
@@ -98,6 +124,8 @@ class SequenceModel(nn.Module):
         self.readout = readout(width, causal=causal)  # after these, so that they start alike whatever the readout
         for block in self.blocks:  # last, so that all other weights start alike whatever the position
             block.mixer.attach(position)  # type: ignore[operator, union-attr]
+        if tie == "output":  # only now, so that all else starts as it does untied
+            self.embedding = TiedEmbedding(self.head)
         assert all(m.causal == causal and m.width == width for m in self.mixers)
 
     @property
@@ -177,7 +205,7 @@ class SequenceModel(nn.Module):
         return maps
 
     def parameter_counts(self) -> dict[str, int]:
-        """Trainable numbers: "embedding" (token table, positions, head) and "other" (all the rest)."""
+        """Trainable numbers: "embedding" (token table, positions, head; what is tied once) and "other" (all the rest)."""
         total = sum(p.numel() for p in self.parameters())
         inside = [mixer.inside for mixer in self.mixers if mixer.inside is not None]
         parts = nn.ModuleList([self.embedding, self.position, self.head, *inside])

@@ -34,9 +34,12 @@ def other_parameters(
     return layers * block_parameters(width, ffn_width, own) + norms * 2 * width + readout_parameters
 
 
-def embedding_parameters(*, width: int, vocabulary: int, classes: int, position_parameters: int) -> int:
-    """Token table, positions, and head with its bias."""
-    return vocabulary * width + position_parameters + (width + 1) * classes
+def embedding_parameters(
+    *, width: int, vocabulary: int, classes: int, position_parameters: int, tie: str = "none"
+) -> int:
+    """Token table, positions, and head with its bias; tied to the head, there is no table beside it."""
+    table = 0 if tie == "output" else vocabulary * width
+    return table + position_parameters + (width + 1) * classes
 
 
 def multiply_adds(
@@ -54,6 +57,22 @@ def multiply_adds(
     """Of the whole model, per token; `scored` is the share of positions that the head is computed at."""
     own = mixer.multiply_adds(width, length, causal=causal, **settings)
     return layers * block_multiply_adds(width, ffn_width, own) + scored * width * classes
+
+
+def untied_ffn_width(*, width: int, layers: int, ffn_width: int, vocabulary: int) -> int:
+    """The FFN width at which an untied model has as many parameters in all as a tied one with `ffn_width`.
+
+    Raises ValueError when the token table alone outweighs the feed-forward nets.
+    """
+    unit = layers * (2 * width + 1)
+    table = vocabulary * width
+    solved = round(ffn_width - table / unit)
+    if solved < 1:
+        raise ValueError(
+            f"match=tied: a token table of {vocabulary} x {width} outweighs {layers} feed-forward nets of {ffn_width}; "
+            f"use ffn_width={ffn_width + 1 - solved} or more"
+        )
+    return solved
 
 
 def solve_ffn_width(

@@ -21,6 +21,7 @@ class Batch:
     mask_BN: Tensor | None = None  # bool, True = real token; None: all are real
     slices: dict[str, Tensor] = field(default_factory=dict)  # long (B, T), small, >= 0; void at IGNORE
     sources_BT: Tensor | None = None  # long, the one position that holds each answer (its gold edge); void at IGNORE
+    characters_BT: Tensor | None = None  # long, how many characters each target stands for; None: one
 
 
 class Task(ABC):

@@ -24,7 +24,8 @@ PRINTABLE = "\n" + "".join(sorted(set(string.printable) - set(string.whitespace)
 class CharacterText(Task):
     """A text cut by position: the first 90 % train, the next 5 % validate, the last 5 % test.
 
-    A batch is `size` stretches of length+1 characters at random offsets of its split.
+    A batch is `size` stretches of length+1 tokens at random offsets of its split; here a token is a character.
+    Of the training split its first part is used alone, `share` of it.
     """
 
     causal = True
@@ -34,24 +35,32 @@ class CharacterText(Task):
         "train": (0.0, 0.90), "validation": (0.90, 0.95), "test": (0.95, 1.0)
     }  # fmt: skip
 
-    def __init__(self, *, text: str, alphabet: str, length: int):
+    def __init__(self, *, text: str, alphabet: str, length: int, share: float = 1.0):
         """text: characters of `alphabet` (ASCII, no two alike) only, whose order numbers the tokens."""
         at_least(length=(length, 1))
+        if not 0 < share <= 1:
+            raise ValueError(f"share is {share}; it must be above 0 and at most 1, the whole training split")
         self.length = length
         self.alphabet = alphabet
         self.text = text
-        self.vocabulary = self.classes = len(alphabet)
-        self._codes = Constant(_encode(text, alphabet))
-        self.bounds = {
+        bounds = {
             split: (round(start * len(text)), round(stop * len(text)))
             for split, (start, stop) in self.shares.items()
         }
-        shortest = min(stop - start for start, stop in self.bounds.values())
-        if length >= shortest:
+        bounds["train"] = (0, round(share * bounds["train"][1]))
+        self._tokenize(_encode(text, alphabet), bounds, len(alphabet), "characters")
+
+    def _tokenize(self, codes: Tensor, bounds: dict[str, tuple[int, int]], vocabulary: int, unit: str) -> None:
+        """codes: the text as token numbers below `vocabulary`; bounds: where each split starts and stops in it."""
+        shortest = min(stop - start for start, stop in bounds.values())
+        if self.length >= shortest:
             raise ValueError(
-                f"length is {length}, but the text's shortest split has {shortest} characters; "
+                f"length is {self.length}, but the text's shortest split has {shortest} {unit}; "
                 f"use at most {shortest - 1}"
             )
+        self.vocabulary = self.classes = vocabulary
+        self.codes, self.bounds = codes, bounds
+        self._codes = Constant(codes)
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
         device = generator.device
@@ -75,9 +84,9 @@ class CharacterText(Task):
 
         Every count starts at one (Laplace): a character that the training split lacks mustn't cost infinity.
         """
-        train, test = (Counter(self.text[slice(*self._span(split))]) for split in ("train", "test"))
+        train, test = (Counter(self.codes[slice(*self._span(split))].tolist()) for split in ("train", "test"))
         total = train.total() + self.vocabulary
-        bits = -sum(count * math.log2((train[character] + 1) / total) for character, count in test.items())
+        bits = -sum(count * math.log2((train[code] + 1) / total) for code, count in test.items())
         return "each character's frequency, whatever came before", bits / test.total()
 
     def _span(self, split: str) -> tuple[int, int]:
@@ -108,10 +117,10 @@ class Shakespeare(CharacterText):
     sha256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
     path = Path("tinyshakespeare", "input.txt")
 
-    def __init__(self, *, length: int = 64, root: str, download: bool):
+    def __init__(self, *, length: int = 64, share: float = 1.0, root: str, download: bool):
         data = pinned_file(Path(root).expanduser() / self.path, self.url, self.sha256, download)
         text = data.decode("ascii")
-        super().__init__(text=text, alphabet="".join(sorted(set(text))), length=length)
+        super().__init__(text=text, alphabet="".join(sorted(set(text))), length=length, share=share)
 
     def provenance(self) -> dict[str, Any]:
         return {
@@ -130,8 +139,8 @@ class PydocTopics(CharacterText):
     from version to version: compare runs of one sha256 only.
     """
 
-    def __init__(self, *, length: int = 64):
-        super().__init__(text=_topics(), alphabet=PRINTABLE, length=length)
+    def __init__(self, *, length: int = 64, share: float = 1.0):
+        super().__init__(text=_topics(), alphabet=PRINTABLE, length=length, share=share)
 
     def provenance(self) -> dict[str, Any]:
         return {

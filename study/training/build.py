@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from study import schema
 from study.models.encoder import SequenceModel
-from study.models.sizing import solve_ffn_width
+from study.models.sizing import solve_ffn_width, untied_ffn_width
 from study.tasks.base import Task
 from study.training import structure
 
@@ -43,22 +43,27 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
         readout=partial(readout_class, **readout_keys),
         dropout=config.model.dropout,
         arrangement=config.model.arrangement,
+        tie=config.model.tie,
     )
 
 
 def ffn_width(config: DictConfig, task: Task) -> int:
     mixer_class, mixer_keys = part(config.mixer)
     readout_class, readout_keys = part(config.readout)
-    return solve_ffn_width(
-        config.model.match,
-        width=config.model.width,
-        ffn_width=config.model.ffn_width,
+    model = config.model
+    solved = solve_ffn_width(
+        "parameters" if model.match == "tied" else model.match,
+        width=model.width,
+        ffn_width=model.ffn_width,
         length=task.length,
         causal=task.causal,
         mixer=mixer_class,
         settings=mixer_keys,
-        share=readout_class.parameter_count(config.model.width, **readout_keys) / config.model.layers,
+        share=readout_class.parameter_count(model.width, **readout_keys) / model.layers,
     )
+    if model.match != "tied":
+        return solved
+    return untied_ffn_width(width=model.width, layers=model.layers, ffn_width=solved, vocabulary=task.vocabulary)
 
 
 def validate(config: DictConfig) -> None:

@@ -190,7 +190,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     metrics = {"validation": _last_validation(module)}
     slices, notes = {}, {}
     tuning = config.origin.role == "tuning"  # tuning runs choose a rate on validation; nothing else of them is looked at
-    evaluations = {} if tuning else task.evaluations()
+    evaluations = {} if tuning else {**task.evaluations(), **({"train": task} if config.evaluation.train else {})}
     for split, evaluation in evaluations.items():
         try:
             metrics[split], slices[split] = module.evaluate(evaluation, split)

@@ -16,14 +16,17 @@ from study.tasks.base import IGNORE, Batch
 
 
 class Scores(Metric):
-    """Counts of scored items and of right answers, and the summed loss: of all items and of each value of each slice."""
+    """Counts of scored items, of right answers and of the characters that the items stand for, and the summed loss.
+
+    Of all items, and of each value of each slice.
+    """
 
     full_state_update = False
     total: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
-        self.add_state("total", torch.zeros(3, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("total", torch.zeros(4, dtype=torch.float64), dist_reduce_fx="sum")
         self.slices: dict[str, torch.Tensor] = {}
 
     def update(self, logits_BTV: torch.Tensor, batch: Batch) -> None:
@@ -32,16 +35,21 @@ class Scores(Metric):
         loss_M = F.cross_entropy(logits_MV, target_M, ignore_index=IGNORE, reduction="none")
         scored_M = target_M != IGNORE
         right_M = scored_M & (logits_MV.argmax(-1) == target_M)
-        tally_M3 = torch.stack([scored_M.double(), right_M.double(), loss_M.double()], dim=-1)
-        self.total += tally_M3.sum(0)
+        characters_M = scored_M if batch.characters_BT is None else batch.characters_BT.flatten() * scored_M
+        tally_M4 = torch.stack([scored_M.double(), right_M.double(), characters_M.double(), loss_M.double()], dim=-1)
+        self.total += tally_M4.sum(0)
         for name, value_BT in batch.slices.items():
             value_M = torch.where(scored_M, value_BT.flatten(), 0)
             bins = int(value_M.max()) + 1
-            sums = torch.zeros(bins, 3, dtype=torch.float64, device=value_M.device).index_add_(0, value_M, tally_M3)
+            sums = torch.zeros(bins, 4, dtype=torch.float64, device=value_M.device).index_add_(0, value_M, tally_M4)
             self.slices[name] = _add(self.slices.get(name), sums)
 
     def compute(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-        """(scores of all items, scores per slice and value); loss in nats, ``bits_per_character`` = loss / ln 2."""
+        """(scores of all items, scores per slice and value).
+
+        ``loss`` is in nats per item, ``bits_per_character`` the summed loss over characters and ln 2; ``characters`` stands
+        beside ``items`` where the two differ.
+        """
         slices = {
             name: {str(value): _scores(row) for value, row in enumerate(sums.tolist()) if row[0]}
             for name, sums in self.slices.items()
@@ -64,11 +72,11 @@ def _add(old: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
 
 
 def _scores(row: list[float]) -> dict[str, Any]:
-    items, right, loss = row
-    mean = loss / items
-    return {
+    items, right, characters, loss = row
+    scores = {
         "items": int(items),
         "accuracy": right / items,
-        "loss": mean,
-        "bits_per_character": mean / math.log(2),
+        "loss": loss / items,
+        "bits_per_character": loss / characters / math.log(2),
     }
+    return scores if characters == items else scores | {"characters": int(characters)}

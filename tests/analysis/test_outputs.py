@@ -134,6 +134,20 @@ def test_reach_is_drawn_in(studies, tmp_path):
     assert {reach + 0.5 for reach in reaches} <= upright
 
 
+def test_a_curve_per_split_where_asked_for(studies):
+    """Training text, test text and the best look, each with the numbers of its records."""
+    study = studies["dropout"]
+    ax = figures.main(study, CLAIMS.metrics).axes[0]
+    lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines() if not line.get_label().startswith("_")}
+    assert list(lines) == list(study.experiment.figure["splits"].values())
+    arms = study.experiment.arms
+    for (split, _), drawn in zip(study.experiment.figure["splits"].items(), lines.values(), strict=True):
+        for arm, y in zip(arms, drawn, strict=True):
+            records = study.seeds((arm, "share_1")).values()
+            values = [verdicts.measure(record, f"{split}.bits_per_character") for record in records]
+            assert y == pytest.approx(sum(values) / len(values))
+
+
 def test_arms_differ_in_more_than_colour(studies):
     looks = [figures._look(studies["window"], arm) for arm in studies["window"].experiment.arms]
     assert len({(marker, str(line)) for _, marker, line in looks}) == len(looks)

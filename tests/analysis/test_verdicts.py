@@ -135,6 +135,35 @@ def test_slices_of_a_term_are_weighted_by_items():
         assert verdicts.measure(record, "test.accuracy", {"distance": ["<= 0.5x trained"]}) == 1.0
 
 
+def test_a_slice_of_subwords_is_weighted_by_their_characters():
+    slices = {
+        "1": {"bits_per_character": 1.0, "loss": 1.0, "items": 30, "characters": 30},
+        "2": {"bits_per_character": 3.0, "loss": 3.0, "items": 30, "characters": 90},
+    }
+    record = {"status": "finished", "metrics": {}, "slices": {"test": {"position": slices}}}
+    assert verdicts.measure(record, "test.bits_per_character", {"position": ["<= 2"]}) == (30 + 270) / 120
+    assert verdicts.measure(record, "test.loss", {"position": ["<= 2"]}) == 2.0
+
+
+def test_best_look_gap_and_parameters():
+    looks = [(0.1, 3), (0.9, 1), (0.8, 2)]
+    curve = [{"step": n, "validation_accuracy": a, "validation_loss": b} for n, (a, b) in enumerate(looks)]
+    record = {
+        "status": "finished",
+        "curve": curve,
+        "metrics": {"test": {"loss": 2.5}, "train": {"loss": 1.0}},
+        "parameters": {"embedding": 30, "other": 70},
+    }
+    assert verdicts.measure(record, "best.loss") == 1
+    assert verdicts.measure(record, "best.accuracy") == 0.9
+    assert verdicts.measure(record, "gap.loss") == 1.5
+    assert verdicts.measure(record, "parameters") == 100
+    assert verdicts.measure(record, "best.bits_per_character") is None
+    del record["metrics"]["train"]
+    assert verdicts.measure(record, "gap.loss") is None
+    assert verdicts.measure({**record, "status": "diverged"}, "best.loss") is None
+
+
 def test_slope_of_accuracy_over_distance():
     row = only(contrast("slope", a="attention", b="convolution", axis="distance"))
     assert row.verdict == SUPPORTED and row.effect > 0.5

@@ -41,6 +41,34 @@ def test_splits_are_90_5_5_percent_in_order_and_share_nothing():
         assert decode(task, {int(batch.targets_BT.max())}) == letters[2]
 
 
+def test_share_keeps_the_first_part_of_the_training_split_and_all_of_the_others():
+    text = "a" * 100 + "b" * 800 + "c" * 50 + "d" * 50
+    keys = {"text": text, "alphabet": "abcd", "length": 3}
+    whole, part = CharacterText(**keys), CharacterText(**keys, share=1 / 9)
+    batch = part.batch(5000, generator())
+    assert set(decode(part, batch.targets_BT.flatten().tolist())) == {"a"}
+    assert part.bounds["train"] == (0, 100)
+    for split in ("validation", "test"):
+        assert torch.equal(part.batch(50, generator(), split).tokens_BN, whole.batch(50, generator(), split).tokens_BN)
+    # 100 a, 50 d in the test split, counts start at one: d is as rare as can be
+    assert part.heuristic[1] == pytest.approx(-math.log2(1 / 104), rel=1e-12)
+
+
+def test_the_whole_share_is_as_no_share(pydoc):
+    assert torch.equal(PydocTopics(share=1.0).batch(50, generator()).tokens_BN, pydoc.batch(50, generator()).tokens_BN)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.01, math.nan])
+def test_bad_share(share):
+    with pytest.raises(ValueError, match=f"^share is {share}; it must be above 0 and at most 1"):
+        CharacterText(text="a" * 100, alphabet="a", length=1, share=share)
+
+
+def test_a_share_too_small_for_the_context():
+    with pytest.raises(ValueError, match="^length is 10, but the text's shortest split has 9 characters"):
+        CharacterText(text="a" * 1000, alphabet="a", length=10, share=0.01)
+
+
 def test_offsets_are_uniform():
     task = CharacterText(text=PRINTABLE, alphabet=PRINTABLE, length=1)  # each character occurs once
     starts = torch.bincount(task.batch(20_000, generator()).tokens_BN.flatten())

@@ -33,6 +33,18 @@ def test_a_mixer_is_told_its_layer(compose):
     assert [m.dilation for m in model.mixers] == [1, 5, 25]
 
 
+@pytest.mark.parametrize("mixer", ["attention", "lstm"])
+def test_untied_is_brought_to_the_parameters_of_tied(compose, mixer):
+    base = ["task=pydoc_subwords", "task.vocabulary=256", f"mixer={mixer}", "model.layers=2"]
+    tied, untied = (
+        build.build_model(config, build.build_task(config))
+        for config in (compose(*base, "model.tie=output"), compose(*base, "model.match=tied"))
+    )
+    assert tied.embedding.weight is tied.head.weight and untied.embedding.weight is not untied.head.weight
+    counts = [sum(model.parameter_counts().values()) for model in (tied, untied)]
+    assert counts[1] == pytest.approx(counts[0], rel=0.002)
+
+
 @pytest.mark.parametrize("match", ["parameters", "multiply_adds", "nothing"])
 def test_the_feed_forward_width_is_solved_for(compose, match):
     config = compose("mixer=lstm", f"model.match={match}")

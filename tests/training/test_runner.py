@@ -111,6 +111,16 @@ def test_a_record_says_everything_about_its_run(tiny):
     assert record["provenance"]["threads"] == 1
 
 
+def test_the_training_split_is_scored_when_asked_for(tiny):
+    """Without dropout, as the test split is, and by the trained model: not the mean loss of the steps on the way."""
+    record = execute(tiny("evaluation.train=true", "model.dropout=0.5", task="pydoc")).record
+    assert record["metrics"].keys() == {"validation", "test", "train"}
+    assert record["metrics"]["train"]["items"] == record["metrics"]["test"]["items"]
+    again = execute(tiny("model.dropout=0.5", task="pydoc")).record
+    assert again["metrics"].keys() == {"validation", "test"}
+    assert again["metrics"]["test"] == record["metrics"]["test"] and again["weights_sha256"] == record["weights_sha256"]
+
+
 def test_its_folder_holds_config_history_and_record_and_no_checkpoint(tiny):
     config = tiny("trainer.checkpoint_every=1")
     record = execute(config).record

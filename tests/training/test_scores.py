@@ -63,6 +63,22 @@ def test_equal_plain_loops_over_several_batches():
     assert flat == {key: expected(tally) for key, tally in tallies.items()}
 
 
+def test_bits_per_character_of_items_that_stand_for_several_characters():
+    """By hand: four classes alike cost 2 bits an item; 1 + 3 characters in the first row, 2 in the second."""
+    targets_BT = torch.tensor([[0, 1], [2, IGNORE]])
+    characters_BT = torch.tensor([[1, 3], [2, 9]])
+    slices = {"row": torch.tensor([[1, 1], [2, 2]])}
+    scores = Scores()
+    scores.update(torch.zeros(2, 2, 4), Batch(torch.zeros(2, 2), targets_BT, characters_BT=characters_BT, slices=slices))
+    whole, rows = scores.compute()
+    assert (whole["items"], whole["characters"]) == (3, 6)
+    assert whole["loss"] == pytest.approx(2 * math.log(2))
+    assert whole["bits_per_character"] == pytest.approx(3 * 2 / 6)
+    assert rows["row"]["1"]["bits_per_character"] == pytest.approx(2 * 2 / 4)
+    assert rows["row"]["2"]["bits_per_character"] == pytest.approx(2 / 2)
+    assert rows["row"]["2"]["characters"] == 2
+
+
 def test_reset_forgets_everything():
     scores = Scores()
     scores.update(*random_batch(0))

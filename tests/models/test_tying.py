@@ -1,0 +1,164 @@
+"""One table for input and output: storage, gradients, start, size and memory."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from study.cost.memory import training_bytes
+from study.mixers.attention import Attention
+from study.models import sizing
+from study.models.encoder import SequenceModel
+from study.positions.learned import Learned
+from study.positions.sinusoidal import Sinusoidal
+
+V, D, N = 50, 32, 12
+
+
+def build(tie, vocabulary=V, classes=V, width=D, position=Sinusoidal, ffn_width=40):
+    torch.manual_seed(0)
+    return SequenceModel(
+        vocabulary,
+        classes,
+        width=width,
+        layers=2,
+        ffn_width=ffn_width,
+        causal=True,
+        mixer=lambda layer: Attention(width, causal=True, layer=layer, heads=2),
+        position=position(width, length=N),
+        tie=tie,
+    )
+
+
+def tokens(vocabulary=V):
+    return torch.randint(vocabulary, (4, N + 1), generator=torch.Generator().manual_seed(0))
+
+
+def loss(model, vocabulary=V):
+    tokens_BM = tokens(vocabulary)
+    return F.cross_entropy(model(tokens_BM[:, :-1]).flatten(0, 1), tokens_BM[:, 1:].flatten())
+
+
+def table(module):
+    return module.weight.untyped_storage().data_ptr()
+
+
+def test_tied_tables_are_one_storage_and_untied_ones_two():
+    tied, untied = build("output"), build("none")
+    assert table(tied.embedding) == table(tied.head)
+    assert table(untied.embedding) != table(untied.head)
+    names = [name for name, _ in tied.named_parameters()]
+    assert len(names) == len([name for name, _ in untied.named_parameters()]) - 1
+
+
+def test_the_gradient_is_the_sum_of_both_uses():
+    """Against an untied model with the tied one's numbers, its table held as large as the tied one reads it."""
+    tied, untied = build("output"), build("none")
+    scale = (3 * D) ** 0.5
+    own = {name: value for name, value in tied.state_dict().items() if name != "embedding.weight"}
+    untied.load_state_dict({**own, "embedding.weight": tied.head.weight.detach() * scale})
+    torch.testing.assert_close(tied(tokens()), untied(tokens()))
+    loss(tied).backward()
+    loss(untied).backward()
+    expected_VD = untied.head.weight.grad + scale * untied.embedding.weight.grad
+    assert untied.embedding.weight.grad.abs().max() > 1e-4 and untied.head.weight.grad.abs().max() > 1e-4
+    torch.testing.assert_close(tied.head.weight.grad, expected_VD, rtol=1e-4, atol=1e-7)
+
+
+def test_an_optimiser_step_keeps_the_tables_one():
+    tied = build("output")
+    optimizer = torch.optim.AdamW(tied.parameters(), lr=0.1)
+    assert sum(p.numel() for group in optimizer.param_groups for p in group["params"]) == sum(
+        p.numel() for p in tied.parameters()
+    )
+    loss(tied).backward()
+    optimizer.step()
+    rows_BND = F.embedding(tokens(), tied.head.weight) * (3 * D) ** 0.5
+    torch.testing.assert_close(tied.embedding(tokens()), rows_BND)
+
+
+def test_a_checkpoint_restores_one_table():
+    first, second = build("output"), build("output")
+    with torch.no_grad():
+        first.head.weight.add_(1)
+    second.load_state_dict(first.state_dict())
+    assert torch.equal(second(tokens()), first(tokens())) and table(second.embedding) == table(second.head)
+
+
+def test_tying_moves_no_other_weight():
+    tied, untied = build("output").state_dict(), build("none").state_dict()
+    assert tied.keys() == untied.keys()
+    for name in tied.keys() - {"embedding.weight"}:
+        assert torch.equal(tied[name], untied[name]), name
+
+
+@pytest.mark.parametrize(("vocabulary", "width"), [(65, 64), (1024, 64), (1024, 128)])
+def test_tokens_enter_and_logits_leave_as_loud_as_untied(vocabulary, width):
+    size = {"vocabulary": vocabulary, "classes": vocabulary, "width": width}
+    tied, untied = build("output", **size), build("none", **size)
+    everything = torch.arange(vocabulary)[None]
+    assert tied.embedding(everything).std().item() == pytest.approx(1, rel=0.03)
+    assert untied.embedding(everything).std().item() == pytest.approx(1, rel=0.03)
+    x_MD = F.layer_norm(torch.randn(500, width), (width,))
+    assert tied.head(x_MD).std().item() == pytest.approx(3**-0.5, rel=0.03)  # D weights of variance 1 / (3 D)
+    assert loss(tied, vocabulary).item() < 1.2 * torch.tensor(float(vocabulary)).log().item()
+
+
+@pytest.mark.parametrize("position", [Sinusoidal, Learned])
+def test_closed_form_counts_the_table_once(position):
+    tied, untied = build("output", position=position), build("none", position=position)
+    for model, tie in ((tied, "output"), (untied, "none")):
+        counts = model.parameter_counts()
+        assert sum(counts.values()) == sum(p.numel() for p in model.parameters())
+        assert counts["embedding"] == sizing.embedding_parameters(
+            width=D, vocabulary=V, classes=V, position_parameters=position.parameter_count(D, N), tie=tie
+        )
+    assert tied.parameter_counts()["other"] == untied.parameter_counts()["other"]
+
+
+@pytest.mark.parametrize("vocabulary", [65, 256, 1024])
+def test_memory_saved_is_the_table_its_gradient_and_its_two_moments(vocabulary):
+    """In a whole training step; what backward keeps beside the parameters is the same."""
+    held = []
+    for tie in ("none", "output"):
+        model = build(tie, vocabulary, vocabulary)
+        held.append(training_bytes(model.parameters(), lambda model=model: loss(model, vocabulary)))
+        optimizer = torch.optim.AdamW(model.parameters())
+        loss(model, vocabulary).backward()
+        optimizer.step()
+        state = sum(v.numel() for s in optimizer.state.values() for v in s.values() if v.ndim) * 4
+        weights = sum(p.numel() + p.grad.numel() for p in model.parameters()) * 4
+        held.append(state + weights)
+    expected = vocabulary * D * 4 * (1 + 1 + 2)
+    assert held[0] - held[2] == held[1] - held[3] == expected
+
+
+def test_decoding_step_by_step_is_forward():
+    model, tokens_BN = build("output"), tokens()[:, :N]
+    state, logits = model.initial_state(4), []
+    for n in range(N):
+        logits_BV, state = model.step(tokens_BN[:, n], state)
+        logits.append(logits_BV)
+    torch.testing.assert_close(torch.stack(logits, 1), model(tokens_BN), atol=1e-5, rtol=1e-4)
+
+
+def test_inputs_that_are_not_outputs_are_refused():
+    with pytest.raises(ValueError, match="model.tie=output needs .* not 50 tokens and 7 classes; use model.tie=none"):
+        build("output", classes=7)
+
+
+def test_untied_at_the_parameters_of_tied():
+    ffn_width = sizing.untied_ffn_width(width=D, layers=2, ffn_width=40, vocabulary=V)
+    small, tied = (
+        sum(build(tie, ffn_width=width).parameter_counts().values()) for tie, width in (("none", ffn_width), ("output", 40))
+    )
+    assert small == pytest.approx(tied, abs=2 * (2 * D + 1) / 2)
+    # by hand: 50 x 32 = 1600 numbers in units of 2 x 65: 12.3 of them
+    assert ffn_width == 40 - 12
+
+
+def test_a_table_that_outweighs_the_feed_forward_nets_is_refused_with_a_width_that_would_do():
+    keys = {"width": D, "layers": 2, "vocabulary": 1000}
+    with pytest.raises(ValueError, match="match=tied: a token table of 1000 x 32 outweighs 2 feed-forward nets") as error:
+        sizing.untied_ffn_width(ffn_width=40, **keys)
+    mend = int(str(error.value).split("use ffn_width=")[1].split()[0])
+    assert sizing.untied_ffn_width(ffn_width=mend, **keys) == 1
