@@ -181,7 +181,7 @@ def check(experiment: Experiment) -> None:
         if kind in ("tags", "shares") and not {"x", "series"} <= node.keys():
             raise ValueError(f"{where}.kind {kind} needs figure.x and figure.series, two tags of the arms")
         if kind == "splits" and not {"x", "splits"} <= node.keys():
-            raise ValueError(f"{where}.kind splits needs figure.x, a tag of the arms, and figure.splits, such as {{test: test text}}")
+            raise ValueError(f"{where}.kind splits needs figure.x, a tag of the arms, and figure.splits, {{test: words}}")
 
 
 def _kinds(node: Mapping[str, Any]) -> list[str]:

@@ -182,7 +182,7 @@ class SequenceModel(nn.Module):
         if not isinstance(self.readout, Own):
             kind = type(self.readout).__name__
             raise ValueError(f"{kind} reads the whole sequence, so the model does not step; use readout=own")
-        weight = self.embedding.weight
+        weight = self.head.weight
         return State(0, [m.initial_state(batch, weight.device, weight.dtype) for m in self.mixers])
 
     def step(self, tokens_B: Tensor, state: State) -> tuple[Tensor, State]:
