@@ -60,12 +60,17 @@ class Attention(Mixer):
     def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None, cut_BNN: Tensor | None = None) -> Tensor:
         """(B, H, N, N); where `cut_BNN` is True no head sees the key (column) from the query (row)."""
         q_BHNK, k_BHNK, _ = self.project(x_BND)
-        N = x_BND.shape[1]
-        allowed = self.allowed(N, x_BND.device)
+        allowed = self.allowed(x_BND.shape[1], x_BND.device)
         if cut_BNN is not None:
             allowed = ~cut_BNN[:, None] if allowed is None else allowed & ~cut_BNN[:, None]
-        bias = None if self.inside is None else self.inside.bias(q_BHNK, N)
-        return attention_weights(q_BHNK, k_BHNK, mask_BN, allowed, bias)
+        return self.weights(q_BHNK, k_BHNK, mask_BN, allowed)
+
+    def weights(
+        self, q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
+    ) -> Tensor:
+        """(B, H, N, M) and at least float32: 0 where not allowed, all 0 where nothing is."""
+        bias = None if self.inside is None else self.inside.bias(q_BHNK, k_BHMK.shape[2])
+        return attention_weights(q_BHNK, k_BHMK, mask_BM, allowed_NM, bias)
 
     def reweighted(self, x_BND: Tensor, weights_BHNN: Tensor) -> Tensor:
         """What `forward` would give under these weights instead of its own."""

@@ -37,7 +37,6 @@ class ScoredAttention(Attention):
     def weights(
         self, q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
     ) -> Tensor:
-        """(B, H, N, M) and at least float32: 0 where not allowed, all 0 where nothing is."""
         dtype = torch.promote_types(q_BHNK.dtype, torch.float32)
         with torch.autocast(q_BHNK.device.type, enabled=False):
             return masked_softmax(self.score(q_BHNK.to(dtype), k_BHMK.to(dtype)), mask_BM, allowed_NM)
@@ -45,10 +44,6 @@ class ScoredAttention(Attention):
     def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
         weights_BHNN = self.weights(q_BHNK, k_BHNK, mask_BN, self.allowed(q_BHNK.shape[2], q_BHNK.device))
         return weights_BHNN.to(v_BHNK.dtype) @ v_BHNK
-
-    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-        q_BHNK, k_BHNK, _ = self.project(x_BND)
-        return self.weights(q_BHNK, k_BHNK, mask_BN, self.allowed(x_BND.shape[1], x_BND.device))
 
     def step(self, x_BD: Tensor, state: Cache) -> tuple[Tensor, Cache]:
         q_BH1K, *new = self.project(x_BD[:, None])

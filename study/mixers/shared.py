@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study.mixers.attention import Attention, Cache, attention_weights, resolve_head_width
+from study.mixers.attention import Attention, Cache, resolve_head_width
 from study.mixers.base import Mixer, linear
 
 # Which projection makes queries, keys and values.
@@ -69,11 +69,13 @@ class SharedAttention(Attention):
         allowed = self.others(q_BHNK.shape[2], mask_BN, q_BHNK.device)
         return F.scaled_dot_product_attention(q_BHNK, k_BHNK, v_BHNK, attn_mask=allowed)
 
-    def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-        if self.sees_itself:
-            return super().maps(x_BND, mask_BN)
-        q_BHNK, k_BHNK, _ = self.project(x_BND)
-        return attention_weights(q_BHNK, k_BHNK, mask_BN, self.others(x_BND.shape[1], mask_BN, x_BND.device))
+    def weights(
+        self, q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
+    ) -> Tensor:
+        if not self.sees_itself:
+            others = self.others(k_BHMK.shape[2], mask_BM, k_BHMK.device)
+            allowed_NM = others if allowed_NM is None else others & allowed_NM
+        return super().weights(q_BHNK, k_BHMK, mask_BM, allowed_NM)
 
     def step(self, x_BD: Tensor, state: Cache) -> tuple[Tensor, Cache]:
         q_BH1K, *new = self.project(x_BD[:, None])
