@@ -37,7 +37,7 @@ SMALL = [
     "data.download=false",
     "tracking.mode=off",
 ]
-SHORT = {"length": 12, "max_length": 6}  # of tasks that have such a key
+SHORT = {"length": 12, "max_length": 6, "keys": 12}  # of tasks that have such a key
 
 
 class NoNetwork(OSError):
