@@ -150,12 +150,12 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
             _print_rates(tier, console)
         return 0
     if options.part == "readme":
-        return _readme(options, claims, tiers, console)
+        return _readme(options, claims, tiers, declared, console)
     for tier in tiers:
         _write(tier, claims, loaded.set_aside, options, console)
     narrowed = options.tier or options.experiment or options.output or options.source != "committed"
     if options.part == "all" and not narrowed:
-        _readme(options, claims, tiers, console)
+        _readme(options, claims, tiers, declared, console)
     return 0
 
 
@@ -309,10 +309,16 @@ def _coloured(verdict: str, style: str = "") -> str:
     return f"[{style}{colour}]{verdict}[/]" if colour else verdict
 
 
-def _readme(options: argparse.Namespace, claims: Claims, tiers: Iterable[Tier], console: Console) -> int:
+def _readme(
+    options: argparse.Namespace,
+    claims: Claims,
+    tiers: Iterable[Tier],
+    declared: dict[str, experiments.Experiment],
+    console: Console,
+) -> int:
     from analysis import readme
 
-    text = readme.table(claims, {tier.name: tier.found for tier in tiers})
+    text = readme.table(claims, {tier.name: tier.found for tier in tiers}, declared)
     fresh = readme.put(options.readme, text, options.check)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"

@@ -98,8 +98,8 @@ def training(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
 
 
 def forest(verdicts: Verdicts, metrics: Mapping[str, Metric]) -> Any | None:
-    """Effects of all contrasts in units of their margin, claim by claim."""
-    rows = [row for row in verdicts.rows if row.low is not None]
+    """Effects of the contrasts that decide claims, in units of their margin, claim by claim."""
+    rows = [row for row in verdicts.rows if row.low is not None and row.counts]
     if not rows:
         return None
     with _style():

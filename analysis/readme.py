@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from analysis import tables
 from analysis.claims import Claims
-from analysis.verdicts import BY_CONSTRUCTION, DECIDED, NOT_RUN, Row, Verdicts
+from analysis.verdicts import DECIDED, NOT_RUN, VERDICTS, Row, Verdicts
+from study.experiments import Experiment
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
 TIERS = ("full", "core")  # the first tier that decides a claim speaks for it; the smoke tier decides nothing
 
 
-def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
-    """Markdown: a line per claim that has been looked at, one that names the rest, and the corrections."""
+def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str, Experiment]) -> str:
+    """Markdown: a line per claim that has been looked at, one that names the rest; the corrections; the experiments."""
     lines = ["| claim | it says | verdict | effect [interval] | n | scope |", "|---|---|---|---|---|---|"]
-    waiting = []
+    waiting: list[str] = []
+    verdicts: Counter[str] = Counter()
     for claim in claims.claims.values():
         found = _speaking(claim.name, by_tier)
+        verdicts[found.overall[claim.name] if found else NOT_RUN] += 1
         if found is None or found.overall[claim.name] == NOT_RUN:
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
@@ -28,23 +32,30 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
             for row in rows
             if row.effect is not None
         ]
-        scopes = dict.fromkeys(_scope(row) for row in rows)
         verdict = f"**{found.overall[claim.name]}**"
-        cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), "<br>".join(scopes)]
+        cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    tally = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
+    lines = [f"Of {len(claims.claims)} claims: {tally}.", "", *lines]
     if waiting:
         lines += ["", f"Not run: {', '.join(waiting)}."]
     lines += ["", "Where the notes are mistaken:", "", "| the notes | correct is | source | claims |", "|---|---|---|---|"]
     for entry in claims.corrections:
         cells = [entry["notes"], entry["correct"], entry["source"], " ".join(entry["claims"])]
         lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "| experiment | asks | claims | measured |", "|---|---|---|---|"]
+    for experiment in declared.values():
+        ran = [tier for tier, found in by_tier.items() if any(r.experiment == experiment.name and r.n for r in found.rows)]
+        name = f"[{experiment.name}](conf/experiment/{experiment.name}.yaml)"
+        links = ", ".join(f"[{tier}](results/{tier}/tables/{experiment.name}.md)" for tier in TIERS if tier in ran)
+        lines.append(f"| {name} | {experiment.question} | {' '.join(experiment.claims)} | {links} |")
     for tier in TIERS:
         if tier in by_tier and any(row.effect is not None for row in by_tier[tier].rows):
             folder = f"results/{tier}"
             made = sorted({word for row in by_tier[tier].rows for word in row.revision.replace(",", " ").split()})
             lines += [
                 "",
-                f"Every contrast of the {tier} tier with its interval, in units of its margin ([numbers]"
+                f"Every contrast that decides a claim in the {tier} tier, with its interval, in units of its margin ([numbers]"
                 f"({folder}/verdicts.csv), [tables]({folder}/tables), [report]({folder}/report.html)); records of "
                 f"revision {', '.join(made)}:",
                 "",
@@ -83,5 +94,10 @@ def _counts(rows: Sequence[Row]) -> str:
     return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]}-{found[-1]}"
 
 
-def _scope(row: Row) -> str:
-    return f"test `{row.scope}`" if row.verdict == BY_CONSTRUCTION else row.scope
+def _scope(rows: Sequence[Row]) -> str:
+    """Where the rows hold, in short: report and verdicts.csv have each one's full scope."""
+    tests = sum(row.rule == "by_construction" for row in rows)
+    measured = [row for row in rows if row.task]
+    parts = [", ".join(dict.fromkeys(row.task for row in measured))]
+    parts += [f"{tier} tier, {device}" for tier, device in dict.fromkeys((row.tier, row.device) for row in measured)]
+    return "; ".join(filter(None, [*parts, f"{tests} test{'s' * (tests > 1)}" * bool(tests)]))
