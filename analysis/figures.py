@@ -341,22 +341,23 @@ def _plot_curves(
     ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, curves: Mapping[str, dict[float, list[float]]],
     interval: Callable[[Sequence[float]], tuple[float | None, float | None, float | None]],
 ) -> None:  # fmt: skip
+    log = keys.get("x_scale", "log") == "log"
+    ticks = sorted({x for points in curves.values() for x in points})
+    aside = 0.0 if log or not ticks else 0.01 * (ticks[-1] - ticks[0])
     for index, (series, points) in enumerate(curves.items()):
         xs = sorted(points)
+        shown = [x * (1 + 0.04 * index) if log else x + aside * index for x in xs]  # side by side where curves share an x
         means = []
-        for x in xs:
+        for x, at in zip(xs, shown, strict=True):
             mean, low, high = interval(points[x])
             means.append(mean)
-            at = x * (1 + 0.04 * index)  # side by side where two curves share an x
             ax.plot([at] * len(points[x]), points[x], "_", color=COLOURS[index], ms=7, alpha=0.6)
             if low is not None:
                 ax.plot([at, at], [low, high], color=COLOURS[index], lw=1.2)
-        shown = [x * (1 + 0.04 * index) for x in xs]
         ax.plot(shown, means, color=COLOURS[index], ls=LINES[index], marker=MARKERS[index], label=series)
-    if keys.get("x_scale", "log") == "log":
+    if log:
         ax.set_xscale("log", base=2)
         ax.minorticks_off()
-    ticks = sorted({x for points in curves.values() for x in points})
     ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
     _frame(ax, study, task, metric)
     ax.set_xlabel(keys.get("x_label", keys["x"]))
