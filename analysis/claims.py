@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 FILE = Path(__file__).with_name("claims.yaml")
-RULES = ("better", "equivalent", "solves", "slope", "interaction", "reach", "at_least", "by_construction")
+RULES = ("better", "equivalent", "solves", "slope", "interaction", "reach", "at_least", "sooner", "by_construction")
 OVER = ("verdict_runs", "all_runs")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
 CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s*")

@@ -13,6 +13,9 @@
     shares   the share of a cell's runs that converge, tuning runs at every rate included, against the same two tags
     structure  how many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)
     maps     the chosen head's attention map of one sequence, its gold edges framed: a panel for each task and arm
+    to_samples | to_multiply_adds | to_seconds | to_steps   what each run took to the task's target; hollow: it never got there
+Measurements of cost are drawn against what they vary, with their exponents: ``quantities`` (default: multiply_adds,
+seconds) of a layer, the time of a step of decoding; a ring marks where ``against`` (an arm) starts or ceases to cost less.
 Further keys: ``metric`` (default: the task's; for tags also the path of a record's field), ``x_label``, ``x_scale``
 (linear | log), ``arms`` (draw these only), ``cost: true`` (a panel of counted multiply-adds). What can't be drawn as
 asked, and with ``task`` every other task, is drawn as arms, so an experiment needs no figure code.
@@ -31,10 +34,13 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from analysis.claims import Metric
+from analysis.effort import QUANTITIES, effort
 from analysis.select import Study
-from analysis.statistics import mean_interval, ratio_interval, share_interval, slope
-from analysis.tables import MEASURED, margin_unit, measured_rows, slices
+from analysis.statistics import crossings, growth, mean_interval, ratio_interval, share_interval
+from analysis.tables import AXES, margin_unit, measured_rows, slices
 from analysis.verdicts import Verdicts, measure
 from study.experiments import Experiment
 from study.records import Record
@@ -51,7 +57,7 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 VERDICT_COLOURS = {"supported": "#1b7f4d", "contradicted": "#b3261e", "inconclusive": "#7a7a7a"}
 KEYS = {
     "kind", "task", "slice", "metric", "reach", "over_reach", "trained", "x", "series", "shared",
-    "x_label", "x_scale", "arms", "cost", "splits",
+    "x_label", "x_scale", "arms", "cost", "splits", "quantities", "against",
 }  # fmt: skip
 
 RC = {
@@ -210,12 +216,23 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
             panels += [partial(PANELS[kind], study=study, task=task, keys=view, metric=measured) for view in views]
     if keys.get("cost") and panels:
         panels.append(partial(_draw_cost, study=study, keys=keys))
-    for task in study.cost_tasks:
-        if _run_arms(study, task):
-            panels += [
-                partial(_draw_measured, study=study, task=task, quantity=key) for key in ("multiply_adds", "seconds")
-            ]
+    panels += _measured_panels(study, keys)
     return panels
+
+
+def _measured_panels(study: Study, keys: Mapping[str, Any]) -> list[Panel]:
+    """One per task, axis and quantity that a measurement of cost has."""
+    curves: dict[tuple[str, tuple[str, str], str], list[Mapping[str, Any]]] = {}
+    for row in measured_rows(study):
+        quantities = keys.get("quantities", ("multiply_adds", "seconds")) if row["split"] == "cost" else ("seconds",)
+        for quantity in quantities:
+            if row[quantity]:
+                curves.setdefault((row["task"], (row["split"], row["axis"]), quantity), []).append(row)
+    against = keys.get("against")
+    return [
+        partial(_draw_measured, study=study, rows=rows, axis=axis, quantity=quantity, against=against)
+        for (_, axis, quantity), rows in curves.items()
+    ]
 
 
 def _draw_arms(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
@@ -438,25 +455,51 @@ def _draw_cost(ax: Any, study: Study, keys: Mapping[str, Any]) -> None:
     ax.set_title("Cost")
 
 
-def _draw_measured(ax: Any, study: Study, task: str, quantity: str) -> None:
-    """A cost against the length, both on log axes; each curve ends in its exponent."""
-    words, scale, unit = MEASURED[quantity]
-    rows = [row for row in measured_rows(study) if row["task"] == task and row[quantity]]
-    for arm in dict.fromkeys(row["arm"] for row in rows):
-        own = [row for row in rows if row["arm"] == arm]
+def _draw_measured(
+    ax: Any, study: Study, rows: Sequence[Mapping[str, Any]], axis: tuple[str, str], quantity: str, against: str | None
+) -> None:
+    """A cost against what it was measured over, both on log axes; each curve ends in its exponent."""
+    name, letter, quantities = AXES[axis]
+    words, scale, unit = quantities[quantity]
+    curves = {arm: {row["value"]: row[quantity] * scale for row in rows if row["arm"] == arm} for arm in study.experiment.arms}
+    for arm, curve in curves.items():
+        if not curve:
+            continue
         colour, marker, line = _look(study, arm)
-        xs, ys = [row["length"] for row in own], [row[quantity] * scale for row in own]
+        xs, ys = list(curve), list(curve.values())
         ax.plot(xs, ys, color=colour, ls=line, marker=marker)
-        if (exponent := slope([math.log(x) for x in xs], [math.log(y) for y in ys])) is not None:
-            ax.text(xs[-1], ys[-1], f" n^{exponent:.2f}", fontsize=7, va="center", color=colour)
+        if grows := growth(letter, xs, ys, may_be_log=quantity == "hops"):
+            ax.text(xs[-1], ys[-1], f" {grows}", fontsize=7, va="center", color=colour)
+        if against in curves and arm != against and curves[against].keys() == curve.keys():
+            for at in crossings(xs, list(curves[against].values()), ys):
+                y = math.exp(np.interp(math.log(at), np.log(xs), np.log(ys)))
+                ax.plot([at], [y], "o", ms=9, mfc="none", color=colour)
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.set_xlabel("sequence length n")
-    ax.set_ylabel(f"{unit} per sequence")
+    ax.set_xlabel(f"{'sequence ' if name == 'length' else ''}{name} {letter}")
+    ax.set_ylabel(unit if quantity in ("hops", "critical_path") or axis[0] == "decoding" else f"{unit} per sequence")
     ax.set_title(f"{words[0].upper()}{words[1:]}, one layer")
+
+
+def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, quantity: str) -> None:
+    """What each run took to the task's target; one that never got there stands hollow where it ended."""
+    target = study.experiment.tasks[task].target
+    arms = [arm for arm in _arms_to_show(study, keys) if arm in study.experiment.tasks[task].arms]
+    for y, arm in enumerate(reversed(arms)):
+        colour, marker, _ = _look(study, arm)
+        records = study.seeds((arm, task)).values()
+        for found in (effort(record, target, quantity) for record in records if target is not None):
+            if found is not None:
+                ax.plot([found.value], [y], marker, color=colour, mfc=colour if found.reached else "white")
+        ax.text(0.01, y + 0.3, study.experiment.arms[arm].label, transform=ax.get_yaxis_transform(), fontsize=7)
+    ax.set_xscale("log")
+    ax.set_yticks([])
+    ax.set_ylim(-0.5, len(arms) - 0.2)
+    ax.set_xlabel(f"{quantity.replace('_', '-')} to {metric.label} {target:g} (hollow: never reached)" if target else quantity)
+    ax.set_title(study.experiment.tasks[task].label)
 
 
 def _shortened(tag: re.Match[str]) -> str:
@@ -517,9 +560,10 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
     ax.set_ylabel(f"validation {_score_label(metric)}")
 
 
-PANELS = {
+PANELS: dict[str, Callable[..., None]] = {
     "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "splits": _draw_splits, "shares": _draw_shares,
     "structure": _draw_structure, "maps": _draw_map,
+    **{f"to_{quantity}": partial(_draw_effort, quantity=quantity) for quantity in QUANTITIES},
 }  # fmt: skip
 
 

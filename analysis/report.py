@@ -90,6 +90,10 @@ def _forest(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> list[dict[str
     return bars
 
 
+def _one_table(label: str, cells: list[dict[str, str]]) -> dict[str, Any]:
+    return {"label": label, "scores": _columns(cells), "costs": None, "floors": "", "published": [], "notes": []}
+
+
 def _experiment(study: Study, found: Verdicts, claims: Claims, figures: Path) -> dict[str, Any]:
     experiment = study.experiment
     rows = tables.main_rows(study)
@@ -107,9 +111,8 @@ def _experiment(study: Study, found: Verdicts, claims: Claims, figures: Path) ->
             }
         )
     for task in study.cost_tasks:
-        cells = _columns(tables.measured_cells(study, task))
-        label = experiment.tasks[task].label
-        by_task.append({"label": label, "scores": cells, "costs": None, "floors": "", "published": [], "notes": []})
+        by_task.append(_one_table(experiment.tasks[task].label, tables.measured_cells(study, task)))
+    by_task += [_one_table(title, cells) for title, cells in tables.layer_tables(study).items()]
     lost = [record for record in study.records if record["status"] != "finished"]
     decides = {row.claim for row in found.rows if row.experiment == experiment.name}
     return {

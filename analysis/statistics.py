@@ -166,6 +166,33 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float | None:
     return float(stats.linregress(x, y).slope)
 
 
+def growth(letter: str, x: Sequence[float], y: Sequence[float], may_be_log: bool = False) -> str:
+    """How ``y`` grows with ``x``, in a word: constant, or the power that fits best; or else, where a logarithm may be
+    thought of and fits better, that logarithm, its base from y = log x + constant. Empty for fewer than two distinct x.
+    """
+    if len(set(x)) < 2:
+        return ""
+    if max(y) - min(y) <= TINY:
+        return "constant"
+    power, line = stats.linregress(np.log(x), np.log(y)), stats.linregress(np.log(x), y)
+    off_power = np.sum((np.exp(power.intercept) * np.power(x, power.slope) - y) ** 2)
+    off_line = np.sum((line.intercept + line.slope * np.log(x) - y) ** 2)
+    if may_be_log and len(set(x)) > 2 and off_line < off_power:
+        return f"log_{math.exp(1 / line.slope):.2g} {letter}"
+    return f"{letter}^{power.slope:.2f}"
+
+
+def crossings(x: Sequence[float], a: Sequence[float], b: Sequence[float]) -> list[float]:
+    """Each x at which ``a`` starts or ceases to lie below ``b``, straight between points on log axes; all values positive."""
+    gaps = [math.log(up / down) for up, down in zip(a, b, strict=True)]
+    found = []
+    for i in range(1, len(x)):
+        if (gaps[i - 1] < -TINY) != (gaps[i] < -TINY):
+            share = gaps[i - 1] / (gaps[i - 1] - gaps[i])
+            found.append(x[i - 1] * (x[i] / x[i - 1]) ** share)
+    return found
+
+
 def empirical_logit(accuracy: float, items: int) -> float:
     """log odds with half a success and half a failure added (Haldane 1955, Anscombe 1956): finite at 0 and 1."""
     hits = accuracy * items

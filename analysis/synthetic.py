@@ -37,18 +37,24 @@ def plausible(run: PlannedRun, draw: random.Random) -> float:
 
 
 def measured(run: PlannedRun, **changes: Any) -> Record:
-    """A sealed record of a measurement of cost."""
+    """A sealed record of a measurement of cost: of a layer against length or width, or of decoding against the position."""
     power = 1.0 if run.settings.get("mixer") == "window" else 2.0
-    found = {
-        str(n): {
-            "seconds": 1e-6 * n**power * (1 + run.seed / 1000),
-            "bytes": 100 * n**power,
-            "multiply_adds": 64 * n**power,
-        }
-        for n in run.settings.get("cost.lengths", (128, 256, 512))
-    }
+    noise = 1 + run.seed / 1000
+
+    def layer(n: int) -> dict[str, float]:
+        work = 64 * n**power
+        counted = {"multiply_adds": work, "counted_multiply_adds": work, "critical_path": 24, "hops": 1}
+        return {"seconds": 1e-6 * n**power * noise, "bytes": 100 * n**power, **counted}
+
+    slices: dict[str, Any] = {}
+    positions, widths = (run.settings.get(f"cost.{key}", ()) for key in ("positions", "widths"))
+    if positions:
+        slices["decoding"] = {"position": {str(t): {"seconds": 1e-6 * t * noise, "bytes": 8 * t} for t in positions}}
+    else:
+        axis = "width" if widths else "length"
+        slices["cost"] = {axis: {str(n): layer(n) for n in widths or run.settings.get("cost.lengths", (128, 256, 512))}}
     empty = dict.fromkeys(("steps_to_90", "steps_to_solve", "solved_at", "chance", "heuristic", "reach"))
-    changes = {"metrics": {}, "curve": [], "slices": {"cost": {"length": found}}, **empty, **changes}
+    changes = {"metrics": {}, "curve": [], "slices": slices, **empty, **changes}
     return record(run, "seconds", 0.0, **changes)
 
 
@@ -89,6 +95,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "config": {
             "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
+            "train": {"batch": 32},
         },
         "metric": metric,
         "solved_at": solved_at,
@@ -110,6 +117,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "peak_memory_bytes": 12_000_000,
         "tokens_seen": steps * 2048,
         "seconds": 20.0,
+        "step_seconds": 0.01,
         "reach": reach,
         "chance": 6.0 if metric in LOWER_IS_BETTER else 0.125,
         "heuristic": {"name": "made up", "score": 0.14},

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from analysis.claims import Metric
+from analysis.effort import QUANTITIES, effort, median
 from analysis.select import Cell, Study
-from analysis.statistics import censored_median, mean_interval, slope
+from analysis.statistics import censored_median, crossings, growth, mean_interval
 from analysis.verdicts import Row, measure, revisions
 from study.records import Record
 
@@ -26,10 +27,22 @@ MATCHING = {
     "tied": "arms match in all parameters, embeddings included",
     "nothing": "arms are not matched",
 }
-MEASURED = {  # of one layer, forward and backward, per sequence: words, scale, unit
-    "multiply_adds": ("counted multiply-adds", 1e-6, "million"),
+MEASURED = {  # of one layer, per sequence, forward and backward or (what is counted) forward: words, scale, unit
+    "multiply_adds": ("multiply-adds in closed form", 1e-6, "million"),
+    "counted_multiply_adds": ("counted multiply-adds", 1e-6, "million"),
+    "critical_path": ("critical path", 1, "operations"),
+    "hops": ("hops", 1, "layers or steps"),
     "seconds": ("time", 1e3, "ms"),
     "bytes": ("memory kept for backward", 1e-6, "MB"),
+}
+DECODED = {  # of one step of one sequence
+    "seconds": ("time of a step", 1e6, "microseconds"),
+    "bytes": ("state", 1e-3, "kB"),
+}
+AXES = {  # of what is measured: how a slice is called, its letter, and its quantities
+    ("cost", "length"): ("length", "n", MEASURED),
+    ("cost", "width"): ("width", "d", MEASURED),
+    ("decoding", "position"): ("position", "t", DECODED),
 }
 COSTS = ("multiply_adds_per_token", "peak_memory_bytes", "tokens_seen", "seconds")
 
@@ -40,37 +53,86 @@ def main_rows(study: Study) -> list[TableRow]:
 
 
 def measured_rows(study: Study) -> list[TableRow]:
-    """One row per (task, arm, length) of a measurement of cost: means over the seeds, which repeat it."""
+    """One row per (task, arm, axis, value) of a measurement of cost: means over the seeds, which repeat it."""
     rows = []
     for arm, task in study.experiment.cells(study.tier):
         if study.is_trained(task):
             continue
         found = {key: slices(study.seeds((arm, task)).values(), key) for key in MEASURED}
-        for length in found["seconds"].get(("cost", "length"), {}):
-            row: TableRow = {"task": task, "arm": arm, "label": study.experiment.arms[arm].label, "length": int(length)}
-            for key in MEASURED:
-                values = found[key].get(("cost", "length"), {}).get(length, [])
-                row[key], row[f"{key}_low"], row[f"{key}_high"] = mean_interval(values)
-                row["seeds"] = len(values)
-            rows.append(row)
+        for axis in AXES:
+            for value in found["seconds"].get(axis, {}):
+                row: TableRow = {"task": task, "arm": arm, "label": study.experiment.arms[arm].label}
+                row |= {"split": axis[0], "axis": axis[1], "value": int(value)}
+                for key in MEASURED:
+                    values = found[key].get(axis, {}).get(value, [])
+                    row[key], row[f"{key}_low"], row[f"{key}_high"] = mean_interval(values)
+                row["seeds"] = len(found["seconds"][axis][value])
+                rows.append(row)
     return rows
 
 
 def measured_cells(study: Study, task: str) -> list[dict[str, str]]:
-    """Exponents of a cost in the length, and the cost at the longest length, one line per arm."""
+    """What a layer costs at the largest value of each axis, and how that grows along it, one line per arm."""
     lines = []
     own = [row for row in measured_rows(study) if row["task"] == task]
     for label in dict.fromkeys(row["label"] for row in own):
-        rows = [row for row in own if row["label"] == label]
-        cells = {"arm": label, "seeds": str(rows[-1]["seeds"])}
-        for key, (words, scale, unit) in MEASURED.items():
-            points = [(log(row["length"]), log(row[key])) for row in rows if row[key]]
-            exponent = slope(*zip(*points, strict=True)) if points else None
-            if exponent is not None:
-                cells[f"{words}, exponent in the length"] = f"{exponent:.2f}"
-                cells[f"{words} at {rows[-1]['length']}"] = f"{rows[-1][key] * scale:.3g} {unit}"
+        cells = {"arm": label, "seeds": str(max(row["seeds"] for row in own if row["label"] == label))}
+        for (split, axis), (_, letter, quantities) in AXES.items():
+            rows = [row for row in own if (row["label"], row["split"], row["axis"]) == (label, split, axis)]
+            for key, (words, scale, unit) in quantities.items() if rows else ():
+                if rows[-1][key] is not None:
+                    value = f"{_shown(rows[-1][key] * scale)} {unit}"
+                    grows = ", ".join(filter(None, (value, _grows(rows, letter, key))))
+                    cells[f"{words} at {letter} = {rows[-1]['value']}"] = grows
         lines.append(cells)
     return lines
+
+
+def growth_cells(study: Study) -> list[dict[str, str]]:
+    """How each cost of a layer grows with length n and width d, over all tasks that measure it, one line per arm."""
+    lines = []
+    measured = measured_rows(study)
+    for label in dict.fromkeys(row["label"] for row in measured):
+        cells = {"arm": label}
+        for key, (words, _, _) in MEASURED.items():
+            grows = []
+            for (split, axis), (_, letter, _) in AXES.items():
+                along = [row for row in measured if (row["label"], row["split"], row["axis"]) == (label, split, axis)]
+                if split == "cost" and (grown := _grows(along, letter, key)):
+                    grows.append(grown if grown != "constant" else f"{letter}^0")
+            cells[words] = "; ".join(grows)
+        lines.append(cells)
+    return lines
+
+
+def crossover_cells(study: Study, arm: str) -> list[dict[str, str]]:
+    """Where along length and width ``arm`` costs less than each other arm, in operations and in time."""
+    lines = []
+    curves: dict[tuple, dict[int, float]] = {}
+    for row in measured_rows(study):
+        for key in ("counted_multiply_adds", "seconds"):
+            if row[key]:
+                curves.setdefault((row["split"], row["axis"], key, row["arm"]), {})[row["value"]] = row[key]
+    for other, label in {other: declared.label for other, declared in study.experiment.arms.items() if other != arm}.items():
+        cells = {"arm": label}
+        for (split, axis), (_, letter, quantities) in AXES.items():
+            for key in ("counted_multiply_adds", "seconds"):
+                own, others = (curves.get((split, axis, key, side), {}) for side in (arm, other))
+                if len(at := sorted(own.keys() & others.keys())) > 1:
+                    along = f"{quantities[key][0]}, along {letter}"
+                    cells[along] = _where(letter, at, [own[x] for x in at], [others[x] for x in at])
+        lines += [cells] if len(cells) > 1 else []
+    return lines
+
+
+def layer_tables(study: Study) -> dict[str, list[dict[str, str]]]:
+    """Tables over all measurements of cost together, by title; none where costs are measured along one axis only."""
+    found = {}
+    if len({row["axis"] for row in measured_rows(study) if row["split"] == "cost"}) > 1:
+        found["Growth of a layer's costs with length n and width d"] = growth_cells(study)
+    if (arm := study.experiment.figure.get("against")) and study.cost_tasks:
+        found[f"Where {study.experiment.arms[arm].label} costs less"] = crossover_cells(study, arm)
+    return found
 
 
 def rate_rows(study: Study) -> list[TableRow]:
@@ -193,6 +255,8 @@ def markdown(
         lines += ["", *_markdown_table([cost_cells(row) for row in own]), ""]
     for task in study.cost_tasks:
         lines += [f"## {study.experiment.tasks[task].label}", "", *_markdown_table(measured_cells(study, task)), ""]
+    for title, cells in layer_tables(study).items():
+        lines += [f"## {title}", "", *_markdown_table(cells), ""]
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
@@ -216,6 +280,10 @@ def score_cells(row: TableRow, metrics: Mapping[str, Metric]) -> dict[str, str]:
 
 
 def cost_cells(row: TableRow) -> dict[str, str]:
+    to_target = {}
+    if row.get("target") is not None:
+        to_target = {f"reached {row['target']:g}": row["reached"]}
+        to_target |= {f"median {name.replace('_', '-')} to it": row[f"{name}_to_target"] for name in QUANTITIES}
     return {
         "arm": row["label"],
         "parameters (embedding + other)": _pair(row["parameters_embedding"], row["parameters_other"]),
@@ -225,7 +293,22 @@ def cost_cells(row: TableRow) -> dict[str, str]:
         "tokens seen": _whole(row["tokens_seen"]),
         "seconds": "" if row["seconds"] is None else f"{row['seconds']:.1f}",
         "learning rate": "" if row["rate"] is None else f"{row['rate']:g}" + (" (edge)" if row["rate_on_edge"] else ""),
+        **to_target,
     }
+
+
+def _grows(rows: Sequence[TableRow], letter: str, key: str) -> str:
+    known = [row for row in rows if row[key]]
+    return growth(letter, [row["value"] for row in known], [row[key] for row in known], may_be_log=key == "hops")
+
+
+def _where(letter: str, x: Sequence[int], a: Sequence[float], b: Sequence[float]) -> str:
+    """Where ``a`` lies below ``b``, in words."""
+    below, parts = a[0] < b[0], []
+    for at in crossings(x, a, b):
+        parts.append(f"up to {letter} = {at:.0f}" if below else f"from {letter} = {at:.0f}")
+        below = not below
+    return ", ".join(parts) or f"{'everywhere' if below else 'nowhere'} from {x[0]} to {x[-1]}"
 
 
 def lost(row: TableRow) -> str:
@@ -359,6 +442,8 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
     }
     for key in COSTS:
         row[key] = mean_interval([value for r in records if (value := measure(r, key)) is not None])[0]
+    if any(declared.target is not None for declared in experiment.tasks.values()):
+        row |= _effort(experiment.tasks[task].target, records)
     row["rate"] = choice.rate if choice else None
     row["rate_on_edge"] = (
         choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
@@ -368,6 +453,17 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
     row["missing"] = planned - len(records)
     row["tuning_lost"] = sum(r["status"] != "finished" for r in study.tuning.get(cell, []))
     row["differs"] = experiment.arms[arm].differs
+    return row
+
+
+def _effort(target: float | None, records: Sequence[Record]) -> TableRow:
+    """Medians of what it took to the target, ``> x`` where fewer than half of the runs reached it within x."""
+    row: TableRow = {"target": target}
+    for quantity in QUANTITIES:
+        found = [] if target is None else [e for r in records if (e := effort(r, target, quantity)) is not None]
+        middle = median(found)
+        row["reached"] = f"{sum(each.reached for each in found)} of {len(found)}" if found else ""
+        row[f"{quantity}_to_target"] = "" if middle is None else f"{'' if middle.reached else '> '}{_shown(middle.value)}"
     return row
 
 
@@ -395,6 +491,11 @@ def _count(records: Iterable[Record], status: str) -> int:
 
 def _whole(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
+
+
+def _shown(value: float) -> str:
+    """Three digits at least, and no exponent above."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _pair(embedding: int | None, other: int | None) -> str:

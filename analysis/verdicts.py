@@ -16,6 +16,7 @@ from typing import Any
 
 from analysis import statistics
 from analysis.claims import Claim, Claims, Contrast, Metric, Slice, Term, node_exists, selects
+from analysis.effort import effort
 from analysis.load import ROOT
 from analysis.select import LOWER_IS_BETTER, Study, best_arm
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
@@ -175,7 +176,7 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
         score = _number(scores.get(name))
         trained = trained_length(record) or 0
         if score is not None and selects(conditions, float(value), record.get("reach"), trained):
-            weight = scores["items"]
+            weight = scores.get("items", 1)
             if name == "bits_per_character":
                 weight = scores.get("characters", weight)
             total += score * weight
@@ -322,6 +323,8 @@ class _Evaluation:
         rule, a, b = self.contrast.rule, self.contrast.a, self.contrast.b
         if rule == "solves":
             self.found.test = self._solves(a, b)
+        elif rule == "sooner":
+            self.found.test = self._sooner(a, b)
         elif rule == "slope":
             self.found.test = statistics.bootstrapped(_minus(self._slopes(a), self._slopes(b)), self.margin)
         elif rule == "interaction":
@@ -426,6 +429,28 @@ class _Evaluation:
         self.found.margin = None
         return statistics.more_solved(*counts)
 
+    def _sooner(self, a: Term, b: Term) -> Test:
+        """What each side took to the task's target, as ratios. Where a run never got there, what it spent is a lower bound.
+
+        Such a bound can speak against its own side only; a finding that would need more than the bound stays open.
+        """
+        target, quantity = self.study.experiment.tasks[self.task].target, self.path.removeprefix("to_target.")
+        if target is None:
+            raise ValueError(f"contrast {self.contrast.name}: {self.study.experiment.name} gives {self.task} no target")
+        took = [
+            {seed: found for seed, r in self._records(term).items() if (found := effort(r, target, quantity)) is not None}
+            for term in (a, b)
+        ]
+        values = [{seed: self._oriented(found.value) for seed, found in side.items()} for side in took]
+        test = statistics.better(_minus(*values), self.margin)
+        never = [sum(not side[seed].reached for seed in took[0].keys() & took[1].keys()) for side in took]
+        if any(never):
+            counts = " and ".join(map(str, never))
+            self.found.notes.append(f"{counts} runs of the sides never reach {target:g}: the effect is a bound")
+        if test.leaning is not None and never[0 if test.leaning == SUPPORTED else 1]:
+            test = dataclasses.replace(test, leaning=None, note="the side it speaks for has runs that never reach the target")
+        return test
+
     def _explain_reach(self) -> None:
         reaches = {record.get("reach") for record in self.found.records if record["status"] == "finished"}
         if reaches == {None}:
@@ -470,10 +495,13 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     parts = [f"{found.task}"]
     if contrast.slice:
         parts += [f"{axis} {' and '.join(conditions)}" for axis, conditions in contrast.slice.items()]
-    if lengths := {trained_length(record) for record in found.records} - {None}:
+    cost = [r["config"]["cost"] for r in found.records if r["config"].get("measure") == "cost"]
+    measured = {length for node in cost for length in node.get("positions") or node.get("lengths", ())}
+    if lengths := measured or {trained_length(record) for record in found.records} - {None}:
         parts.append(f"length {_join(lengths)}")
     model = [config.get("model", {}) for config in configs]
-    if widths := {node.get("width") for node in model} - {None}:
+    widths = {node.get("width") for node in model} - {None}
+    if widths := {width for node in cost for width in node.get("widths", ())} or widths:
         parts.append(f"{_join(widths)} wide")
     if layers := {node.get("layers") for node in model} - {None}:
         parts.append(f"{_join(layers)} layers" if layers != {1} else "1 layer")

@@ -45,6 +45,7 @@ class TaskVariant:
     metric: str
     margin: float
     measure: str = "training"  # training | cost: a cost is measured as it is, there is no rate to tune
+    target: float | None = None  # the score whose first reaching is compared, in what it took
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,7 @@ class Experiment:
         return Arm(name, node.get("label", name), dict(node.get("set", {})), node.get("differs", ""), node.get("tags", {}))
 
     def _task(self, name: str, node: Mapping[str, Any]) -> TaskVariant:
-        self._refuse_unknown(node, {"label", "set", "arms", "metric", "margin", "measure"}, f"tasks.{name}")
+        self._refuse_unknown(node, {"label", "set", "arms", "metric", "margin", "measure", "target"}, f"tasks.{name}")
         arms = tuple(node.get("arms", self.arms))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"tasks.{name}.arms")
         settings = dict(node.get("set", {}))
@@ -203,6 +204,7 @@ class Experiment:
             metric=node.get("metric", "accuracy" if measure == "training" else "seconds"),
             margin=node.get("margin", 0.02),
             measure=measure,
+            target=node.get("target"),
         )
 
     def _sizes(self, tier: str, node: Mapping[str, Any]) -> Sizes:

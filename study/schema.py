@@ -64,6 +64,8 @@ class Evaluation:
 @dataclass
 class Cost:
     lengths: list[int] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
     tokens: int = 4096
     repeats: int = 5
 
@@ -178,10 +180,15 @@ def check(config: DictConfig) -> None:
     for key in AT_LEAST_ONE:
         if (value := OmegaConf.select(config, key)) < 1:
             raise ValueError(f"{key}={value}: must be at least 1")
-    if config.measure == "cost" and not config.cost.lengths:
+    if config.measure == "cost" and not (config.cost.lengths or config.cost.positions):
         raise ValueError("measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256]")
     if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
         raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
+    if config.cost.widths and len(config.cost.lengths) != 1:
+        raise ValueError("cost.widths are measured at one length; give one, e.g. cost.lengths=[256]")
+    for key in ("cost.lengths", "cost.widths", "cost.positions"):
+        if any(value < 1 for value in OmegaConf.select(config, key)):
+            raise ValueError(f"{key}={list(OmegaConf.select(config, key))}: must all be at least 1")
     if config.seed < 0:
         raise ValueError(f"seed={config.seed}: must be a whole number, 0 or more")
     if not 0 <= config.train.warmup < 1:

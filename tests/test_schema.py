@@ -66,6 +66,10 @@ REFUSED = [
     ("readout=soft model.match=multiply_adds", "use it with readout=own"),
     ("experiment=heads", "launch it with python run.py -m experiment=NAME"),
     ("measure=cost", "cost.lengths=[64,128,256]"),
+    ("measure=cost cost.lengths=[8,16] cost.widths=[8]", "cost.widths are measured at one length; give one"),
+    ("measure=cost cost.lengths=[8,0]", "cost.lengths=[8, 0]: must all be at least 1"),
+    ("measure=cost cost.lengths=[8] cost.widths=[8,9]", "heads=4 does not divide width=9"),
+    ("measure=cost task=reverse cost.positions=[8]", "decoding, which is causal; use a causal task"),
 ]
 
 

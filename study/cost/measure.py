@@ -1,4 +1,4 @@
-"""Time and memory of one mixer layer, forward and backward, against the length of the sequence.
+"""What one mixer layer costs, forward and backward, at points of (width, length).
 
 B sequences of N tokens, D wide; B N is held constant, so every length works on as many tokens.
 """
@@ -8,57 +8,80 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
+from study.cost.critical_path import critical_path
+from study.cost.hops import hops
 from study.cost.memory import saved_bytes
+from study.cost.operations import counted_multiply_adds
+from study.cost.plain import PlainForm
 from study.mixers.base import Mixer
+
+Point = tuple[int, int]  # width, length
 
 
 def measure(
-    mixer: Callable[[], Mixer],
-    work: Callable[[int], float],
+    mixer: Callable[[int, int], Mixer],
+    work: Callable[[int, int], float],
     *,
-    lengths: Sequence[int],
+    points: Mapping[str, Point],
     tokens: int,
     repeats: int,
     device: torch.device,
     autocast: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Per length: ``seconds`` and ``bytes`` kept for backward, per sequence, and ``multiply_adds`` per sequence.
+    """Per point: ``seconds`` and ``bytes`` kept for backward, ``multiply_adds`` and ``counted_multiply_adds`` (forward),
+    all per sequence; ``critical_path`` and ``hops``.
 
-    ``work`` gives counted multiply-adds per token. Seconds are medians over ``repeats`` rounds through all lengths, in a
-    bare loop, after one round to warm up. Raises ``ValueError`` when a length is longer than ``tokens``.
+    ``mixer(width, layer)`` builds a layer; ``work(width, length)`` gives its multiply-adds per token in closed form.
+    Seconds are medians over ``repeats`` rounds through all points, in a bare loop, after one round to warm up. Raises
+    ``ValueError`` when a length is longer than ``tokens``.
     """
-    if too_long := [length for length in lengths if length > tokens]:
+    if too_long := sorted({length for _, length in points.values() if length > tokens}):
         raise ValueError(f"cost.lengths {too_long} exceed cost.tokens={tokens}; raise cost.tokens")
-    layer = mixer().to(device)
-    inputs = {n: torch.randn(tokens // n, n, layer.width, device=device, requires_grad=True) for n in lengths}
+    layers = {width: mixer(width, 0).to(device) for width, _ in points.values()}
+    inputs = {
+        key: torch.randn(tokens // length, length, width, device=device, requires_grad=True)
+        for key, (width, length) in points.items()
+    }
 
-    def forward(n: int) -> torch.Tensor:
+    def forward(key: str) -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-            return layer(inputs[n]).float().square().mean()
+            return layers[points[key][0]](inputs[key]).float().square().mean()
 
-    seconds: Mapping[int, list[float]] = {n: [] for n in lengths}
+    seconds: Mapping[str, list[float]] = {key: [] for key in points}
     for _ in range(repeats + 1):
-        for n in lengths:
-            _wait(device)
+        for key in points:
+            wait_for(device)
             start = time.perf_counter()
-            forward(n).backward()
-            _wait(device)
-            seconds[n].append(time.perf_counter() - start)
+            forward(key).backward()
+            wait_for(device)
+            seconds[key].append(time.perf_counter() - start)
     return {
-        str(n): {
-            "seconds": statistics.median(seconds[n][1:]) / len(inputs[n]),
-            "bytes": saved_bytes(layer.parameters(), functools.partial(forward, n)) / len(inputs[n]),
-            "multiply_adds": work(n) * n,
+        key: {
+            "seconds": statistics.median(seconds[key][1:]) / len(inputs[key]),
+            "bytes": saved_bytes(layers[width].parameters(), functools.partial(forward, key)) / len(inputs[key]),
+            "multiply_adds": work(width, length) * length,
+            **count(functools.partial(mixer, width), width, length),
         }
-        for n in lengths
+        for key, (width, length) in points.items()
     }
 
 
-def _wait(device: torch.device) -> None:
+def count(layer: Callable[[int], Mixer], width: int, length: int) -> dict[str, int | None]:
+    """What is counted of one sequence rather than timed: the same on every machine."""
+    plain = PlainForm(layer(0))
+    x_BND = torch.randn(1, length, width, requires_grad=True)
+    return {
+        "counted_multiply_adds": counted_multiply_adds(functools.partial(plain, x_BND)),
+        "critical_path": critical_path(plain(x_BND)),
+        "hops": hops(layer, length),
+    }
+
+
+def wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize()

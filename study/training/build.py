@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from study import schema
+from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
 from study.models.sizing import solve_ffn_width, untied_ffn_width
 from study.tasks.base import Task
@@ -66,14 +67,25 @@ def ffn_width(config: DictConfig, task: Task) -> int:
     return untied_ffn_width(width=model.width, layers=model.layers, ffn_width=solved, vocabulary=task.vocabulary)
 
 
+def build_layer(config: DictConfig, causal: bool, width: int, layer: int) -> Mixer:
+    """One mixer of ``config`` by itself, as its cost is measured."""
+    mixer_class, mixer_keys = part(config.mixer)
+    asked = mixer_class.takes(length=max(config.cost.lengths, default=0))
+    return mixer_class(width, causal=causal, layer=layer, **asked, **mixer_keys)
+
+
 def validate(config: DictConfig) -> None:
-    """Refuse what could not be trained, before anything is. Raises ``ValueError``, one line that says what would do."""
+    """Refuse what could not be carried out, before anything is. Raises ``ValueError``, one line that says what would do."""
     schema.check(config)
     task = build_task(config)
     if config.evaluation.structure:
         structure.check(task, part(config.mixer)[0])
+    if config.cost.positions and not task.causal:
+        raise ValueError("cost.positions asks for decoding, which is causal; use a causal task, e.g. task=recall")
     with torch.device("meta"):
         build_model(config, task)
+        for width in config.cost.widths:
+            build_layer(config, task.causal, width, 0)
 
 
 def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:

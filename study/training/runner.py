@@ -24,13 +24,14 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.trainer.states import TrainerFn
 
 from study import interrupts, records, schema
-from study.cost.measure import measure
+from study.cost.decoding import decode
+from study.cost.measure import measure, wait_for
 from study.cost.memory import training_bytes
 from study.models.encoder import SequenceModel
 from study.models.sizing import multiply_adds
 from study.seeding import stream
 from study.tasks.base import Task
-from study.training.build import build_model, build_task, ffn_width, part, validate
+from study.training.build import build_layer, build_model, build_task, ffn_width, part, validate
 from study.training.diagnostics import diagnose
 from study.training.module import Diverged, Training
 from study.training.structure import examine
@@ -89,6 +90,28 @@ class Checkpoint(pl.Callback):
             temporary = self.path.with_suffix(".tmp")
             trainer.save_checkpoint(temporary)
             os.replace(temporary, self.path)
+
+
+class Clock(pl.Callback):
+    """Seconds an optimiser step takes in this process; looks at the validation split, and checkpoints after them, are apart."""
+
+    step_seconds: float | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.seconds, self.first, self.since = 0.0, trainer.global_step, time.perf_counter()
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        wait_for(module.device)
+        self.seconds += time.perf_counter() - self.since
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.since = time.perf_counter()
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        wait_for(module.device)
+        self.seconds += time.perf_counter() - self.since
+        if steps := trainer.global_step - self.first:
+            self.step_seconds = self.seconds / steps
 
 
 def execute(config: DictConfig, wait: bool = True, command: str | None = None) -> Outcome:
@@ -175,7 +198,8 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
 
     module = Training(model, task, config, on_evaluation)
     checkpoint = Checkpoint(folder, config.trainer.checkpoint_every, config.train.evaluate_every)
-    trainer = make_trainer(config, [checkpoint])
+    clock = Clock()
+    trainer = make_trainer(config, [checkpoint, clock])
     resume = _resumable(checkpoint.path)
     history.write_text("", encoding="utf-8")
     diagnostics = {"start": diagnose(module)}
@@ -221,6 +245,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         "weights_sha256": _digest(model),
         "resumed": resume is not None,
         "train_seconds": round(train_seconds, 3),
+        "step_seconds": clock.step_seconds,
         "seconds": round(time.perf_counter() - started, 3),
     }
 
@@ -229,22 +254,30 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
     started = time.perf_counter()
     torch.set_num_threads(config.trainer.threads)
     torch.manual_seed(stream(config.seed, "init"))
+    cost, width, causal = config.cost, config.model.width, build_task(config).causal
+    on_gpu = config.trainer.accelerator == "gpu"
+    repeated: dict[str, Any] = {
+        "repeats": cost.repeats,
+        "device": torch.device("cuda" if on_gpu else "cpu"),
+        "autocast": config.trainer.precision == "bf16-mixed",
+    }
     mixer, keys = part(config.mixer)
-    width, causal = config.model.width, build_task(config).causal
-    found = measure(
-        lambda: mixer(width, causal=causal, **mixer.takes(length=max(config.cost.lengths)), **keys),
-        lambda length: mixer.multiply_adds(width, length, causal=causal, **keys),
-        lengths=config.cost.lengths,
-        tokens=config.cost.tokens,
-        repeats=config.cost.repeats,
-        device=torch.device("cuda" if config.trainer.accelerator == "gpu" else "cpu"),
-        autocast=config.trainer.precision == "bf16-mixed",
-    )
+    build = functools.partial(build_layer, config, causal)
+    if cost.widths:
+        axis, points = "width", {str(other): (other, cost.lengths[0]) for other in cost.widths}
+    else:
+        axis, points = "length", {str(length): (width, length) for length in cost.lengths}
+    slices: dict[str, Any] = {}
+    if points:
+        work = functools.partial(mixer.multiply_adds, causal=causal, **keys)
+        slices["cost"] = {axis: measure(build, work, points=points, tokens=cost.tokens, **repeated)}
+    if cost.positions:
+        slices["decoding"] = {"position": decode(build(width, 0), positions=cost.positions, **repeated)}
     return {
         "status": "finished",
         "error": None,
         "metric": "seconds",
-        "slices": {"cost": {"length": found}},
+        "slices": slices,
         "seconds": round(time.perf_counter() - started, 3),
     }
 

@@ -94,14 +94,46 @@ def test_files_name_tier_seeds_device_and_revision(studies, tmp_path):
 def test_measured_costs_have_their_exponents(studies):
     study = studies["window"]
     cells = {row["arm"]: row for row in tables.measured_cells(study, "cost")}
-    assert cells["full attention in 1 layer"]["time, exponent in the length"] == "2.00"
-    assert cells["8 tokens back in 1 layer"]["counted multiply-adds, exponent in the length"] == "1.00"
+    assert cells["full attention in 1 layer"]["time at n = 2048"] == "4,203 ms, n^2.00"  # 1e-6 n^2 s, 1.002 on the mean seed
+    assert cells["8 tokens back in 1 layer"]["counted multiply-adds at n = 2048"] == "0.131 million, n^1.00"
+
+
+def test_costs_along_length_and_width_stand_in_one_table(studies):
+    titles = tables.layer_tables(studies["complexity"])
+    growth, where = titles.values()
+    cells = {row["arm"]: row for row in growth}
+    assert cells["full attention"]["time"] == "n^2.00; d^2.00"
+    assert cells["attention restricted to 8 tokens back"]["time"] == "n^1.00; d^1.00"
+    assert cells["LSTM"]["hops"] == "n^0; d^0"
+    where = {row["arm"]: row for row in where}
+    assert "full attention" not in where
+    assert where["attention restricted to 8 tokens back"]["time, along n"] == "nowhere from 32 to 2048"
+    assert set(tables.layer_tables(studies["window"])) == set()
+
+
+def test_where_one_curve_lies_below_another_in_words():
+    x = (1, 2, 4, 8)
+    assert tables._where("n", x, (1, 2, 4, 8), (3, 3, 3, 3)) == "up to n = 3"
+    assert tables._where("d", x, (8, 4, 2, 1), (3, 3, 3, 3)) == "from d = 3"
+    assert tables._where("n", x, (1, 4, 1, 1), (2, 2, 2, 2)) == "up to n = 1, from n = 3"
+    assert tables._where("n", x, (1, 1, 1, 1), (2, 2, 2, 2)) == "everywhere from 1 to 8"
+    assert tables._where("n", x, (2, 2, 2, 2), (2, 2, 2, 2)) == "nowhere from 1 to 8"
+
+
+def test_what_a_target_took_stands_in_the_table_of_costs(studies):
+    study = studies["speed"]
+    rows = [row for row in tables.main_rows(study) if row["task"] == "reverse"]
+    cells = tables.cost_cells(rows[0])
+    assert cells["reached 0.9"].endswith(" of 5")
+    assert {"median samples to it", "median multiply-adds to it", "median seconds to it"} <= cells.keys()
+    assert "target" not in tables.main_rows(studies["text"])[0]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_declared_experiment_has_its_figures(name, studies, tmp_path):
     written = figures.write(tmp_path, studies[name], CLAIMS.metrics)
-    assert [path.name for path in written] == [f"{name}.svg", f"{name}_training.svg"]
+    trained = [f"{name}_training.svg"] if studies[name].trained_tasks else []
+    assert [path.name for path in written] == [f"{name}.svg", *trained]
     text = written[0].read_text()
     shown = [task for task in studies[name].trained_tasks]
     for task in shown:

@@ -178,3 +178,22 @@ def test_seeds_without_spread_decide_by_where_they_stand(decide, value, verdict)
 
 def test_two_seeds_are_too_few_for_a_bootstrap():
     assert statistics.settle([statistics.bootstrapped([0.5, 0.6])])[0][0] == INCONCLUSIVE
+
+
+def test_growth_in_a_word():
+    x = [9, 27, 81, 243]
+    assert statistics.growth("n", x, [5 * v**1.5 for v in x]) == "n^1.50"
+    assert statistics.growth("n", x, [7.0] * 4, may_be_log=True) == "constant"
+    assert statistics.growth("n", x, [2, 3, 4, 5], may_be_log=True) == "log_3 n"  # powers of 3
+    assert statistics.growth("n", x, [2, 3, 4, 5]).startswith("n^0.2")
+    assert statistics.growth("n", x, x, may_be_log=True) == "n^1.00"
+    assert statistics.growth("n", [9], [1]) == statistics.growth("n", [], []) == ""
+
+
+def test_crossings_on_log_axes():
+    x = [1, 4, 16, 64]
+    assert statistics.crossings(x, x, [8] * 4) == pytest.approx([8])
+    assert statistics.crossings(x, [8] * 4, x) == pytest.approx([8])  # the other way round: from 8 on
+    assert statistics.crossings(x, x, [16] * 4) == pytest.approx([16])  # equal is not below
+    assert statistics.crossings(x, x, x) == [] == statistics.crossings(x, x, [100] * 4)
+    assert len(statistics.crossings(x, [1, 3, 1, 3], [2] * 4)) == 3

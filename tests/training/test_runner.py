@@ -29,7 +29,7 @@ FIELDS = {
 FINISHED_FIELDS = FIELDS | {
     "steps", "steps_to_90", "steps_to_solve", "parameters", "ffn_width", "multiply_adds_per_token", "multiply_adds_per_answer",
     "peak_memory_bytes", "tokens_seen", "seconds", "train_seconds", "reach", "metric", "solved_at", "chance", "heuristic",
-    "weights_sha256", "resumed", "diagnostics",
+    "weights_sha256", "resumed", "diagnostics", "step_seconds",
 }  # fmt: skip
 PLAN = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
 PROVENANCE = {
@@ -186,6 +186,35 @@ def test_a_cost_is_measured_and_nothing_is_trained(tiny, monkeypatch):
     measured = record["slices"]["cost"]["length"]
     assert measured.keys() == {"8", "16"}
     assert all(found["seconds"] > 0 and found["bytes"] > 0 and found["multiply_adds"] > 0 for found in measured.values())
+
+
+def test_a_cost_along_the_width_and_of_decoding(tiny):
+    config = tiny("measure=cost", "cost.lengths=[8]", "cost.widths=[8,16]", "cost.positions=[4]", "cost.repeats=1", "mixer=gru")
+    slices = execute(config).record["slices"]
+    work = {width: found["counted_multiply_adds"] for width, found in slices["cost"]["width"].items()}
+    assert work == {"8": 6 * 8 * 8**2, "16": 6 * 8 * 16**2}
+    assert slices["decoding"]["position"]["4"].keys() == {"seconds", "bytes"}
+    alone = execute(tiny("measure=cost", "cost.positions=[4]", "cost.repeats=1", "mixer=gru")).record["slices"]
+    assert alone.keys() == {"decoding"}
+
+
+def test_the_clock_leaves_looks_out(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
+    clock, trainer, module = runner.Clock(), types.SimpleNamespace(global_step=2), torch.nn.Module()
+    module.device = torch.device("cpu")
+    assert clock.step_seconds is None
+
+    def after(seconds, hook):
+        now[0] += seconds
+        hook(trainer, module)
+
+    after(5, clock.on_train_start)
+    after(3, clock.on_validation_start)
+    after(100, clock.on_validation_end)
+    trainer.global_step = 6
+    after(1, clock.on_train_end)
+    assert clock.step_seconds == (3 + 1) / 4
 
 
 # --- launching again ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,59 @@
+"""What a training took until its validation score first passed a target; a run that never did is censored, not dropped."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analysis.select import LOWER_IS_BETTER
+from study.records import Record
+
+QUANTITIES = ("steps", "samples", "multiply_adds", "seconds")
+FORWARD_AND_BACKWARD = 3  # a backward pass has two products for each one of the forward pass
+
+
+@dataclass(frozen=True)
+class Effort:
+    """``value`` is what it took to the target, or where it was not ``reached`` what was spent in vain: then a lower bound."""
+
+    value: float
+    reached: bool
+
+
+def effort(record: Record, target: float, quantity: str) -> Effort | None:
+    """Of a finished run; the first look that passes the target counts. None where the record doesn't say enough.
+
+    steps | samples: sequences seen | multiply_adds: counted, forward and backward, embedding and head apart |
+    seconds: of steps in this harness, looks at the validation split apart.
+    """
+    if record["status"] != "finished" or not record.get("steps"):
+        return None
+    metric, sign = f"validation_{record['metric']}", -1 if record["metric"] in LOWER_IS_BETTER else 1
+    passed = [row["step"] for row in record["curve"] if row.get(metric) is not None and sign * row[metric] >= sign * target]
+    each = _per_step(record, quantity)
+    return None if each is None else Effort((passed[0] if passed else record["steps"]) * each, bool(passed))
+
+
+def median(efforts: Sequence[Effort]) -> Effort | None:
+    """Kaplan-Meier median: the value by which half of the runs have reached the target; else the largest spent in vain."""
+    if not efforts:
+        return None
+    reached = sorted(found.value for found in efforts if found.reached)
+    needed = math.ceil(len(efforts) / 2)
+    if len(reached) >= needed:
+        return Effort(reached[needed - 1], True)
+    return Effort(max(found.value for found in efforts if not found.reached), False)
+
+
+def _per_step(record: Record, quantity: str) -> float | None:
+    if quantity == "steps":
+        return 1.0
+    if quantity == "samples":
+        return float(record["config"]["train"]["batch"])
+    if quantity == "seconds":
+        return record.get("step_seconds")
+    if quantity == "multiply_adds":
+        tokens = record["tokens_seen"] / record["steps"]
+        return FORWARD_AND_BACKWARD * tokens * record["multiply_adds_per_token"]
+    raise ValueError(f"to_target.{quantity}: known are {', '.join(QUANTITIES)}")

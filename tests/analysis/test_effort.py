@@ -1,0 +1,106 @@
+"""What a training took to a target, against records counted by hand; runs that never got there bound a comparison."""
+
+import pytest
+
+from analysis import synthetic, verdicts
+from analysis.claims import Claim, Claims, Contrast, Metric, Term
+from analysis.effort import Effort, effort, median
+from analysis.select import arrange
+from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
+from study.experiments import Experiment
+
+
+def record(scores, metric="accuracy", **changes):
+    """Looks every 10 steps; 8 sequences of 5 tokens a step."""
+    steps = 10 * len(scores)
+    return {
+        "status": "finished", "metric": metric, "steps": steps, "tokens_seen": steps * 8 * 5, "step_seconds": 0.5,
+        "multiply_adds_per_token": 1000.0, "config": {"train": {"batch": 8}},
+        "curve": [{"step": 10 * i, f"validation_{metric}": score} for i, score in enumerate(scores, 1)], **changes,
+    }  # fmt: skip
+
+
+def test_the_first_look_past_the_target_counts():
+    run = record([0.2, 0.5, 0.95, 0.8, 0.99])
+    assert effort(run, 0.9, "steps") == Effort(30, True)
+    assert effort(run, 0.95, "steps") == Effort(30, True)
+    assert effort(run, 0.9, "samples") == Effort(30 * 8, True)
+    assert effort(run, 0.9, "multiply_adds") == Effort(30 * 40 * 1000 * 3, True)
+    assert effort(run, 0.9, "seconds") == Effort(15.0, True)
+
+
+def test_a_run_that_never_gets_there_spent_all_of_it():
+    assert effort(record([0.2, 0.5]), 0.9, "samples") == Effort(20 * 8, False)
+
+
+def test_fewer_bits_are_better():
+    assert effort(record([3.0, 2.5, 2.0], "bits_per_character"), 2.5, "steps") == Effort(20, True)
+    assert effort(record([3.0, 2.5, 2.0], "bits_per_character"), 1.9, "steps") == Effort(30, False)
+
+
+def test_what_a_record_does_not_say_is_none():
+    assert effort(record([0.9], status="diverged"), 0.9, "steps") is None
+    assert effort(record([0.9], step_seconds=None), 0.9, "seconds") is None
+    with pytest.raises(ValueError, match="known are steps, samples, multiply_adds, seconds"):
+        effort(record([0.9]), 0.9, "joules")
+
+
+def test_the_median_is_censored():
+    got, not_ = (lambda v: Effort(v, True)), (lambda v: Effort(v, False))
+    assert median([got(3), got(1), got(2)]) == got(2)
+    assert median([got(3), got(1), not_(9), not_(9)]) == got(3)  # half of them
+    assert median([got(3), not_(8), not_(9)]) == not_(9)
+    assert median([]) is None
+
+
+# --- the rule ------------------------------------------------------------------------------------------------------------
+
+EXPERIMENT = Experiment(
+    {
+        "name": "tiny", "title": "t", "question": "q", "claims": [],
+        "arms": {name: {"set": {"mixer": name}} for name in ("attention", "lstm")},
+        "tasks": {"recall": {"set": {"task": "recall"}, "target": 0.9}, "mqar": {"set": {"task": "mqar"}}},
+        "tiers": {"core": {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": [0, 1, 2, 3, 4]}},
+    }
+)  # fmt: skip
+METRICS = {
+    "accuracy": Metric("accuracy", "accuracy", 0.02),
+    "samples": Metric("samples", "samples", 0.1, "lower", relative=True),
+}
+
+
+def judged(attention, lstm, task="recall"):
+    """Each side: at which look each seed passes the target, None for never (of 10 looks)."""
+    made = synthetic.complete(EXPERIMENT, "core")
+    for run in made:
+        if run["plan"]["role"] == "verdict":
+            passes = {"attention": attention, "lstm": lstm}[run["plan"]["arm"]][run["plan"]["seed"]]
+            scores = [0.95 if passes is not None and look >= passes else 0.1 for look in range(1, 11)]
+            run["curve"] = [{"step": 100 * i, "validation_accuracy": score} for i, score in enumerate(scores, 1)]
+            run["steps"] = 1000
+    sides = {"a": Term(arm="attention"), "b": Term(arm="lstm")}
+    contrast = Contrast("it", "A statement.", "sooner", "tiny", (task,), **sides, metric="to_target.samples")
+    claims = Claims({"C1": Claim("C1", "甲", "", "", "", "", (), (contrast,))}, (), METRICS, (), ())
+    [row] = verdicts.judge(claims, {"tiny": arrange(EXPERIMENT, "core", made)}, "core").rows
+    return row
+
+
+def test_sooner_and_later():
+    row = judged([1, 2, 1, 2, 1], [4, 8, 4, 8, 4])
+    assert row.verdict == SUPPORTED and row.effect == pytest.approx(3.0) and row.n == 5  # four times as many
+    assert judged([4, 8, 4, 8, 4], [1, 2, 1, 2, 1]).verdict == CONTRADICTED
+    assert judged([1, 2, 1, 2, 1], [1, 2, 1, 2, 1]).verdict == CONTRADICTED  # no sooner at all
+
+
+def test_a_bound_speaks_against_its_own_side_only():
+    row = judged([1, 2, 1, 2, 1], [None] * 5)
+    assert row.verdict == SUPPORTED and "never reach 0.9: the effect is a bound" in row.reason and row.n == 5
+    assert judged([None] * 5, [1, 2, 1, 2, 1]).verdict == CONTRADICTED
+    row = judged([1, 1, 1, 1, None], [9, 9, 9, 8, 9])  # how late the last one of a would be is not known
+    assert row.verdict == INCONCLUSIVE and row.effect > 0
+    assert judged([None] * 5, [None] * 5).verdict == INCONCLUSIVE  # equal bounds say nothing
+
+
+def test_a_task_without_a_target_is_refused():
+    with pytest.raises(ValueError, match="tiny gives mqar no target"):
+        judged([1] * 5, [2] * 5, task="mqar")
