@@ -221,7 +221,7 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
 
 
 def _measured_panels(study: Study, keys: Mapping[str, Any]) -> list[Panel]:
-    """One per task, axis and quantity that a measurement of cost has."""
+    """One per task, axis and quantity that a measurement of cost has, where the axis moves any arm's at all."""
     curves: dict[tuple[str, tuple[str, str], str], list[Mapping[str, Any]]] = {}
     for row in measured_rows(study):
         quantities = keys.get("quantities", ("multiply_adds", "seconds")) if row["split"] == "cost" else ("seconds",)
@@ -232,6 +232,7 @@ def _measured_panels(study: Study, keys: Mapping[str, Any]) -> list[Panel]:
     return [
         partial(_draw_measured, study=study, rows=rows, axis=axis, quantity=quantity, against=against)
         for (_, axis, quantity), rows in curves.items()
+        if len({(row["arm"], row[quantity]) for row in rows}) > len({row["arm"] for row in rows})
     ]
 
 

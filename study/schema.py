@@ -67,6 +67,7 @@ class Cost:
     widths: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     tokens: int = 4096
+    sequences: int | None = None
     repeats: int = 5
 
 
@@ -186,6 +187,8 @@ def check(config: DictConfig) -> None:
         raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
     if config.cost.widths and len(config.cost.lengths) != 1:
         raise ValueError("cost.widths are measured at one length; give one, e.g. cost.lengths=[256]")
+    if config.cost.sequences is not None and config.cost.sequences < 1:
+        raise ValueError(f"cost.sequences={config.cost.sequences}: must be at least 1, or null for as many as hold cost.tokens")
     for key in ("cost.lengths", "cost.widths", "cost.positions"):
         if any(value < 1 for value in OmegaConf.select(config, key)):
             raise ValueError(f"{key}={list(OmegaConf.select(config, key))}: must all be at least 1")

@@ -67,6 +67,7 @@ REFUSED = [
     ("experiment=heads", "launch it with python run.py -m experiment=NAME"),
     ("measure=cost", "cost.lengths=[64,128,256]"),
     ("measure=cost cost.lengths=[8,16] cost.widths=[8]", "cost.widths are measured at one length; give one"),
+    ("measure=cost cost.lengths=[8] cost.sequences=0", "cost.sequences=0: must be at least 1, or null"),
     ("measure=cost cost.lengths=[8,0]", "cost.lengths=[8, 0]: must all be at least 1"),
     ("measure=cost cost.lengths=[8] cost.widths=[8,9]", "heads=4 does not divide width=9"),
     ("measure=cost task=reverse cost.positions=[8]", "decoding, which is causal; use a causal task"),

@@ -1,6 +1,7 @@
 """What one mixer layer costs, forward and backward, at points of (width, length).
 
-B sequences of N tokens, D wide; B N is held constant, so every length works on as many tokens.
+B sequences of N tokens, D wide. Either B is held constant, or B N, so that every length works on as many tokens; a
+recurrence needs many sequences at once to be fast, so with fewer at greater lengths its time grows by more than its work.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ def measure(
     *,
     points: Mapping[str, Point],
     tokens: int,
+    sequences: int | None = None,
     repeats: int,
     device: torch.device,
     autocast: bool = False,
@@ -37,14 +39,15 @@ def measure(
     all per sequence; ``critical_path`` and ``hops``.
 
     ``mixer(width, layer)`` builds a layer; ``work(width, length)`` gives its multiply-adds per token in closed form.
+    A call works on ``sequences`` at once, or where that is None on as many as hold ``tokens``.
     Seconds are medians over ``repeats`` rounds through all points, in a bare loop, after one round to warm up. Raises
     ``ValueError`` when a length is longer than ``tokens``.
     """
-    if too_long := sorted({length for _, length in points.values() if length > tokens}):
+    if sequences is None and (too_long := sorted({length for _, length in points.values() if length > tokens})):
         raise ValueError(f"cost.lengths {too_long} exceed cost.tokens={tokens}; raise cost.tokens")
     layers = {width: mixer(width, 0).to(device) for width, _ in points.values()}
     inputs = {
-        key: torch.randn(tokens // length, length, width, device=device, requires_grad=True)
+        key: torch.randn(sequences or tokens // length, length, width, device=device, requires_grad=True)
         for key, (width, length) in points.items()
     }
 

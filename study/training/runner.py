@@ -270,7 +270,8 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
     slices: dict[str, Any] = {}
     if points:
         work = functools.partial(mixer.multiply_adds, causal=causal, **keys)
-        slices["cost"] = {axis: measure(build, work, points=points, tokens=cost.tokens, **repeated)}
+        size = {"tokens": cost.tokens, "sequences": cost.sequences}
+        slices["cost"] = {axis: measure(build, work, points=points, **size, **repeated)}
     if cost.positions:
         slices["decoding"] = {"position": decode(build(width, 0), positions=cost.positions, **repeated)}
     return {

@@ -36,6 +36,22 @@ def test_costs_are_per_sequence():
     assert often == pytest.approx(once, rel=0.1)
 
 
+def test_the_sequences_of_a_call(monkeypatch):
+    seen, forward = set(), GRU.forward
+
+    def watched(self, x_BND, mask_BN=None):
+        seen.add(tuple(x_BND.shape))
+        return forward(self, x_BND, mask_BN)
+
+    monkeypatch.setattr(GRU, "forward", watched)
+    alone = {(1, 8, 4), (1, 32, 4)}  # as it is counted
+    measured(GRU, {"8": (4, 8), "32": (4, 32)}, tokens=64)
+    assert seen == alone | {(8, 8, 4), (2, 32, 4)}
+    seen.clear()
+    measured(GRU, {"8": (4, 8), "32": (4, 32)}, tokens=16, sequences=3)
+    assert seen == alone | {(3, 8, 4), (3, 32, 4)}
+
+
 def test_too_long_is_refused():
     with pytest.raises(ValueError, match=r"cost.lengths \[128\] exceed cost.tokens=64; raise cost.tokens"):
         measured(LSTM, {"128": (8, 128)})
