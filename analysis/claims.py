@@ -74,6 +74,7 @@ class Contrast:
     axis: str | None = None
     points: tuple[tuple[float, Term], ...] = ()
     margin: float | None = None
+    floor: float | None = None  # below it on average, side a has not learned enough to be compared
     tiers: tuple[str, ...] = ()
     counts: bool = True
     node: str = ""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.select import LOWER_IS_BETTER
+from study.experiments import LOWER_IS_BETTER
 from study.records import Record
 
 QUANTITIES = ("steps", "samples", "multiply_adds", "seconds")

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from study.experiments import Choice, Experiment, PlannedRun, choose_rate
+from study.experiments import LOWER_IS_BETTER, Choice, Experiment, PlannedRun, choose_rate
 from study.records import Record
 
 Cell = tuple[str, str]  # (arm, task)
-
-LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss"}
 
 
 @dataclass

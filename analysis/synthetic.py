@@ -13,9 +13,8 @@ from typing import Any
 
 import yaml
 
-from analysis.select import LOWER_IS_BETTER
 from study import experiments, records
-from study.experiments import Experiment, PlannedRun, choose_rate
+from study.experiments import LOWER_IS_BETTER, Experiment, PlannedRun, choose_rate
 from study.records import Record
 
 Score = Callable[[PlannedRun, random.Random], float]

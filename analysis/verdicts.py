@@ -18,8 +18,9 @@ from analysis import statistics
 from analysis.claims import Claim, Claims, Contrast, Metric, Slice, Term, node_exists, selects
 from analysis.effort import effort
 from analysis.load import ROOT
-from analysis.select import LOWER_IS_BETTER, Study, best_arm
+from analysis.select import Study, best_arm
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
+from study.experiments import LOWER_IS_BETTER
 from study.records import Record
 
 BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
@@ -320,6 +321,20 @@ class _Evaluation:
         self.cells: list[int] = []  # how many runs are planned in each cell that all runs are asked of
 
     def run(self) -> Evidence:
+        """The test of the contrast; one whose side a is below the floor speaks for nothing."""
+        self._test()
+        floor = self.contrast.floor
+        if floor is not None and self.found.test.leaning is not None:
+            a = self.contrast.a
+            if self.contrast.rule == "reach":
+                a = self._within(a)
+            values = list(_paired(self._values(a), 0.0).values())
+            if math.fsum(values) / len(values) < floor:
+                note = f"side a, at {100 * math.fsum(values) / len(values):.0f} %, has not learned enough to be compared"
+                self.found.test = dataclasses.replace(self.found.test, leaning=None, note=note)
+        return self.found
+
+    def _test(self) -> None:
         rule, a, b = self.contrast.rule, self.contrast.a, self.contrast.b
         if rule == "solves":
             self.found.test = self._solves(a, b)
@@ -333,14 +348,16 @@ class _Evaluation:
             both = [effects[seed] - others[seed] for seed in sorted(effects.keys() & others.keys())]
             self.found.test = statistics.bootstrapped(both, self.margin)
         elif rule == "reach":
-            within = self._values(dataclasses.replace(a, slice={self.contrast.axis: ["<= reach"]}))  # type: ignore[dict-item]
+            within = self._values(self._within(a))
             beyond = self._values(dataclasses.replace(a, slice={self.contrast.axis: ["> reach"]}))  # type: ignore[dict-item]
             self.found.test = statistics.better(_minus(within, beyond), self.margin)
             self._explain_reach()
         else:
             decide = statistics.equivalent if rule == "equivalent" else statistics.better
             self.found.test = decide(_minus(self._values(a), self._values(b)), self.margin)
-        return self.found
+
+    def _within(self, term: Term) -> Term:
+        return dataclasses.replace(term, slice={self.contrast.axis: ["<= reach"]})  # type: ignore[dict-item]
 
     def _records(self, term: Term) -> Mapping[Any, Record]:
         """Records of a term's cell by seed, or by what else pairs them (``over``); failed ones apart."""
@@ -443,7 +460,10 @@ class _Evaluation:
         ]
         values = [{seed: self._oriented(found.value) for seed, found in side.items()} for side in took]
         test = statistics.better(_minus(*values), self.margin)
-        never = [sum(not side[seed].reached for seed in took[0].keys() & took[1].keys()) for side in took]
+        never = [  # diverged runs among them
+            sum(seed not in side or not side[seed].reached for seed in self._records(term))
+            for term, side in zip((a, b), took, strict=True)
+        ]
         if any(never):
             counts = " and ".join(map(str, never))
             self.found.notes.append(f"{counts} runs of the sides never reach {target:g}: the effect is a bound")

@@ -20,6 +20,8 @@ from omegaconf import OmegaConf
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 TIERS = ("smoke", "core", "full")
 
+LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss"}
+
 Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
 
 
@@ -268,13 +270,13 @@ class Choice:
 
 
 def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = False) -> Choice | None:
-    """Rule *solved, then fastest, then best*, on validation scores of tuning runs alone (protocol: never on reported seeds).
+    """Rule *solved, then fastest, then best*, on validation scores of tuning runs alone, never on reported seeds.
 
     ``runs`` are records of one cell, of any status. Rates are ranked by how many seeds solved the task, then by the mean
     number of steps the solved ones took, then by the mean validation score. A rate at which a run diverged or failed is
     ranked by its surviving runs, after every rate without such a loss. None when no run has a score.
     """
-    higher = metric != "bits_per_character"
+    higher = metric not in LOWER_IS_BETTER
     by_rate: dict[float, list[Mapping[str, Any]]] = {}
     for run in runs:
         by_rate.setdefault(run["plan"]["rate"], []).append(run)

@@ -33,7 +33,7 @@ def test_every_claim_of_the_notes_has_its_row():
         assert claim.en.endswith(".") and claim.expect and claim.origin
 
 
-def test_margins_are_those_of_the_protocol():
+def test_margins_are_the_declared_ones():
     margins = {name: metric.margin for name, metric in CLAIMS.metrics.items()}
     expected = {"accuracy": 0.02, "bits_per_character": 0.01, "perplexity": 0.02, "bleu": 0.5, "exact_match": 0.01}
     assert expected.items() <= margins.items() and margins["throughput"] == 0.10

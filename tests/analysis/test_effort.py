@@ -70,11 +70,14 @@ METRICS = {
 
 
 def judged(attention, lstm, task="recall"):
-    """Each side: at which look each seed passes the target, None for never (of 10 looks)."""
+    """Each side: at which look each seed passes the target, None for never (of 10 looks); or "diverged"."""
     made = synthetic.complete(EXPERIMENT, "core")
     for run in made:
         if run["plan"]["role"] == "verdict":
             passes = {"attention": attention, "lstm": lstm}[run["plan"]["arm"]][run["plan"]["seed"]]
+            if passes == "diverged":
+                run["status"] = passes
+                continue
             scores = [0.95 if passes is not None and look >= passes else 0.1 for look in range(1, 11)]
             run["curve"] = [{"step": 100 * i, "validation_accuracy": score} for i, score in enumerate(scores, 1)]
             run["steps"] = 1000
@@ -96,6 +99,7 @@ def test_a_bound_speaks_against_its_own_side_only():
     row = judged([1, 2, 1, 2, 1], [None] * 5)
     assert row.verdict == SUPPORTED and "never reach 0.9: the effect is a bound" in row.reason and row.n == 5
     assert judged([None] * 5, [1, 2, 1, 2, 1]).verdict == CONTRADICTED
+    assert judged([1, 1, 1, 1, "diverged"], [9, 9, 9, 8, 9]).verdict == INCONCLUSIVE
     row = judged([1, 1, 1, 1, None], [9, 9, 9, 8, 9])  # how late the last one of a would be is not known
     assert row.verdict == INCONCLUSIVE and row.effect > 0
     assert judged([None] * 5, [None] * 5).verdict == INCONCLUSIVE  # equal bounds say nothing

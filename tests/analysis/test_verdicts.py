@@ -118,6 +118,16 @@ def test_within_reach_minus_beyond():
     assert row.verdict == INCONCLUSIVE and "no bound" in row.reason
 
 
+def test_a_side_below_its_floor_is_not_compared():
+    assert only(contrast(floor=0.9)).verdict == SUPPORTED
+    row = only(contrast(floor=0.96))
+    assert row.verdict == INCONCLUSIVE and "side a, at 95 %, has not learned enough" in row.reason
+    assert row.effect == pytest.approx(0.15)  # shown all the same
+    within = {"a": "convolution", "b": Term(), "axis": "distance"}
+    assert only(contrast("reach", **within, floor=0.5)).verdict == SUPPORTED
+    assert only(contrast("reach", **within, floor=0.7)).verdict == INCONCLUSIVE
+
+
 def test_slices_of_a_term_are_weighted_by_items():
     near, far = ({"distance": [sign]} for sign in ("<= 8", ">= 48"))
     row = only(contrast(a=Term(arm="convolution", slice=near), b=Term(arm="convolution", slice=far)))
