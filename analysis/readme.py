@@ -8,10 +8,11 @@ from pathlib import Path
 
 from analysis import tables
 from analysis.claims import Claims
-from analysis.verdicts import DECIDED, NOT_RUN, VERDICTS, Row, Verdicts
+from analysis.verdicts import DECIDED, NOT_RUN, VERDICTS, Row, Verdicts, tally
 from study.experiments import Experiment
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
+MOST_EFFECTS = 6  # in one cell; more are told by their number, each stands in the report
 TIERS = ("full", "core")  # the first tier that decides a claim speaks for it; the smoke tier decides nothing
 
 
@@ -32,11 +33,13 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
             for row in rows
             if row.effect is not None
         ]
+        if len(effects) > MOST_EFFECTS:
+            effects = [tally(row for row in rows if row.effect is not None)]
         verdict = f"**{found.overall[claim.name]}**"
         cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    tally = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
-    lines = [f"Of {len(claims.claims)} claims: {tally}.", "", *lines]
+    counts = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
+    lines = [f"Of {len(claims.claims)} claims: {counts}.", "", *lines]
     if waiting:
         lines += ["", f"Not run: {', '.join(waiting)}."]
     lines += ["", "Where the notes are mistaken:", "", "| the notes | correct is | source | claims |", "|---|---|---|---|"]

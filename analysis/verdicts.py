@@ -204,7 +204,7 @@ def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
     if verdict == NOT_RUN:
         return f"Not run: {claim.nothing_to_run or 'no record bears on this claim yet'}."
     lead = f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"
-    sentences = [f"{lead}: {_tally(counted)}."]
+    sentences = [f"{lead}: {tally(counted)}."]
     if against := _statements(counted, CONTRADICTED):
         sentences.append(f"Against it: {against} - not so.")
     if opened := [row for row in counted if row.verdict == INCONCLUSIVE]:
@@ -220,10 +220,12 @@ def experiment_reading(experiment: str, rows: Iterable[Row]) -> str:
     parts = [f"Holds: {held}." if (held := _statements(own, SUPPORTED)) else ""]
     parts += [f"Does not hold: {against}." if (against := _statements(own, CONTRADICTED)) else ""]
     parts += [f"Open: {opened}." if (opened := _statements(own, INCONCLUSIVE)) else ""]
-    return " ".join([f"What decides claims here: {_tally(own)}.", *filter(None, parts), *_scopes(own)])
+    return " ".join([f"What decides claims here: {tally(own)}.", *filter(None, parts), *_scopes(own)])
 
 
-def _tally(rows: Sequence[Row]) -> str:
+def tally(rows: Iterable[Row]) -> str:
+    """How many contrasts came out how, in words."""
+    rows = list(rows)
     counts = {word: sum(row.verdict == word for row in rows) for word in VERDICTS}
     found = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     return f"of {len(rows)} contrasts {found}" if len(rows) > 1 else f"one contrast, {found.removeprefix('1 ')}"
