@@ -3,9 +3,9 @@
 ``figure`` of a declaration: ``kind`` (one, or a list; default arms) is how each task is drawn:
     arms     each arm's score with its interval, each seed a dash
     slices   score against the values of ``slice`` (distance, length, position, ...; of a list the first that a task
-             has), for ``task`` or every task that has them; ``reach: true`` draws each arm's theoretical reach in,
-             ``over_reach: true`` divides the axis by it, ``trained: true`` goes on past the longest training length
-             and marks it
+             has), for ``task`` (one, or a list) or every task that has them; ``reach: true`` draws each arm's
+             theoretical reach in, ``over_reach: true`` divides the axis by it, ``trained: true`` goes on past the
+             longest training length and marks it
     tags     score against the arms' tag ``x``, one curve per value of their tag ``series``; ``shared: {arm: [values]}``
              lets an arm stand on further curves, too
     splits   score against the arms' tag ``x``, one curve per entry of ``splits: {split: words}``: test, train, validation, or
@@ -202,7 +202,8 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
     for task in study.trained_tasks:
         if not _run_arms(study, task):
             continue
-        meant = keys.get("task", task) == task
+        named = keys.get("task", task)
+        meant = task in ([named] if isinstance(named, str) else named)
         axis = _axis(study, task, keys.get("slice", []))
         kinds = [kind if meant and (kind != "slices" or axis) else "arms" for kind in _kinds(keys)]
         own = study.experiment.tasks[task].metric
