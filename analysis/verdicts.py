@@ -330,9 +330,9 @@ class _Evaluation:
             a = self.contrast.a
             if self.contrast.rule == "reach":
                 a = self._within(a)
-            values = list(_paired(self._values(a), 0.0).values())
-            if math.fsum(values) / len(values) < floor:
-                note = f"side a, at {100 * math.fsum(values) / len(values):.0f} %, has not learned enough to be compared"
+            mean, *_ = statistics.mean_interval(_minus(self._values(a), 0.0))
+            if mean is not None and mean < floor:
+                note = f"side a, at {100 * mean:.0f} %, has not learned enough to be compared"
                 self.found.test = dataclasses.replace(self.found.test, leaning=None, note=note)
         return self.found
 
