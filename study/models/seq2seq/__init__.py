@@ -1,0 +1,1 @@
+"""Encoder-decoders behind one interface, and the search for what they write."""
