@@ -75,6 +75,7 @@ class Cost:
 class Data:
     root: str = MISSING
     download: bool = MISSING
+    cache: str = MISSING
 
 
 @dataclass
@@ -155,7 +156,7 @@ NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "t
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
     "trainer": {"checkpoint_every", "keep_weights", "threads"},
-    "task": {"root", "download"},
+    "task": {"root", "download", "cache"},
 }
 
 

@@ -3,12 +3,15 @@
 Shapes: B sequences, N tokens each, T scored places each.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
+
+from study.seeding import stream
 
 IGNORE = -100  # the target of a place that isn't scored (torch's own default in cross_entropy)
 
@@ -49,6 +52,16 @@ class Task(ABC):
 
         IGNORE where the task asks nothing, or where the answer is not in `tokens`.
         """
+
+    def evaluation_batches(self, items: int, size: int, split: str) -> int:
+        """How many batches of `size` an evaluation on `split` takes: so many that they hold `items` scored places."""
+        generator = torch.Generator("cpu").manual_seed(stream(0, "validation", "count"))
+        targets_BT = self.batch(size, generator, "validation").targets_BT
+        return math.ceil(items / max(1, int((targets_BT != IGNORE).sum())))
+
+    def evaluation_batch(self, index: int, size: int, generator: torch.Generator, split: str) -> Batch:
+        """One of these batches, by its number. A draw, unless the split is a corpus to go through in order."""
+        return self.batch(size, generator, split)
 
     def evaluations(self) -> dict[str, "Task"]:
         """What is measured after training: "test", and "out" (longer sequences) where the task has one."""

@@ -21,6 +21,7 @@ class PairBatch:
     slices: dict[str, Tensor] = field(default_factory=dict)  # long (B, T), small, >= 0; void at padding
     sources_BT: Tensor | None = None  # long, the source position that each target token comes from; IGNORE: from none
     characters_BT: Tensor | None = None  # long, how many characters each target stands for; None: one
+    references: list[list[str]] | None = None  # what else is right for each pair, as a person reads it, best first
     rows: range | None = None  # which pairs of a corpus's split these are; None where pairs are generated
 
     @property

@@ -5,12 +5,15 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
 
 from study.tasks.base import IGNORE, Batch, Task
+from study.tasks.images import ImageTask
+from study.tasks.pairs import PairTask
 
 ROOT = Path(__file__).parents[2]
 YAMLS = sorted((ROOT / "conf" / "task").glob("*.yaml"))
@@ -18,28 +21,72 @@ DATA = {
     "${data.root}": str(ROOT / os.environ.get("STUDY_DATA_ROOT", "data")),
     "${data.download}": False,
 }
+LINES = {  # of a corpus for tasks that want the user's own files
+    split: [f"{word} {number} {word}" for number in numbers for word in ("one", "two", "three", "four")]
+    for split, numbers in {"train": range(30), "validation": range(30, 35), "test": range(35, 40)}.items()
+}
 
 
-def build(path: Path) -> Task:
-    node = yaml.safe_load(path.read_text())
-    module, name = node.pop("_target_").rsplit(".", 1)
+def task_class(path: Path) -> type[Task]:
+    module, name = yaml.safe_load(path.read_text())["_target_"].rsplit(".", 1)
+    return getattr(importlib.import_module(module), name)
+
+
+def build(path: Path, **own: Any) -> Task:
+    """The task of a yaml; `own` are keys to set besides."""
+    node = yaml.safe_load(path.read_text()) | own
+    del node["_target_"]
     arguments = {
         key: DATA.get(value, value) if isinstance(value, str) else value for key, value in node.items()
     }
     try:
-        return getattr(importlib.import_module(module), name)(**arguments)
+        return task_class(path)(**arguments)
     except FileNotFoundError as error:
-        pytest.skip(f"no file of {name} (STUDY_DATA_ROOT names the folder of real data): {error}")
+        pytest.skip(f"no file of {path.stem} (STUDY_DATA_ROOT names the folder of real data): {error}")
 
 
-@pytest.fixture(params=YAMLS, ids=lambda path: path.stem)
+def yamls(fits: Callable[[type[Task]], bool]) -> dict[str, Any]:
+    """What parametrises a fixture by the tasks whose class fits."""
+    return {"params": [path for path in YAMLS if fits(task_class(path))], "ids": lambda path: path.stem}
+
+
+@pytest.fixture(**yamls(lambda kind: True))
 def task_yaml(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-@pytest.fixture
-def task(task_yaml: Path) -> Task:
-    return build(task_yaml)
+@pytest.fixture(**yamls(lambda kind: not issubclass(kind, PairTask | ImageTask)))
+def task(request: pytest.FixtureRequest) -> Task:
+    """A task on one sequence."""
+    return build(request.param)
+
+
+@pytest.fixture(scope="session", **yamls(lambda kind: issubclass(kind, PairTask)))
+def pair_task(request: pytest.FixtureRequest, cache: str, own_files: dict[str, str]) -> Task:
+    own = {}
+    if "cache" in yaml.safe_load(request.param.read_text()):
+        own["cache"] = cache
+    if request.param.stem == "parallel_text":
+        own |= own_files
+    return build(request.param, **own)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder for what corpora keep, shared by the tests."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def own_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Keys that name the files of a small corpus."""
+    folder = tmp_path_factory.mktemp("corpus")
+    keys = {}
+    for split, lines in LINES.items():
+        for side, texts in {"source": lines, "target": [line[::-1] for line in lines]}.items():
+            keys[f"{split}_{side}"] = str(folder / f"{split}.{side}")
+            Path(keys[f"{split}_{side}"]).write_text("".join(f"{text}\n" for text in texts))
+    return keys
 
 
 @pytest.fixture(scope="session")
