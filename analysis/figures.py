@@ -96,7 +96,7 @@ def training(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
         row = tasks[first : first + columns]
         for draw in (_draw_rates, _draw_curves):
             panels += [
-                partial(draw, study=study, task=task, metric=metrics[study.experiment.tasks[task].metric])
+                partial(draw, study=study, task=task, metric=metrics[study.experiment.tasks[task].tuned_on])
                 for task in row
             ]
             panels += [None] * (columns - len(row))

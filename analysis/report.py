@@ -157,10 +157,11 @@ def _curves(study: Study) -> dict[str, Any]:
         if not study.is_trained(plan["task"]):
             continue
         metric = experiment.tasks[plan["task"]].metric
+        looked = experiment.tasks[plan["task"]].tuned_on
         rows = _thinned(record.get("curve", []))
         score = verdicts.measure(record, f"test.{metric}")
         steps = grids.setdefault(tuple(row["step"] for row in rows), len(grids))
-        scores = [_digits(row.get(f"validation_{metric}")) for row in rows]
+        scores = [_digits(row.get(f"validation_{looked}")) for row in rows]
         losses = [_digits(row.get("train_loss"), 3) for row in rows]
         where = [arms.index(plan["arm"]), tasks.index(plan["task"]), plan["role"][0], plan["rate"], plan["seed"]]
         runs.append([record["name"], *where, record["status"], _digits(score), steps, scores, losses])
@@ -169,7 +170,7 @@ def _curves(study: Study) -> dict[str, Any]:
             [experiment.arms[arm].label, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]]
             for i, arm in enumerate(arms)
         ],
-        "tasks": [[experiment.tasks[task].label, experiment.tasks[task].metric.replace("_", " ")] for task in tasks],
+        "tasks": [[experiment.tasks[task].label, experiment.tasks[task].tuned_on.replace("_", " ")] for task in tasks],
         "steps": list(grids),
         "runs": runs,
     }

@@ -122,7 +122,7 @@ def arrange(experiment: Experiment, tier: str, records: Iterable[Record]) -> Stu
 def chosen_rates(study: Study) -> dict[Cell, Choice]:
     """The rule that the sweep uses, on the same records: ``study.experiments.choose_rate``."""
     choices = {
-        cell: choose_rate(runs, study.experiment.tasks[cell[1]].metric, study.experiment.extend_rates)
+        cell: choose_rate(runs, study.experiment.tasks[cell[1]].tuned_on, study.experiment.extend_rates)
         for cell, runs in study.tuning.items()
     }
     return {cell: choice for cell, choice in choices.items() if choice is not None}
@@ -133,7 +133,7 @@ def best_arm(study: Study, task: str, arms: Sequence[str]) -> str | None:
 
     At equal scores the first named wins.
     """
-    metric = study.experiment.tasks[task].metric
+    metric = study.experiment.tasks[task].tuned_on
     sign = -1 if metric in LOWER_IS_BETTER else 1
     scores = []
     for arm in arms:

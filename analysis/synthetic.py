@@ -163,7 +163,7 @@ def complete(experiment: Experiment, tier: str, score: Score = plausible) -> lis
         for item in made:
             cells.setdefault((item["plan"]["arm"], item["plan"]["task"]), []).append(item)
         found = {
-            cell: choose_rate(runs, experiment.tasks[cell[1]].metric, experiment.extend_rates)
+            cell: choose_rate(runs, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates)
             for cell, runs in cells.items()
         }
         return {cell: choice for cell, choice in found.items() if choice is not None}

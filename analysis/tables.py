@@ -140,7 +140,7 @@ def rate_rows(study: Study) -> list[TableRow]:
     rows = []
     for cell in study.experiment.cells(study.tier):
         arm, task = cell
-        metric = study.experiment.tasks[task].metric
+        metric = study.experiment.tasks[task].tuned_on
         choice = study.choices.get(cell)
         by_rate: dict[float, list[Record]] = {}
         for record in study.tuning.get(cell, []):

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 TIERS = ("smoke", "core", "full")
 
-LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss"}
+LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss", "word_error_rate", "phoneme_error_rate"}
 
 Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
 
@@ -48,6 +48,11 @@ class TaskVariant:
     margin: float
     measure: str = "training"  # training | cost: a cost is measured as it is, there is no rate to tune
     target: float | None = None  # the score whose first reaching is compared, in what it took
+    validated: str | None = None  # the validation score that rates are chosen by, where it isn't the metric
+
+    @property
+    def tuned_on(self) -> str:
+        return self.validated or self.metric
 
 
 @dataclass(frozen=True)
@@ -185,7 +190,8 @@ class Experiment:
         return Arm(name, node.get("label", name), dict(node.get("set", {})), node.get("differs", ""), node.get("tags", {}))
 
     def _task(self, name: str, node: Mapping[str, Any]) -> TaskVariant:
-        self._refuse_unknown(node, {"label", "set", "arms", "metric", "margin", "measure", "target"}, f"tasks.{name}")
+        known = {"label", "set", "arms", "metric", "margin", "measure", "target", "validated"}
+        self._refuse_unknown(node, known, f"tasks.{name}")
         arms = tuple(node.get("arms", self.arms))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"tasks.{name}.arms")
         settings = dict(node.get("set", {}))
@@ -207,6 +213,7 @@ class Experiment:
             margin=node.get("margin", 0.02),
             measure=measure,
             target=node.get("target"),
+            validated=node.get("validated"),
         )
 
     def _sizes(self, tier: str, node: Mapping[str, Any]) -> Sizes:

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parent.parent / "conf"
-GROUPS = ("experiment", "task", "mixer", "position", "readout", "tier", "trainer", "tracking")
+GROUPS = ("experiment", "task", "architecture", "mixer", "position", "readout", "tier", "trainer", "tracking")
 USAGE = """\
 Train one model:             python run.py task=recall mixer=lstm train.rate=0.001
 Launch a declared sweep:     python run.py -m experiment=heads tier=core hydra/launcher=joblib

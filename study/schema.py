@@ -20,13 +20,17 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-PARTS = ("task", "mixer", "position", "readout")
+PARTS = ("task", "mixer", "position", "readout", "architecture")
 GIVEN = {  # not by yaml but by the task and the model
     "task": set(),
     "mixer": {"causal", "layer", "length"},
     "position": {"length"},
     "readout": {"causal"},
-}
+    "architecture": {
+        "width", "layers", "ffn_width", "hidden", "channels", "causal", "mixer", "position", "readout", "dropout",
+        "arrangement", "tie", "smoothing", "size", "source_length", "target_length",
+    },
+}  # fmt: skip
 
 
 @dataclass
@@ -50,6 +54,19 @@ class Train:
     clip: float = MISSING
     evaluate_every: int = MISSING
     stop_when_solved: bool = MISSING
+    label_smoothing: float = 0.0
+
+
+@dataclass
+class Search:
+    beam: int = 1
+    length_penalty: float = 0.0
+
+
+@dataclass
+class Translate:
+    run: str | None = None
+    pictures: str | None = None
 
 
 @dataclass
@@ -119,10 +136,13 @@ class Config:
     mixer: dict[str, Any] = MISSING
     position: dict[str, Any] = MISSING
     readout: dict[str, Any] = MISSING
+    architecture: dict[str, Any] = MISSING
     model: Model = field(default_factory=Model)
     train: Train = field(default_factory=Train)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    search: Search = field(default_factory=Search)
     cost: Cost = field(default_factory=Cost)
+    translate: Translate = field(default_factory=Translate)
     data: Data = field(default_factory=Data)
     trainer: Trainer = field(default_factory=Trainer)
     tracking: Tracking = field(default_factory=Tracking)
@@ -140,7 +160,7 @@ CHOICES = {
     "measure": ("training", "cost"),
     "model.match": ("parameters", "multiply_adds", "nothing", "tied"),
     "model.arrangement": ("pre_norm", "post_norm", "residual", "norm", "plain"),
-    "model.tie": ("none", "output"),
+    "model.tie": ("none", "output", "three_way"),
     "trainer.accelerator": ("cpu", "gpu"),
     "trainer.precision": ("32-true", "bf16-mixed"),
     "tracking.mode": ("offline", "online", "off"),
@@ -148,11 +168,12 @@ CHOICES = {
 }
 AT_LEAST_ONE = (
     "model.width", "model.layers", "model.ffn_width", "train.steps", "train.batch", "train.evaluate_every",
-    "evaluation.validation_items", "evaluation.test_items", "evaluation.batch", "trainer.threads", "trainer.checkpoint_every",
+    "evaluation.validation_items", "evaluation.test_items", "evaluation.batch", "search.beam", "trainer.threads",
+    "trainer.checkpoint_every",
 )  # fmt: skip
 
 # What can't change a result: where it is put, who watches, and which of the declared runs it is.
-NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier"}
+NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier", "translate"}
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
     "trainer": {"checkpoint_every", "keep_weights", "threads"},
@@ -161,7 +182,14 @@ NEUTRAL_KEYS = {
 
 
 OWN = "study.readouts.own.Own"  # the readout that leaves all mixing to the blocks
-ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"_target_": OWN}}
+ENCODER = "study.models.encoder.SequenceModel"  # the architecture whose parts are all chosen by groups of their own
+ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"_target_": OWN}, "architecture": {"_target_": ENCODER}}
+# What the base recipe chooses; an architecture that has no use for a part leaves it at that.
+BASE_PARTS = {
+    "mixer": "study.mixers.attention.Attention",
+    "position": "study.positions.sinusoidal.Sinusoidal",
+    "readout": OWN,
+}
 
 
 def register() -> None:
@@ -176,12 +204,17 @@ def check(config: DictConfig) -> None:
     _refuse_unknown(config, Config)
     for part in PARTS:
         _check_part(part, config[part])
+    _refuse_unused(config)
     for key, allowed in CHOICES.items():
         if (value := OmegaConf.select(config, key)) not in allowed:
             raise ValueError(f"{key}={value}: must be one of {', '.join(allowed)}")
     for key in AT_LEAST_ONE:
         if (value := OmegaConf.select(config, key)) < 1:
             raise ValueError(f"{key}={value}: must be at least 1")
+    if not 0 <= config.train.label_smoothing < 1:
+        raise ValueError(f"train.label_smoothing={config.train.label_smoothing}: must be at least 0 and below 1")
+    if config.search.length_penalty < 0:
+        raise ValueError(f"search.length_penalty={config.search.length_penalty}: must be 0 or more")
     if config.measure == "cost" and not (config.cost.lengths or config.cost.positions):
         raise ValueError("measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256]")
     if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
@@ -292,6 +325,30 @@ def _check_part(part: str, node: DictConfig) -> None:
                 kind = inspect.formatannotation(hints[key])
                 raise ValueError(f"{part}.{key}={given[key]}: must be of type {kind}") from None
             node[key] = typed[key]
+
+
+def _refuse_unused(config: DictConfig) -> None:
+    """What the architecture has no use for must stand at its default, or it would be ignored."""
+    target = config.architecture._target_
+    asked = inspect.signature(hydra.utils.get_class(target)).parameters
+    name = target.rsplit(".", 1)[-1]
+    for part, base in BASE_PARTS.items():
+        node: Any = OmegaConf.to_container(config[part], resolve=True)
+        own = {key for key, value in _defaults(part, node).items() if node.get(key, value) != value}
+        if part not in asked and (node["_target_"] != base or own):
+            raise ValueError(f"architecture {name} has no {part}: leave it at its default, or use architecture=encoder")
+    for key, base in {"arrangement": "pre_norm"}.items():
+        if key not in asked and config.model[key] != base:
+            raise ValueError(f"architecture {name} has no model.{key}: leave it at {base}, or use architecture=encoder")
+    if "smoothing" not in asked and config.train.label_smoothing:
+        raise ValueError(f"architecture {name} smooths no labels: leave train.label_smoothing at 0")
+    if target == ENCODER and config.model.tie == "three_way":
+        raise ValueError("model.tie=three_way ties source, target and output: use model.tie=output where there is no source")
+    if target != ENCODER:
+        if config.measure != "training":
+            raise ValueError("measure=cost measures one mixer layer: use it with architecture=encoder")
+        if config.evaluation.structure:
+            raise ValueError("evaluation.structure looks at the layers of architecture=encoder")
 
 
 def _defaults(key: str, node: dict[str, Any]) -> dict[str, Any]:

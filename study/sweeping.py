@@ -176,7 +176,7 @@ class Sweep:
             if job.run.experiment == experiment.name and job.run.role == "tuning" and (record := self._record(job)):
                 by_cell.setdefault(job.run.cell, []).append(record)
         choices = {
-            cell: experiments.choose_rate(runs, experiment.tasks[cell[1]].metric, experiment.extend_rates)
+            cell: experiments.choose_rate(runs, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates)
             for cell, runs in by_cell.items()
         }
         return {cell: choice for cell, choice in choices.items() if choice is not None}

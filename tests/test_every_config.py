@@ -43,7 +43,7 @@ def train(config) -> dict:
 
 
 def test_every_group_is_tested_here():
-    assert set(NAMES) == {"experiment", "task", "mixer", "position", "readout", "tier", "trainer", "tracking"}
+    assert set(NAMES) == {"experiment", "task", "mixer", "position", "readout", "architecture", "tier", "trainer", "tracking"}
 
 
 @pytest.mark.parametrize("task", NAMES["task"])

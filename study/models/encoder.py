@@ -92,6 +92,8 @@ class SequenceModel(nn.Module):
         tie: none, or output: the head's matrix is the token embedding. ValueError unless vocabulary equals classes.
     """
 
+    kind = "tokens"
+
     def __init__(
         self,
         vocabulary: int,

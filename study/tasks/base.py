@@ -6,7 +6,7 @@ Shapes: B sequences, N tokens each, T scored places each.
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,22 @@ from torch import Tensor
 from study.seeding import stream
 
 IGNORE = -100  # the target of a place that isn't scored (torch's own default in cross_entropy)
+
+
+class AnyBatch(Protocol):
+    """What training and scoring ask of a batch, whatever its kind."""
+
+    @property
+    def targets_BT(self) -> Tensor: ...
+
+    @property
+    def characters_BT(self) -> Tensor | None: ...
+
+    @property
+    def slices(self) -> dict[str, Tensor]: ...
+
+    def inputs(self) -> dict[str, Any]:
+        """What the model is called with, by keyword."""
 
 
 @dataclass
@@ -26,10 +42,14 @@ class Batch:
     sources_BT: Tensor | None = None  # long, the one position that holds each answer (its gold edge); void at IGNORE
     characters_BT: Tensor | None = None  # long, how many characters each target stands for; None: one
 
+    def inputs(self) -> dict[str, Any]:
+        return {"tokens_BN": self.tokens_BN, "where_BT": self.where_BT, "mask_BN": self.mask_BN}
+
 
 class Task(ABC):
     """A source of batches. Constructors take keywords only and say in one line what is wrong with them."""
 
+    kind: Literal["tokens", "pairs", "images"] = "tokens"  # of the batches, and of the models that can answer them
     vocabulary: int  # tokens lie in 0 .. vocabulary - 1
     classes: int  # targets lie in 0 .. classes - 1
     causal: bool  # True: position i is answered from tokens 0 .. i
@@ -39,8 +59,8 @@ class Task(ABC):
     out: "Task | None" = None  # the same task on longer sequences than in training
 
     @abstractmethod
-    def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
-        """`size` sequences on `generator.device`: a pure function of the generator's state (and the split).
+    def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Any:
+        """`size` sequences, pairs or images on `generator.device`: a pure function of the generator's state (and split).
 
         Synthetic tasks draw every split from one distribution and ignore `split`: theirs differ by seed
         (`study.seeding`). Nothing waits for the device.
@@ -59,7 +79,7 @@ class Task(ABC):
         targets_BT = self.batch(size, generator, "validation").targets_BT
         return math.ceil(items / max(1, int((targets_BT != IGNORE).sum())))
 
-    def evaluation_batch(self, index: int, size: int, generator: torch.Generator, split: str) -> Batch:
+    def evaluation_batch(self, index: int, size: int, generator: torch.Generator, split: str) -> Any:
         """One of these batches, by its number. A draw, unless the split is a corpus to go through in order."""
         return self.batch(size, generator, split)
 

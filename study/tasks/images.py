@@ -28,6 +28,7 @@ class ImageBatch:
 class ImageTask(Task):
     """A source of images of `size` x `size` pixels, each of one class."""
 
+    kind = "images"
     causal = False
     vocabulary = 0  # images hold no tokens
     length = 1

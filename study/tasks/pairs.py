@@ -36,6 +36,7 @@ class PairBatch:
 class PairTask(Task):
     """A source of pairs. `vocabulary` counts source tokens, `classes` target tokens; both begin with `study.tokens`."""
 
+    kind = "pairs"
     causal = True
     source_length: int  # longest source, END included
     target_length: int  # longest target, END included

@@ -45,6 +45,7 @@ class EncoderDecoder(nn.Module):
     `self.tie_embeddings()`, after all else has drawn its start.
     """
 
+    kind = "pairs"
     aligns: bool = True  # whether its decoder looks at the source by attention
 
     def __init__(
