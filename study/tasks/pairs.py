@@ -3,7 +3,9 @@
 Shapes: B pairs, M source tokens, T target tokens.
 """
 
+import hashlib
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from torch import Tensor
 
 from study.tasks.base import IGNORE, Task
-from study.tokens import PAD
+from study.tokens import END, PAD
 
 
 @dataclass
@@ -21,7 +23,7 @@ class PairBatch:
     slices: dict[str, Tensor] = field(default_factory=dict)  # long (B, T), small, >= 0; void at padding
     sources_BT: Tensor | None = None  # long, the source position that each target token comes from; IGNORE: from none
     characters_BT: Tensor | None = None  # long, how many characters each target stands for; None: one
-    references: list[list[str]] | None = None  # what else is right for each pair, as a person reads it, best first
+    references: list[list[str]] | None = None  # texts that are right for each pair; None: the target alone is
     rows: range | None = None  # which pairs of a corpus's split these are; None where pairs are generated
 
     @property
@@ -71,3 +73,24 @@ class PairTask(Task):
     def solve(self, tokens: list[int]) -> list[int]:
         """The target (END included) of a source (END included), by a plain loop; [] where only the corpus knows it."""
         return []
+
+
+def padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
+    """Rows of different lengths as one tensor on `device`, PAD behind each."""
+    longest = max(len(row) for row in rows)
+    filled = torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows], dtype=torch.long, device="cpu")
+    return filled.to(device, non_blocking=True)
+
+
+def without_end(row: list[int]) -> list[int]:
+    """A row of a batch up to its END."""
+    return row[: row.index(END)]
+
+
+def host(generator: torch.Generator) -> torch.Generator:
+    """For draws on the CPU: `generator` itself, or one that hangs on its state, without waiting for its device."""
+    if generator.device.type == "cpu":
+        return generator
+    state = generator.get_state().numpy().tobytes()
+    torch.rand(1, generator=generator, device=generator.device)  # so that the next call finds another state
+    return torch.Generator("cpu").manual_seed(int.from_bytes(hashlib.sha256(state).digest()[:4], "big"))

@@ -1,0 +1,47 @@
+"""Translation between any two line-aligned files."""
+
+from pathlib import Path
+from typing import Any
+
+from study.tasks.translation import Translation
+
+
+class ParallelText(Translation):
+    """Files that the user names, plain or .gz, two for each split; line i of the one belongs to line i of the other.
+
+    vocabulary: subwords at most, of both sides together (joint) or of each; learned on the training split alone.
+    lowercase: neither text nor scores know capitals. longest: tokens a side that a training pair may have, END included.
+    Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8 or have empty lines; FileNotFoundError.
+    """
+
+    def __init__(
+        self,
+        *,
+        train_source: str | None = None,
+        train_target: str | None = None,
+        validation_source: str | None = None,
+        validation_target: str | None = None,
+        test_source: str | None = None,
+        test_target: str | None = None,
+        vocabulary: int = 8000,
+        joint: bool = True,
+        lowercase: bool = False,
+        longest: int = 128,
+        cache: str,
+    ):
+        names = {
+            "train": (train_source, train_target),
+            "validation": (validation_source, validation_target),
+            "test": (test_source, test_target),
+        }
+        files = {split: (_file(split, "source", s), _file(split, "target", t)) for split, (s, t) in names.items()}
+        super().__init__(files=files, vocabulary=vocabulary, joint=joint, lowercase=lowercase, longest=longest, cache=cache)
+
+    def provenance(self) -> dict[str, Any]:
+        return {"source": "the user's files"} | super().provenance()
+
+
+def _file(split: str, side: str, name: str | None) -> Path:
+    if name is None:
+        raise ValueError(f"no file of the {split} split's {side}: set task.{split}_{side}=FILE, plain text or .gz")
+    return Path(name).expanduser()

@@ -1,0 +1,18 @@
+"""Reversal by an encoder-decoder: the target is the source from its end to its start.
+
+Shapes: B pairs, T target tokens.
+"""
+
+from torch import Tensor
+
+from study.tasks.rearranged import Rearranged
+
+
+class Reversal(Rearranged):
+    """Place i of a target of n symbols holds source symbol n-1-i; the keys are those of `Rearranged`."""
+
+    def order(self, place_T: Tensor, length_B1: Tensor) -> Tensor:
+        return (length_B1 - 1 - place_T).clamp(min=0)
+
+    def rearrange(self, symbols: list[int]) -> list[int]:
+        return symbols[::-1]

@@ -1,0 +1,103 @@
+"""Vocabularies of pairs: text to token numbers and back, learned on lines of text.
+
+All begin with the tokens of `study.tokens`; text that spells one of these ("<s>") is text all the same.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+
+from study.tokens import END, SPECIAL, UNKNOWN
+
+
+class Pair(NamedTuple):
+    source: str
+    target: str
+    references: tuple[str, ...]  # texts that are right, the target's own among them
+
+
+Pairs = Callable[[], Iterator[Pair]]  # goes through a split from its start, as often as it is called
+
+
+class Vocabulary:
+    """Tokens 0 .. size - 1."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        tokenizer.encode_special_tokens = True  # not what the text happens to spell
+        self.tokenizer = tokenizer
+        self.size = tokenizer.get_vocab_size()
+
+    @classmethod
+    def load(cls, path: Path) -> "Vocabulary":
+        return cls(Tokenizer.from_str(path.read_text(encoding="utf-8")))
+
+    def save(self, path: Path) -> None:
+        path.write_text(self.tokenizer.to_str(), encoding="utf-8")
+
+    def encode(self, lines: list[str]) -> list[list[int]]:
+        """Without END."""
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(lines, add_special_tokens=False)]
+
+    def decode(self, tokens: list[int]) -> str:
+        """Text; the special tokens have none, but for what is unknown."""
+        return self.tokenizer.decode([t for t in tokens if t > END], skip_special_tokens=False)
+
+    def names(self, tokens: list[int]) -> list[str]:
+        return [str(self.tokenizer.id_to_token(token)) for token in tokens]
+
+
+@dataclass(frozen=True)
+class Words:
+    """A vocabulary for each side: all words (with space between them) of the training split."""
+
+    def learn(self, pairs: Pairs) -> tuple[Vocabulary, Vocabulary]:
+        return _words(pair.source for pair in pairs()), _words(pair.target for pair in pairs())
+
+
+@dataclass(frozen=True)
+class Subwords:
+    """At most `size` subwords: pairs merged by how often they meet in the training split (Sennrich et al. 2016, section 3.2).
+
+    joint: one vocabulary, learned on both sides; else each side has its own. lowercase: text loses its capitals first.
+    No token runs across words or punctuation. Characters that the training split lacks are unknown; so are, in text with more
+    than `size` / 2 different characters, its rarest.
+    """
+
+    size: int
+    joint: bool
+    lowercase: bool
+
+    def learn(self, pairs: Pairs) -> tuple[Vocabulary, Vocabulary]:
+        sources, targets = (pair.source for pair in pairs()), (pair.target for pair in pairs())
+        if self.joint:
+            both = self._merge(chain(sources, targets))
+            return both, both
+        return self._merge(sources), self._merge(targets)
+
+    def _merge(self, lines: Iterable[str]) -> Vocabulary:
+        tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN], fuse_unk=True))
+        plain: list[normalizers.Normalizer] = [
+            normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()
+        ]  # fmt: skip
+        tokenizer.normalizer = normalizers.Sequence(plain + [normalizers.Lowercase()] * self.lowercase)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+        tokenizer.decoder = decoders.Metaspace()
+        trainer = trainers.BpeTrainer(
+            vocab_size=self.size, special_tokens=list(SPECIAL), limit_alphabet=self.size // 2, show_progress=False
+        )
+        tokenizer.train_from_iterator(lines, trainer)
+        return Vocabulary(tokenizer)
+
+
+def _words(lines: Iterable[str]) -> Vocabulary:
+    known = sorted({word for line in lines for word in line.split()} - set(SPECIAL))
+    tokenizer = Tokenizer(
+        models.WordLevel({word: number for number, word in enumerate([*SPECIAL, *known])}, unk_token=SPECIAL[UNKNOWN])
+    )
+    tokenizer.add_special_tokens(list(SPECIAL))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return Vocabulary(tokenizer)
