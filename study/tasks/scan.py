@@ -34,7 +34,7 @@ class Scan(Corpus):
     """Commands ("jump twice") to actions ("I_JUMP I_JUMP"), as published; the published training file also validates.
 
     split: simple (drawn alike), length (trained on at most 22 actions, tested on 24 to 48), jump (trained on jump alone and on
-    no command with it). Equal lines validate together; a command of one word always trains: it may be all that tells the meaning.
+    no command with it). Equal lines validate together; a command of one word always trains: nothing else may tell its meaning.
     The files lie in `root`/scan; download: whether they may be fetched. Raises what `study.tasks.download.pinned_file` raises.
     """
 

@@ -1,6 +1,6 @@
 """Vocabularies of pairs: text to token numbers and back, learned on lines of text.
 
-All begin with the tokens of `study.tokens`; text that spells one of these ("<s>") is text all the same.
+All begin with the tokens of `study.tokens`; text that spells one of these ("<s>") does not become it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -39,8 +39,9 @@ class Vocabulary:
         path.write_text(self.tokenizer.to_str(), encoding="utf-8")
 
     def encode(self, lines: list[str]) -> list[list[int]]:
-        """Without END."""
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(lines, add_special_tokens=False)]
+        """Without END. What spells a special token is unknown."""
+        encodings = self.tokenizer.encode_batch_fast(lines, add_special_tokens=False)
+        return [[max(token, UNKNOWN) for token in encoding.ids] for encoding in encodings]
 
     def decode(self, tokens: list[int]) -> str:
         """Text; the special tokens have none, but for what is unknown."""

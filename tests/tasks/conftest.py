@@ -22,7 +22,7 @@ DATA = {
     "${data.download}": False,
 }
 LINES = {  # of a corpus for tasks that want the user's own files
-    split: [f"{word} {number} {word}" for number in numbers for word in ("one", "two", "three", "four")]
+    split: [f"{word} {number} and {word} more." for number in numbers for word in ("one", "two", "three", "four")]
     for split, numbers in {"train": range(30), "validation": range(30, 35), "test": range(35, 40)}.items()
 }
 
