@@ -58,7 +58,7 @@ class Scan(Corpus):
 
     def judge(self, outputs: list[list[int]], batches: list[PairBatch]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         references = [without_end(row) for batch in batches for row in batch.target_BT.tolist()]
-        bins = [int(value) for batch in batches for value in batch.slices["length"][:, 0]]
+        bins = [value for batch in batches for value in batch.slices["length"][:, 0].tolist()]
         return exact_match(outputs, references, bins)
 
     def read(self, text: str) -> list[int]:

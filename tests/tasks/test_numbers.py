@@ -75,5 +75,5 @@ def test_bad_values(digits, message):
 
 
 def test_what_cannot_be_read():
-    with pytest.raises(ValueError, match="^'million' is no word of a number here; write it as in: three hundred and five thousand"):
+    with pytest.raises(ValueError, match="^'million' is no word of a number here; write it as in: three hundred and"):
         Numbers().read("one million")
