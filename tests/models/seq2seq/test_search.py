@@ -6,9 +6,13 @@ import math
 import pytest
 import torch
 
+from study.mixers.attention import Attention
 from study.models.seq2seq.base import EncoderDecoder, Step, shifted
+from study.models.seq2seq.conv_s2s import ConvS2S
 from study.models.seq2seq.recurrent import Bahdanau, FixedVector, LuongGeneral
 from study.models.seq2seq.search import Hypothesis, search
+from study.models.seq2seq.transformer import Transformer
+from study.positions.sinusoidal import Sinusoidal
 from study.tokens import END, PAD, START
 
 V = 6  # END, and 3, 4, 5 to write
@@ -56,7 +60,7 @@ def value(hypothesis, alpha):
 
 def assert_same(actual, expected):
     assert (actual.tokens, actual.finished) == (expected.tokens, expected.finished)
-    assert actual.score == pytest.approx(expected.score, abs=1e-4)
+    assert actual.score == pytest.approx(expected.score, abs=1e-4, rel=1e-5)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.6, 1.0, 3.0])
@@ -142,14 +146,22 @@ def test_small_beams_are_those_of_plain_lists(beam, alpha):
             assert_same(*pair)
 
 
-KINDS = pytest.mark.parametrize("kind", [FixedVector, Bahdanau, LuongGeneral])
+PLACED = {"source_length": 5, "target_length": 9, "position": lambda length: Sinusoidal(6, length=length)}
+OWN = {  # what each is made with beside its sizes
+    FixedVector: {"cell": "gru"},
+    Bahdanau: {"cell": "lstm"},
+    LuongGeneral: {"cell": "lstm"},
+    ConvS2S: PLACED,
+    Transformer: PLACED | {"heads": 2, "mixer": lambda causal, layer: Attention(6, causal=causal, heads=2, layer=layer)},
+}
+KINDS = pytest.mark.parametrize("kind", OWN)
 SOURCES = torch.tensor([[4, 5, 6, 7, END], [8, END, PAD, PAD, PAD], [5, 5, END, PAD, PAD], [6, 4, 8, END, PAD]])
 
 
-def untrained(kind, cell="lstm"):
+def untrained(kind):
     """A model with opinions: large random weights, from a seed with which some hypotheses end soon, others late or never."""
     torch.manual_seed({FixedVector: 3}.get(kind, 1))
-    model = kind(9, 9, width=6, layers=2, hidden=7, cell=cell).eval()
+    model = kind(9, 9, width=6, layers=2, hidden=7, **OWN[kind]).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4)
@@ -173,7 +185,7 @@ def test_beam_one_is_greedy(kind, alpha):
             score += log_p_V[tokens[-1]].item()
         finished = tokens[-1] == END
         assert hypothesis[:1] + hypothesis[2:3] == (tokens[1 : len(tokens) - finished], finished)
-        assert hypothesis.score == pytest.approx(score, abs=1e-4)
+        assert hypothesis.score == pytest.approx(score, abs=1e-4, rel=1e-5)
 
 
 @KINDS
@@ -189,7 +201,7 @@ def test_scores_and_weights_are_those_of_teacher_forcing(kind, beam):
             target_1T = torch.tensor([hypothesis.tokens + [END] * hypothesis.finished])
             decoded = model.decode(shifted(target_1T), model.encode(source[None]))
             log_p_T = decoded.logits_BTV[0].log_softmax(-1).gather(1, target_1T.T)
-            assert hypothesis.score == pytest.approx(log_p_T.sum().item(), abs=1e-4)
+            assert hypothesis.score == pytest.approx(log_p_T.sum().item(), abs=1e-4, rel=1e-5)
             T = len(hypothesis.tokens)
             if kind.aligns:
                 torch.testing.assert_close(hypothesis.weights_TM, decoded.weights_BTM[0, :T], atol=1e-5, rtol=1e-4)
@@ -204,7 +216,7 @@ def test_scores_and_weights_are_those_of_teacher_forcing(kind, beam):
 @KINDS
 @pytest.mark.parametrize("beam", [1, 3])
 def test_a_batch_is_its_rows_one_by_one(kind, beam):
-    model = untrained(kind, "gru")
+    model = untrained(kind)
     together = search(model, SOURCES, beam=beam, length_penalty=0.6, longest=8)
     for source, hypotheses in zip(SOURCES, together, strict=True):
         alone = search(model, source[None, source != PAD], beam=beam, length_penalty=0.6, longest=8)[0]
