@@ -1,0 +1,112 @@
+"""A plain convolutional classifier, and the channels that make it as large or as laborious as another model.
+
+Shapes: B images, H rows, W columns, C channels, V classes.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from study.mixers.base import initialise_, linear
+
+KERNEL = 3
+TOLERANCE = 0.02  # of the other model's parameters or multiply-adds
+Match = Literal["parameters", "operations"]
+
+
+class ConvNet(nn.Module):
+    """Blocks of a 3 x 3 convolution, ReLU and 2 x 2 max pooling; then the greatest value of each channel, and a linear head.
+
+    Max pooling over all places makes it take images of any size, and answer alike wherever an object stands.
+
+    Args:
+        classes: V.
+        channels: C of each block, in order.
+    """
+
+    def __init__(self, classes: int, *, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.channels = tuple(channels)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(before, after, KERNEL, padding=KERNEL // 2) for before, after in itertools.pairwise((1, *self.channels))
+        )
+        for convolution in self.convolutions:
+            initialise_(convolution.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+        self.head = linear(self.channels[-1], classes)
+
+    def forward(self, images_BHW: Tensor) -> Tensor:
+        """Logits (B, 1, V). Raises ValueError when an image is too small to be halved by each block."""
+        check_size(min(images_BHW.shape[1:]), len(self.channels))
+        x_BCHW = images_BHW[:, None]
+        for convolution in self.convolutions:
+            x_BCHW = F.max_pool2d(F.relu(convolution(x_BCHW)), 2)
+        return self.head(x_BCHW.amax((2, 3)))[:, None]
+
+    def loss(self, images_BHW: Tensor, targets_BT: Tensor) -> Tensor:
+        """The mean cross-entropy, in nats."""
+        return F.cross_entropy(self(images_BHW)[:, 0].float(), targets_BT[:, 0])
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Trainable numbers: "embedding" (the head) and "other" (the convolutions)."""
+        return {"embedding": sum(p.numel() for p in self.head.parameters()), "other": parameters(self.channels)}
+
+    def multiply_adds(self, size: int) -> int:
+        """Of one image of `size` x `size` pixels, forward, in closed form."""
+        return multiply_adds(self.channels, self.head.out_features, size)
+
+
+def check_size(size: int, blocks: int) -> None:
+    if size < 2**blocks:
+        raise ValueError(f"an image of {size} pixels can't be halved {blocks} times; use {2**blocks} pixels, or fewer blocks")
+
+
+def parameters(channels: Sequence[int]) -> int:
+    """Of the convolutions, biases included."""
+    return sum((KERNEL**2 * before + 1) * after for before, after in itertools.pairwise((1, *channels)))
+
+
+def multiply_adds(channels: Sequence[int], classes: int, size: int) -> int:
+    """Of convolutions and head, for one image of `size` x `size` pixels; every block halves the sides, rounding down."""
+    convolutions = (
+        (size // 2**block) ** 2 * KERNEL**2 * before * after
+        for block, (before, after) in enumerate(itertools.pairwise((1, *channels)))
+    )
+    return sum(convolutions) + channels[-1] * classes
+
+
+def solve_channels(match: Match, like: Any, *, classes: int, size: int, blocks: int = 3) -> tuple[int, ...]:
+    """The channels, about twice as many from block to block, at which a `ConvNet` costs what `like` costs.
+
+    like: a model with `parameter_counts` and `multiply_adds`, on the meta device if need be; "parameters" are matched
+    without the heads, "operations" are multiply-adds at `size`.
+    Raises ValueError when an image can't be halved that often, or when no channels come within 2 %.
+    """
+    if blocks < 2:
+        raise ValueError(f"blocks is {blocks}; it must be at least 2")
+    check_size(size, blocks)
+    if match == "parameters":
+        target, cost = like.parameter_counts()["other"], parameters
+    elif match == "operations":
+        target, cost = like.multiply_adds(size), lambda channels: multiply_adds(channels, classes, size)
+    else:
+        raise ValueError(f"match={match!r} must be one of {', '.join(get_args(Match))}")
+    best, nearest = (), math.inf
+    for first in itertools.count(1):
+        before = tuple(first * 2**block for block in range(blocks - 1))
+        fixed, one = cost((*before, 0)), cost((*before, 1))
+        last = round((target - fixed) / (one - fixed))  # the cost is linear in the last block's channels
+        if last < 1:
+            break
+        if abs(math.log(last / (2 * before[-1]))) < nearest:
+            best, nearest = (*before, last), abs(math.log(last / (2 * before[-1])))
+    if not best or abs(cost(best) - target) > TOLERANCE * target:
+        raise ValueError(
+            f"no channels bring {blocks} blocks within {TOLERANCE:.0%} of {target} {match}; "
+            "use a wider model beside them, or another number of blocks"
+        )
+    return best
