@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "study/mixers": {"torch", "study.attention", "study.positions.base"},
     "study/positions": {"torch"},
     "study/readouts": {"torch", "study.mixers.base"},
-    "study/tasks": {"torch", "tokenizers", "numpy", "sacrebleu", "rapidfuzz", "study.seeding", "study.tokens"},
+    "study/tasks": {"torch", "tokenizers", "numpy", "sacrebleu", "rapidfuzz", "sklearn", "study.seeding", "study.tokens"},
     "study/models": {"torch", "study.mixers", "study.positions", "study.readouts", "study.tokens"},
     "study/cost": {"torch", "study.mixers"},
     "study/tokens.py": set(),

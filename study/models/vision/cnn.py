@@ -15,7 +15,7 @@ from study.mixers.base import initialise_, linear
 
 KERNEL = 3
 TOLERANCE = 0.02  # of the other model's parameters or multiply-adds
-Match = Literal["parameters", "operations"]
+Match = Literal["parameters", "multiply_adds"]
 
 
 class ConvNet(nn.Module):
@@ -28,15 +28,16 @@ class ConvNet(nn.Module):
         channels: C of each block, in order.
     """
 
+    kind = "images"
+
     def __init__(self, classes: int, *, channels: Sequence[int]) -> None:
         super().__init__()
         self.channels = tuple(channels)
         self.convolutions = nn.ModuleList(
             nn.Conv2d(before, after, KERNEL, padding=KERNEL // 2) for before, after in itertools.pairwise((1, *self.channels))
         )
-        for convolution in self.convolutions:
-            initialise_(convolution.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+        for parameter in self.convolutions.parameters():
+            initialise_(parameter) if parameter.ndim > 1 else nn.init.zeros_(parameter)
         self.head = linear(self.channels[-1], classes)
 
     def forward(self, images_BHW: Tensor) -> Tensor:
@@ -79,11 +80,11 @@ def multiply_adds(channels: Sequence[int], classes: int, size: int) -> int:
     return sum(convolutions) + channels[-1] * classes
 
 
-def solve_channels(match: Match, like: Any, *, classes: int, size: int, blocks: int = 3) -> tuple[int, ...]:
+def solve_channels(match: Match, like: Any, *, classes: int, size: int, blocks: int = 4) -> tuple[int, ...]:
     """The channels, about twice as many from block to block, at which a `ConvNet` costs what `like` costs.
 
     like: a model with `parameter_counts` and `multiply_adds`, on the meta device if need be; "parameters" are matched
-    without the heads, "operations" are multiply-adds at `size`.
+    without the heads, multiply-adds at `size`.
     Raises ValueError when an image can't be halved that often, or when no channels come within 2 %.
     """
     if blocks < 2:
@@ -91,7 +92,7 @@ def solve_channels(match: Match, like: Any, *, classes: int, size: int, blocks: 
     check_size(size, blocks)
     if match == "parameters":
         target, cost = like.parameter_counts()["other"], parameters
-    elif match == "operations":
+    elif match == "multiply_adds":
         target, cost = like.multiply_adds(size), lambda channels: multiply_adds(channels, classes, size)
     else:
         raise ValueError(f"match={match!r} must be one of {', '.join(get_args(Match))}")

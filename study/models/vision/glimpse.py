@@ -4,13 +4,14 @@ Shapes: B images, H rows, W columns, K scales, P pixels a side of a patch, G gli
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study.mixers.base import initialise_, linear
-from study.models.vision.policies import Policy
+from study.models.vision.policies import Centre, Learned, Policy, Random
 
 
 def crop(images_BHW: Tensor, location_B2: Tensor, side: int) -> Tensor:
@@ -44,10 +45,9 @@ def sense(images_BHW: Tensor, location_B2: Tensor, patch: int, scales: int) -> T
 class RecurrentAttention(nn.Module):
     """A core (LSTM) takes `glimpses` glimpses one after another, and names the image's class after the last.
 
-    What trains what: the cross-entropy of the answer trains everything but the policy; the policy trains itself by its own
-    loss, the reward being 1 for a right answer. No gradient passes between the two, neither through the state that the
-    policy is given nor through the location that it chooses. The paper's glimpse network (section 3.1), with a norm before
-    its last ReLU, as everything else in this study that reads a stream has one.
+    The gradient is the paper's (section 3.2): that of the cross-entropy of the answer, through the core and all that is seen,
+    and the policy's own for a reward of 1 for a right answer, through the states that it is given. None passes through a
+    location. The glimpse network (section 3.1) has a norm before its last ReLU, as all else in this study that reads a stream.
 
     Args:
         classes: V.
@@ -58,9 +58,11 @@ class RecurrentAttention(nn.Module):
         scales: K, 1 or more.
     """
 
+    kind = "images"
+
     def __init__(
-        self, classes: int, *, width: int, policy: Callable[[int], Policy], glimpses: int = 6, patch: int = 8, scales: int = 3
-    ) -> None:  # fmt: skip
+        self, classes: int, *, width: int, policy: Callable[[int], Policy], glimpses: int, patch: int, scales: int
+    ) -> None:
         super().__init__()
         for name, value in (("width", width), ("patch", patch)):
             if value < 2 or value % 2:
@@ -99,11 +101,11 @@ class RecurrentAttention(nn.Module):
         return self._look(images_BHW)[1]
 
     def _look(self, images_BHW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The states before each glimpse (B, G, D) and its location (B, G, 2), both without gradient; the last state (B, D)."""
+        """The state before each glimpse (B, G, D), its location without gradient (B, G, 2), and the last state (B, D)."""
         empty_BD = images_BHW.new_zeros(len(images_BHW), self.core.hidden_size)
         state, states, locations = (empty_BD, empty_BD), [], []
         for _ in range(self.glimpses):
-            states.append(state[0].detach())
+            states.append(state[0])
             locations.append(self.policy(states[-1]).detach())
             state = self.core(self._glimpse(images_BHW, locations[-1]), state)
         return torch.stack(states, 1), torch.stack(locations, 1), state[0]
@@ -125,3 +127,33 @@ class RecurrentAttention(nn.Module):
         D = self.core.hidden_size
         encode = (self.scales * self.patch**2 + 2) * (D // 2) + 2 * (D // 2) * D
         return self.glimpses * (encode + 8 * D * D + self.policy.multiply_adds) + D * self.head.out_features
+
+
+class LearnedGlimpses(RecurrentAttention):
+    """It learns where to look.
+
+    Args:
+        spread: standard deviation of the locations that training tries; above 0.
+        weight: of what trains the policy, beside the cross-entropy; above 0.
+    """
+
+    def __init__(
+        self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3, spread: float = 0.1,
+        weight: float = 0.1,
+    ) -> None:  # fmt: skip
+        policy = partial(Learned, spread=spread, weight=weight)
+        super().__init__(classes, width=width, policy=policy, glimpses=glimpses, patch=patch, scales=scales)
+
+
+class RandomGlimpses(RecurrentAttention):
+    """The control that looks anywhere."""
+
+    def __init__(self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3) -> None:
+        super().__init__(classes, width=width, policy=Random, glimpses=glimpses, patch=patch, scales=scales)
+
+
+class CentreGlimpses(RecurrentAttention):
+    """The control that never looks away from the middle."""
+
+    def __init__(self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3) -> None:
+        super().__init__(classes, width=width, policy=Centre, glimpses=glimpses, patch=patch, scales=scales)

@@ -11,7 +11,7 @@ from study.mixers.base import linear
 
 
 class Policy(nn.Module):
-    """The core's state (B, D) -> the next location (B, 2). The keyword-only arguments of a subclass are its configuration."""
+    """The core's state (B, D) -> the next location (B, 2)."""
 
     multiply_adds = 0  # of one choice, for one image
 
@@ -37,11 +37,10 @@ class Learned(Policy):
 
     Args:
         spread: standard deviation of each coordinate; above 0.
-        weight: of what is trained here against the cross-entropy that trains the rest; above 0. They share no parameter, so
-            it only decides how much of a clipped gradient is the policy's.
+        weight: of this loss beside the cross-entropy; above 0.
     """
 
-    def __init__(self, width: int, *, spread: float = 0.1, weight: float = 0.01) -> None:
+    def __init__(self, width: int, *, spread: float, weight: float) -> None:
         super().__init__(width)
         for name, value in (("spread", spread), ("weight", weight)):
             if not value > 0:
@@ -56,8 +55,9 @@ class Learned(Policy):
         return mean_B2 + self.spread * torch.randn_like(mean_B2) if self.training else mean_B2
 
     def loss(self, states_BGD: Tensor, locations_BG2: Tensor, reward_B: Tensor) -> Tensor:
-        """Its gradient is, for the means, an unbiased estimate of the negative expected reward's; averaged over images."""
-        baseline_BG = self.baseline(states_BGD)[..., 0]
+        """Its gradient is an unbiased estimate of how the means, and the states they are made of, move the expected reward;
+        negative, and times `weight`."""
+        baseline_BG = self.baseline(states_BGD.detach())[..., 0]
         advantage_BG = reward_B[:, None] - baseline_BG
         deviation_BG2 = (locations_BG2 - self._means(states_BGD)) / self.spread
         log_density_BG = -deviation_BG2.square().sum(-1) / 2  # but for a constant
