@@ -20,11 +20,12 @@ def crop(images_BHW: Tensor, location_B2: Tensor, side: int) -> Tensor:
     A location (row, column) from -1 to 1 falls on a corner between pixels, the nearest; -1 and 1 are the image's edges. `side`
     is even. The work does not depend on the image's size.
     """
-    extent_2 = location_B2.new_tensor(images_BHW.shape[1:])
-    middle_B2 = ((location_B2 + 1) / 2 * extent_2).round().long()
-    step_S = torch.arange(-side // 2, side // 2, device=images_BHW.device)
-    row_BS1, column_B1S = middle_B2[:, 0, None, None] + step_S[:, None], middle_B2[:, 1, None, None] + step_S
     H, W = images_BHW.shape[1:]
+    row_B, column_B = (
+        (extent * (at_B + 1) / 2).round().long() for extent, at_B in zip((H, W), location_B2.unbind(1), strict=True)
+    )
+    step_S = torch.arange(-side // 2, side // 2, device=images_BHW.device)
+    row_BS1, column_B1S = row_B[:, None, None] + step_S[:, None], column_B[:, None, None] + step_S
     inside_BSS = (row_BS1 >= 0) & (row_BS1 < H) & (column_B1S >= 0) & (column_B1S < W)
     image_B11 = torch.arange(len(images_BHW), device=images_BHW.device)[:, None, None]
     return images_BHW[image_B11, row_BS1.clamp(0, H - 1), column_B1S.clamp(0, W - 1)] * inside_BSS
