@@ -11,7 +11,6 @@ from study.tasks.download import pinned_file
 from study.tasks.judging import error_rates
 from study.tasks.pairs import PairBatch
 from study.tasks.vocabulary import Pair, Words
-from study.tokens import UNKNOWN
 
 ENTRY = re.compile(r"([a-z]+)(?:\(\d+\))? (.+)")  # word, number of a variant, phones
 SHARES = {"train": range(90), "validation": range(90, 95), "test": range(95, 100)}  # percent of the words' hashes
@@ -45,10 +44,10 @@ class Cmudict(Corpus):
         return error_rates([self.target_names(output) for output in outputs], references, bins)
 
     def read(self, text: str) -> list[int]:
-        tokens = super().read(" ".join(text.strip().lower()))
-        if UNKNOWN in tokens:
-            raise ValueError(f"{text.strip()!r} has letters that the dictionary's words lack; use a to z")
-        return tokens
+        word = text.strip().lower()
+        if re.search("[^a-z]", word):
+            raise ValueError(f"{word!r} has more than letters; write one word in a to z")
+        return super().read(" ".join(word))
 
     def provenance(self) -> dict[str, Any]:
         return {"source": self.url, "path": self.path.as_posix(), "sha256": self.sha256} | super().provenance()

@@ -72,6 +72,12 @@ def pair_task(request: pytest.FixtureRequest, cache: str, own_files: dict[str, s
 
 
 @pytest.fixture(scope="session")
+def published(cache: str) -> Callable[..., Task]:
+    """published("scan", split="jump"): a task on the true files; skips where they aren't there."""
+    return lambda name, **own: build(ROOT / "conf" / "task" / f"{name}.yaml", cache=cache, **own)
+
+
+@pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A folder for what corpora keep, shared by the tests."""
     return str(tmp_path_factory.mktemp("cache"))
