@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache as once
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ class Cmudict(Corpus):
 
     def __init__(self, *, stress: bool = False, longest: int = 32, root: str, download: bool, cache: str):
         data = pinned_file(Path(root).expanduser() / self.path, self.url, self.sha256, download)
+        spoken = once(lambda: entries(data.decode().splitlines(), stress))  # read once, where it is read at all
 
         def split(name: str) -> Split:
-            return Split(lambda: pairs(data, name, stress), (self.sha256, name, f"stress={stress}"))
+            return Split(lambda: pairs(spoken(), name), (self.sha256, name, f"stress={stress}"))
 
         super().__init__(splits={name: split(name) for name in SHARES}, vocabularies=Words(), longest=longest, cache=cache)
 
@@ -53,9 +55,9 @@ class Cmudict(Corpus):
         return {"source": self.url, "path": self.path.as_posix(), "sha256": self.sha256} | super().provenance()
 
 
-def pairs(data: bytes, split: str, stress: bool) -> Iterator[Pair]:
+def pairs(spoken: dict[str, list[str]], split: str) -> Iterator[Pair]:
     """The pairs of one split: letters and phones, each with space between."""
-    for word, variants in entries(data.decode().splitlines(), stress).items():
+    for word, variants in spoken.items():
         digest = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8], "big")
         if digest % 100 in SHARES[split]:
             for variant in variants if split == "train" else variants[:1]:
