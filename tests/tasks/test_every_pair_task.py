@@ -177,7 +177,7 @@ def test_text_that_is_too_long_cannot_be_read(pair_task):
     source, _ = next(rows(draw(pair_task, 9)))
     word = pair_task.source_names(source)[0].strip("▁")
     with pytest.raises(ValueError, match=r"\d+ ") as error:
-        pair_task.read(" ".join([word] * 1000))
+        pair_task.read(("" if type(pair_task).__name__ == "Cmudict" else " ").join([word] * 1000))
     assert "\n" not in str(error.value)
 
 
