@@ -23,6 +23,8 @@ def train(config: DictConfig):
 
     mode = HydraConfig.get().mode.name
     command = shlex.join(["python", "run.py", *HydraConfig.get().overrides.task])
+    if config.translate.run:
+        return write_out(config)
     try:
         outcome = execute(config, wait=config.sweep.wait, command=command)
     except (ValueError, OSError) as error:
@@ -34,6 +36,17 @@ def train(config: DictConfig):
         if outcome.state != "finished" and mode == "RUN":
             sys.exit(1)
     return outcome
+
+
+def write_out(config: DictConfig) -> None:
+    """Standard input, line by line, as the run named by ``translate.run`` answers it."""
+    from study.training.translate import translate
+
+    try:
+        for line in translate(config, sys.stdin):
+            print(line, flush=True)
+    except (ValueError, OSError) as error:
+        sys.exit(explain(error))
 
 
 if __name__ == "__main__":

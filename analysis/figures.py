@@ -13,6 +13,7 @@
     shares   the share of a cell's runs that converge, tuning runs at every rate included, against the same two tags
     structure  how many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)
     maps     the chosen head's attention map of one sequence, its gold edges framed: a panel for each task and arm
+    alignments  where each arm's attention looked while it wrote an answer to the test's first source; arms without one left out
     to_samples | to_multiply_adds | to_seconds | to_steps   what each run took to the task's target; hollow: it never got there
 Measurements of cost are drawn against what they vary, with their exponents: ``quantities`` (default: multiply_adds,
 seconds) of a layer, the time of a step of decoding; a ring marks where ``against`` (an arm) starts or ceases to cost less.
@@ -213,7 +214,10 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
         for kind in dict.fromkeys(kinds):
             measured = metrics[shown.get(kind, other)]
             view = {**keys, "slice": axis}
-            views = [{**view, "arms": [arm]} for arm in _run_arms(study, task)] if kind == "maps" else [view]
+            views = [view]
+            if kind in ("maps", "alignments"):
+                arms = [arm for arm in _run_arms(study, task) if kind == "maps" or _written(study, arm, task)]
+                views = [{**view, "arms": [arm]} for arm in arms]
             panels += [partial(PANELS[kind], study=study, task=task, keys=view, metric=measured) for view in views]
     if keys.get("cost") and panels:
         panels.append(partial(_draw_cost, study=study, keys=keys))
@@ -433,6 +437,25 @@ def _draw_map(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric:
         ax.plot([key], [query], "s", mfc="none", mec=COLOURS[1], mew=0.9, ms=5)
 
 
+def _written(study: Study, arm: str, task: str) -> Mapping[str, Any] | None:
+    """An answer that the arm wrote, and where it looked: of the first seed that has one with weights."""
+    written = (record.get("written", {}).get("test", {}) for record in study.seeds((arm, task)).values())
+    samples = (sample for one in written for sample in one.get("samples", [])[:1])
+    return next((sample for sample in samples if sample["weights"] and sample["output"]), None)
+
+
+def _draw_alignment(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    """One arm's. What it wrote downwards, the source to the right; the darker, the more weight."""
+    [arm] = keys["arms"]
+    sample = _written(study, arm, task)
+    assert sample is not None
+    ax.set_title(f"{task}, {study.experiment.arms[arm].label}")
+    ax.grid(visible=False)
+    ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    ax.set_xticks(range(len(sample["source"])), sample["source"], rotation=90, fontsize=5.5)
+    ax.set_yticks(range(len(sample["output"])), sample["output"], fontsize=5.5)
+
+
 def _draw_cost(ax: Any, study: Study, keys: Mapping[str, Any]) -> None:
     task = study.trained_tasks[0]
     arms = [arm for arm in _arms_to_show(study, keys) if study.seeds((arm, task))]
@@ -564,7 +587,7 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
 
 PANELS: dict[str, Callable[..., None]] = {
     "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "splits": _draw_splits, "shares": _draw_shares,
-    "structure": _draw_structure, "maps": _draw_map,
+    "structure": _draw_structure, "maps": _draw_map, "alignments": _draw_alignment,
     **{f"to_{quantity}": partial(_draw_effort, quantity=quantity) for quantity in QUANTITIES},
 }  # fmt: skip
 

@@ -21,9 +21,11 @@ Score = Callable[[PlannedRun, random.Random], float]
 PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
 AXES = {
     "recall": "distance", "copy_memory": "distance", "agreement": "distance", "reverse": "length", "copy": "length",
+    "reversal": "length", "permutation": "length", "multi30k": "length",
 }  # fmt: skip
 LONGER = {"reverse", "copy", "offset"}  # tasks that by themselves are scored on longer sequences, too
 LONGEST = 20  # in training, of those
+WRITTEN = {"bleu", "exact", "token_accuracy", "word_error_rate"}  # scores of what an encoder-decoder writes
 VALUES = {"distance": range(1, 64), "length": range(4, 4 * LONGEST + 1), "position": (1, 2, 4, 8, 16, 32, 64)}
 
 
@@ -63,7 +65,9 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     solved_at = None if metric in LOWER_IS_BETTER else 0.99
     reached = {share: None if solved_at is None or score < share else int(steps * share * 0.6) for share in (0.9, 0.99)}
     shown = 6.0 - 4.0 * score if metric in LOWER_IS_BETTER else score
-    scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000}
+    scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000, metric: shown}
+    if metric in WRITTEN:
+        scores["alignment"] = score
     kind = run.settings.get("task", run.task)
     axis = AXES.get(kind, "position")
     reach = _reach(run)
@@ -75,7 +79,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     slices = {"test": {axis: inside}}
     if run.task == "agreement":
         slices["test"]["attractors"] = {str(v): {**scores, "items": 2000} for v in range(5)}
-    metrics = {"validation": {metric: shown, "loss": shown, "items": 2000}, "test": scores}
+    metrics = {"validation": {**scores, "loss": shown, "items": 2000}, "test": scores}
     if run.settings.get("evaluation.train"):
         metrics["train"] = {**scores, "loss": scores["loss"] / 2, "bits_per_character": shown / 2}
     if longer:

@@ -557,8 +557,10 @@ def _deeper(record: Record, path: str) -> Mapping[str, Any]:
 
 
 def _linear(name: str, scores: Mapping[str, Any]) -> float:
-    """A score on the scale on which trends are straight: log odds of an accuracy, else the logarithm."""
-    return statistics.empirical_logit(scores[name], scores["items"]) if name == "accuracy" else math.log(scores[name])
+    """A score on the scale on which trends are straight: log odds of a share of right answers, else the logarithm."""
+    if name in ("accuracy", "token_accuracy", "exact"):
+        return statistics.empirical_logit(scores[name], scores["items"])
+    return math.log(scores[name])
 
 
 def _paired(a: Any, b: Any) -> dict[Any, float]:

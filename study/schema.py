@@ -28,7 +28,7 @@ GIVEN = {  # not by yaml but by the task and the model
     "readout": {"causal"},
     "architecture": {
         "width", "layers", "ffn_width", "hidden", "channels", "causal", "mixer", "position", "readout", "dropout",
-        "arrangement", "tie", "smoothing", "size", "source_length", "target_length",
+        "arrangement", "tie", "smoothing", "source_length", "target_length",
     },
 }  # fmt: skip
 
@@ -268,7 +268,8 @@ def name(config: DictConfig) -> str:
     if origin.experiment:
         parts = [origin.experiment, origin.task, origin.arm, origin.role]
     else:
-        parts = [_short(config.task), _short(config.mixer), _short(config.position)]
+        chosen = ("mixer", "position") if config.architecture._target_ == ENCODER else ("architecture",)
+        parts = [_short(config[part]) for part in ("task", *chosen)]
     how = f"lr{config.train.rate:g}" if config.measure == "training" else config.measure
     return "-".join([*parts, how, f"s{config.seed}", identity(config)])
 
@@ -344,6 +345,8 @@ def _refuse_unused(config: DictConfig) -> None:
         raise ValueError(f"architecture {name} smooths no labels: leave train.label_smoothing at 0")
     if target == ENCODER and config.model.tie == "three_way":
         raise ValueError("model.tie=three_way ties source, target and output: use model.tie=output where there is no source")
+    if "smoothing" not in asked and (config.search.beam != 1 or config.search.length_penalty):
+        raise ValueError(f"architecture {name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
     if target != ENCODER:
         if config.measure != "training":
             raise ValueError("measure=cost measures one mixer layer: use it with architecture=encoder")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import hydra.utils
 import torch
@@ -12,9 +13,18 @@ from omegaconf import DictConfig, OmegaConf
 from study import schema
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
+from study.models.seq2seq.base import EncoderDecoder
+from study.models.seq2seq.sizing import solve_hidden
+from study.models.seq2seq.transformer import Transformer
 from study.models.sizing import solve_ffn_width, untied_ffn_width
+from study.models.vision.cnn import ConvNet, Match, solve_channels
+from study.models.vision.glimpse import LearnedGlimpses, RecurrentAttention
 from study.tasks.base import Task
+from study.tasks.images import ImageTask
+from study.tasks.pairs import PairTask
 from study.training import structure
+
+FITTING = {"tokens": "encoder", "pairs": "transformer, conv_s2s, bahdanau, ...", "images": "learned_glimpses or cnn"}
 
 
 def build_task(config: DictConfig) -> Task:
@@ -22,11 +32,23 @@ def build_task(config: DictConfig) -> Task:
     return task_class(**keys)
 
 
-def build_model(config: DictConfig, task: Task) -> SequenceModel:
-    """The model of ``config`` on ``task``; its feed-forward width is solved for as ``model.match`` says.
+def build_model(config: DictConfig, task: Task) -> Any:
+    """The model of ``config`` on ``task``, of the size that ``model.match`` asks for.
 
-    Raises ``ValueError`` where choices contradict each other (heads that don't divide the width, ...).
+    Raises ``ValueError`` where choices contradict each other (heads that don't divide the width, an architecture on a task
+    that it can't answer, ...).
     """
+    architecture, _ = part(config.architecture)
+    if architecture.kind != task.kind:
+        raise ValueError(
+            f"{architecture.__name__} answers {architecture.kind}, but {type(task).__name__} is a task of {task.kind}: use "
+            f"architecture={FITTING[task.kind]}"
+        )
+    builders: dict[str, Any] = {"tokens": build_encoder, "pairs": build_encoder_decoder, "images": build_classifier}
+    return builders[task.kind](config, task)
+
+
+def build_encoder(config: DictConfig, task: Task) -> SequenceModel:
     mixer_class, mixer_keys = part(config.mixer)
     position_class, position_keys = part(config.position)
     readout_class, readout_keys = part(config.readout)
@@ -46,6 +68,56 @@ def build_model(config: DictConfig, task: Task) -> SequenceModel:
         arrangement=config.model.arrangement,
         tie=config.model.tie,
     )
+
+
+def build_encoder_decoder(config: DictConfig, task: PairTask) -> EncoderDecoder:
+    """Its hidden width gives it as many parameters outside of embeddings as a Transformer of ``model.ffn_width`` has."""
+    architecture, keys = part(config.architecture)
+    mixer_class, mixer_keys = part(config.mixer)
+    position_class, position_keys = part(config.position)
+    model = config.model
+
+    def build(hidden: int, architecture: Any = architecture, **keys: Any) -> EncoderDecoder:
+        offered = {
+            "mixer": lambda causal, layer: mixer_class(model.width, causal=causal, layer=layer, **mixer_keys),
+            "position": lambda length: position_class(model.width, length=length, **position_keys),
+        }
+        asked = inspect.signature(architecture).parameters
+        return architecture(
+            task.vocabulary,
+            task.classes,
+            width=model.width,
+            layers=model.layers,
+            hidden=hidden,
+            dropout=model.dropout,
+            tie=model.tie,
+            smoothing=config.train.label_smoothing,
+            source_length=task.source_length,
+            target_length=task.target_length,
+            **{key: value for key, value in offered.items() if key in asked},
+            **keys,
+        )
+
+    if model.match == "nothing":
+        return build(model.ffn_width, **keys)
+    if model.match != "parameters":
+        raise ValueError(f"model.match={model.match} is for architecture=encoder; use parameters or nothing")
+    with torch.device("meta"):
+        full = build(model.ffn_width, Transformer).parameter_counts()["other"]
+    return build(solve_hidden(partial(build, **keys), full), **keys)
+
+
+def build_classifier(config: DictConfig, task: ImageTask) -> RecurrentAttention | ConvNet:
+    """A convolutional net is made as large, or as laborious, as the glimpse model of its width."""
+    architecture, keys = part(config.architecture)
+    if issubclass(architecture, RecurrentAttention):
+        return architecture(task.classes, width=config.model.width, **keys)
+    if config.model.match not in get_args(Match):
+        raise ValueError(f"model.match={config.model.match} has no meaning for images; use parameters or multiply_adds")
+    with torch.device("meta"):
+        like = LearnedGlimpses(task.classes, width=config.model.width)
+    channels = solve_channels(config.model.match, like, classes=task.classes, size=task.size)
+    return architecture(task.classes, channels=channels, **keys)
 
 
 def ffn_width(config: DictConfig, task: Task) -> int:

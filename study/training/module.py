@@ -15,9 +15,8 @@ from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
 
-from study.models.encoder import SequenceModel
 from study.seeding import stream
-from study.tasks.base import IGNORE, Batch, Task
+from study.tasks.base import Task
 from study.training.scores import Scores
 
 NEARLY_SOLVED = 0.9  # accuracy whose first reaching is reported beside the solving itself
@@ -39,13 +38,13 @@ class Training(pl.LightningModule):
 
     def __init__(
         self,
-        model: SequenceModel,
+        model: Any,
         task: Task,
         config: DictConfig,
         on_evaluation: Callable[[dict[str, Any]], None] = lambda row: None,
     ):
         super().__init__()
-        self.model = model
+        self.model: Any = model
         self.task = task
         self.config = config
         self.on_evaluation = on_evaluation
@@ -56,9 +55,13 @@ class Training(pl.LightningModule):
         self.register_buffer("loss_sum", torch.zeros((), dtype=torch.float64))
         self.register_buffer("loss_count", torch.zeros((), dtype=torch.long))
 
-    def draw(self, task: Task, split: str, index: int, size: int) -> Batch:
+    def draw(self, task: Task, split: str, index: int, size: int) -> Any:
         generator = torch.Generator(self.device).manual_seed(stream(self.config.seed, split, index))
         return task.batch(size, generator, split)
+
+    def draw_for_evaluation(self, task: Task, split: str, index: int) -> Any:
+        generator = torch.Generator(self.device).manual_seed(stream(self.config.seed, split, index))
+        return task.evaluation_batch(index, self.config.evaluation.batch, generator, split)
 
     def training_step(self, step: Any, batch_idx: int) -> torch.Tensor:
         step = self.global_step
@@ -69,9 +72,9 @@ class Training(pl.LightningModule):
         self.loss_count += 1
         return loss
 
-    def loss(self, batch: Batch) -> torch.Tensor:
-        """Mean loss of the scored places, in nats: their cross-entropy, unless the readout is trained by another."""
-        return self.model.loss(batch.tokens_BN, batch.targets_BT, batch.where_BT, batch.mask_BN)
+    def loss(self, batch: Any) -> torch.Tensor:
+        """Mean loss of the scored places, in nats: their cross-entropy, unless the model is trained by another."""
+        return self.model.loss(**batch.inputs(), targets_BT=batch.targets_BT)
 
     def validation_step(self, index: int, batch_idx: int) -> None:
         self._score(self.task, "validation", batch_idx)
@@ -101,7 +104,7 @@ class Training(pl.LightningModule):
     def evaluate(self, task: Task, split: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Scores of at least ``evaluation.test_items`` items of ``split``, whole and per slice, in one pass."""
         self.evaluated = (task, split)
-        batches = indices(self._batches(task, self.config.evaluation.test_items))
+        batches = indices(self.batches(task, self.config.evaluation.test_items, split))
         self.trainer.test(self, dataloaders=batches, verbose=False)
         result = self.scores.compute()
         self.scores.reset()
@@ -114,7 +117,7 @@ class Training(pl.LightningModule):
         return indices(self.config.train.steps)
 
     def val_dataloader(self) -> DataLoader:
-        return indices(self._batches(self.task, self.config.evaluation.validation_items))
+        return indices(self.batches(self.task, self.config.evaluation.validation_items, "validation"))
 
     def configure_optimizers(self) -> Any:
         """AdamW (Loshchilov & Hutter 2019); the rate rises linearly, then falls along a cosine to 0."""
@@ -132,14 +135,13 @@ class Training(pl.LightningModule):
         self.curve, self.steps_to_90, self.steps_to_solve = checkpoint["progress"]
 
     def _score(self, task: Task, split: str, index: int) -> None:
-        batch = self.draw(task, split, index, self.config.evaluation.batch)
-        self.scores.update(self.model(batch.tokens_BN, batch.where_BT, batch.mask_BN), batch)
+        batch = self.draw_for_evaluation(task, split, index)
+        torch.manual_seed(stream(self.config.seed, split, "choices", index))  # of a model that chooses by chance
+        self.scores.update(self.model(**batch.inputs()), batch)
 
-    def _batches(self, task: Task, items: int) -> int:
-        """Batches that hold at least ``items`` scored items."""
-        generator = torch.Generator("cpu").manual_seed(stream(0, "validation", "count"))
-        sample = task.batch(self.config.evaluation.batch, generator, "validation").targets_BT
-        return math.ceil(items / max(1, int((sample != IGNORE).sum())))
+    def batches(self, task: Task, items: int, split: str) -> int:
+        """Batches that hold at least ``items`` scored items, or all that the split has."""
+        return task.evaluation_batches(items, self.config.evaluation.batch, split)
 
     def _reported(self) -> list[str]:
         return ["loss", self.task.metric]

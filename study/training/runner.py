@@ -27,11 +27,11 @@ from study import interrupts, records, schema
 from study.cost.decoding import decode
 from study.cost.measure import measure, wait_for
 from study.cost.memory import training_bytes
-from study.models.encoder import SequenceModel
-from study.models.sizing import multiply_adds
 from study.seeding import stream
-from study.tasks.base import Task
-from study.training.build import build_layer, build_model, build_task, ffn_width, part, validate
+from study.tasks.pairs import PairTask
+from study.training.build import build_layer, build_model, build_task, part, validate
+from study.training.decoding import decode_all
+from study.training.description import maps, size
 from study.training.diagnostics import diagnose
 from study.training.module import Diverged, Training
 from study.training.structure import examine
@@ -61,7 +61,10 @@ class Outcome:
         metric = self.record["metric"]
         if metric not in ("accuracy", "bits_per_character"):
             return f"{self.name}: {self.record['slices']}"
-        scores = ", ".join(f"{split} {m[metric]:.4f}" for split, m in self.record["metrics"].items())
+        splits = self.record["metrics"].items()
+        scores = ", ".join(f"{split} {m[metric]:.4f}" for split, m in splits)
+        for name in self.record.get("decoded", []):
+            scores += f"; {name} " + ", ".join(f"{split} {m[name]:.4f}" for split, m in splits if name in m)
         return f"{self.name}: {metric} {scores} after {self.record['steps']} steps, {self.record['seconds']:.0f} s"
 
 
@@ -202,17 +205,20 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     trainer = make_trainer(config, [checkpoint, clock])
     resume = _resumable(checkpoint.path)
     history.write_text("", encoding="utf-8")
-    diagnostics = {"start": diagnose(module)}
+    diagnostics = {"start": diagnose(module)} if task.kind == "tokens" else {}
     trainer.fit(module, ckpt_path=resume, weights_only=False)
     train_seconds = time.perf_counter() - started
     if not module.curve or module.curve[-1]["step"] != trainer.global_step:
         trainer.validate(module, verbose=False)
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
     peak = _peak_bytes(module)
-    diagnostics["end"] = diagnose(module)
+    if diagnostics:
+        diagnostics["end"] = diagnose(module)
 
     metrics = {"validation": _last_validation(module)}
-    slices, notes = {}, {}
+    slices: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    written: dict[str, Any] = {}
     tuning = config.origin.role == "tuning"  # tuning runs choose a rate on validation; nothing else of them is looked at
     evaluations = {} if tuning else {**task.evaluations(), **({"train": task} if config.evaluation.train else {})}
     for split, evaluation in evaluations.items():
@@ -222,9 +228,14 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
             if split == "test":
                 raise
             notes[split] = str(error)
+            continue
+        if isinstance(evaluation, PairTask):
+            found, parts, written[split] = decode_all(module, evaluation, split)
+            metrics[split] |= found
+            slices[split] |= parts
     structure = {"structure": examine(module)} if config.evaluation.structure and not tuning else {}
     if tracker.run is not None:
-        tracker.log_maps(_maps(module), trainer.global_step)
+        tracker.log_maps(maps(module), trainer.global_step)
     if config.trainer.keep_weights:
         torch.save(model.state_dict(), folder / "weights.pt")
     return {
@@ -235,11 +246,12 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         "notes": notes,
         "diagnostics": diagnostics,
         **structure,
+        **({"written": written} if written else {}),
         "curve": module.curve,
         "steps": trainer.global_step,
         "steps_to_90": module.steps_to_90,
         "steps_to_solve": module.steps_to_solve,
-        **_size(config, task, model),
+        **size(config, task, model),
         "peak_memory_bytes": peak,
         "tokens_seen": trainer.global_step * config.train.batch * task.length,
         "weights_sha256": _digest(model),
@@ -365,32 +377,6 @@ def _provenance(config: DictConfig) -> dict[str, Any]:
     }
 
 
-def _size(config: DictConfig, task: Task, model: SequenceModel) -> dict[str, Any]:
-    mixer, settings = part(config.mixer)
-    readout, readout_keys = part(config.readout)
-    hidden = ffn_width(config, task)
-    work = multiply_adds(
-        width=config.model.width,
-        layers=config.model.layers,
-        ffn_width=hidden,
-        length=task.length,
-        causal=task.causal,
-        mixer=mixer,
-        settings=settings,
-    )
-    return {
-        "parameters": model.parameter_counts(),
-        "ffn_width": hidden,
-        "multiply_adds_per_token": work + model.inside_multiply_adds,
-        "multiply_adds_per_answer": readout.multiply_adds(config.model.width, task.length, task.classes, **readout_keys),
-        "reach": model.reach,
-        "metric": task.metric,
-        "solved_at": task.solved_at,
-        "chance": task.chance,
-        "heuristic": None if task.heuristic is None else dict(zip(("name", "score"), task.heuristic, strict=True)),
-    }
-
-
 def _last_validation(module: Training) -> dict[str, Any]:
     prefix = "validation_"
     return {key.removeprefix(prefix): value for key, value in module.curve[-1].items() if key.startswith(prefix)}
@@ -403,14 +389,7 @@ def _peak_bytes(module: Training) -> int:
     return training_bytes(module.model.parameters(), lambda: module.loss(batch))
 
 
-def _maps(module: Training) -> list[Any]:
-    batch = module.draw(module.task, "test", 0, 1)
-    with torch.no_grad():
-        layers = module.model.maps(batch.tokens_BN, batch.mask_BN)
-    return [weights_BHNN[0].float().cpu().numpy() for weights_BHNN in layers]
-
-
-def _digest(model: SequenceModel) -> str:
+def _digest(model: torch.nn.Module) -> str:
     digest = hashlib.sha256()
     for tensor in model.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

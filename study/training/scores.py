@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional as F
 from torchmetrics import Metric
 
-from study.tasks.base import IGNORE, Batch
+from study.tasks.base import IGNORE, AnyBatch
 
 
 class Scores(Metric):
@@ -29,7 +29,7 @@ class Scores(Metric):
         self.add_state("total", torch.zeros(4, dtype=torch.float64), dist_reduce_fx="sum")
         self.slices: dict[str, torch.Tensor] = {}
 
-    def update(self, logits_BTV: torch.Tensor, batch: Batch) -> None:
+    def update(self, logits_BTV: torch.Tensor, batch: AnyBatch) -> None:
         logits_MV = logits_BTV.flatten(0, 1).float()
         target_M = batch.targets_BT.flatten()
         loss_M = F.cross_entropy(logits_MV, target_M, ignore_index=IGNORE, reduction="none")

@@ -1,0 +1,139 @@
+"""What an encoder-decoder writes freely, how it is scored, and the command that makes a finished run translate.
+
+B pairs, M source tokens, T target tokens.
+"""
+
+import io
+
+import pytest
+import torch
+
+from study import schema
+from study.models.seq2seq.base import Step
+from study.tasks.base import IGNORE
+from study.tasks.judging import bleu_of
+from study.training.build import build_task
+from study.training.decoding import aligned, decode_all, longest
+from study.training.module import Training
+from study.training.runner import Path, execute
+from study.training.translate import Translator, translate
+
+PAIRS = ["architecture=bahdanau", "model.match=nothing", "task.min_length=2", "trainer.keep_weights=true"]
+
+
+class Oracle(torch.nn.Module):
+    """Writes the right answer, its eye on the token that it writes; with ``slip``, one symbol in each answer is wrong."""
+
+    def __init__(self, task, slip=False):
+        super().__init__()
+        self.task, self.slip = task, slip
+
+    def encode(self, source_BM):
+        answers = []
+        for row in source_BM.tolist():
+            answer = self.task.solve(row)
+            if self.slip:
+                answer[0] = 4 + (answer[0] - 3) % 16
+            answers.append(answer + [0] * (source_BM.shape[1] - len(answer)))
+        return torch.tensor(answers)
+
+    def start(self, memory_BT):
+        return torch.zeros(len(memory_BT), dtype=torch.long)
+
+    def step(self, previous_B, memory_BT, state_B):
+        answer_B = memory_BT.gather(1, state_B[:, None].clamp(max=memory_BT.shape[1] - 1))[:, 0]
+        logits_BV = torch.nn.functional.one_hot(answer_B, self.task.classes) * 100.0
+        return Step(logits_BV, state_B + 1, None)
+
+    def align(self, source_BM, target_BT):
+        return None
+
+
+@pytest.fixture
+def reversal(tiny):
+    return tiny(*PAIRS, task="reversal")
+
+
+@pytest.mark.parametrize("slip", [False, True])
+def test_scores_are_of_what_is_written(reversal, slip):
+    task = build_task(reversal)
+    module = Training(Oracle(task, slip), task, reversal)
+    scores, slices, written = decode_all(module, task, "test")
+    lengths = [int(n) for n in slices["length"]]
+    assert set(lengths) <= set(range(2, 7))
+    assert scores["exact"] == (0.0 if slip else 1.0)
+    if slip:
+        assert 1 - 1 / min(lengths) <= scores["token_accuracy"] <= 1 - 1 / max(lengths)
+    else:
+        assert scores["token_accuracy"] == 1.0
+    sample = written["samples"][0]
+    assert (" ".join(sample["output"]) == sample["reference"]) is not slip
+    assert sample["source"][-1] == "</s>" and "alignment" not in scores
+
+
+def test_alignment_counts_target_tokens_that_look_most_at_their_own_source():
+    weights_BTM = torch.tensor([[[0.6, 0.4, 0.0], [0.2, 0.3, 0.5], [0.1, 0.8, 0.1]]])
+    assert aligned(weights_BTM, torch.tensor([[0, 1, IGNORE]])) == (1, 2)
+    assert aligned(weights_BTM, torch.tensor([[0, 2, 1]])) == (3, 3)
+
+
+def test_a_finished_run_translates_what_it_is_given(reversal, tmp_path, run_py, monkeypatch):
+    outcome = execute(reversal)
+    assert outcome.state == "finished", outcome.error
+    folder = Path(reversal.runs) / schema.name(reversal)
+    record = outcome.record
+    assert record["decoded"] == ["exact", "token_accuracy"]
+    task = build_task(reversal)
+    lines = ["1 2 3", "15 0", "7"]
+    pairs = list(Translator(folder, 1, 0.0, reversal.data)(lines))
+    alone = [next(Translator(folder, 1, 0.0, reversal.data)([line])) for line in lines]
+    assert [best.tokens for _, best in pairs] == [best.tokens for _, best in alone]
+    assert all(len(best.tokens) <= longest(task) for _, best in pairs)
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+    pictures = tmp_path / "pictures"
+    ended = run_py(f"translate.run={folder}", f"translate.pictures={pictures}")
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines() == [task.write(best.tokens) for _, best in pairs]
+    assert sorted(path.name for path in pictures.iterdir()) == ["0001.png", "0002.png", "0003.png"]
+    assert (pictures / "0001.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_wider_search_is_never_less_likely(reversal):
+    execute(reversal)
+    folder = Path(reversal.runs) / schema.name(reversal)
+    narrow, wide = (next(Translator(folder, beam, 0.0, reversal.data)(["1 2 3 4"]))[1] for beam in (1, 50))
+    assert wide.score >= narrow.score
+
+
+@pytest.mark.parametrize("line, words", [("1 2 x", "line 2: 'x' is no symbol"), ("", "line 2")])
+def test_a_line_that_cannot_be_read_is_named(reversal, line, words):
+    execute(reversal)
+    reversal.translate.run = str(Path(reversal.runs) / schema.name(reversal))
+    with pytest.raises(ValueError, match=words):
+        list(translate(reversal, ["1 2", line]))
+
+
+def test_translating_from_a_folder_without_weights_says_what_would_do(reversal, run_py, tmp_path):
+    ended = run_py(f"translate.run={tmp_path}")
+    assert ended.code == 1 and "trainer.keep_weights=true" in ended.err
+
+
+def test_a_model_without_attention_has_nothing_to_draw(tiny, tmp_path):
+    config = tiny("architecture=fixed_vector", "model.match=nothing", "trainer.keep_weights=true", task="reversal")
+    execute(config)
+    config.translate.run, config.translate.pictures = str(Path(config.runs) / schema.name(config)), str(tmp_path)
+    with pytest.raises(ValueError, match="no attention to draw"):
+        list(translate(config, ["1"]))
+
+
+def test_tuning_runs_are_not_decoded(tiny):
+    record = execute(tiny(*PAIRS, "origin.role=tuning", task="reversal")).record
+    assert set(record["metrics"]) == {"validation"} and "written" not in record
+
+
+def test_statistics_of_sentences_are_kept_apart_from_the_scores(tiny):
+    record = execute(tiny("architecture=bahdanau", "model.match=nothing", task="numbers")).record
+    test = record["metrics"]["test"]
+    assert "statistics" not in test
+    assert bleu_of(record["written"]["test"]["statistics"]) == pytest.approx(test["bleu"])
