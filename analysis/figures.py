@@ -14,6 +14,7 @@
     structure  how many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)
     maps     the chosen head's attention map of one sequence, its gold edges framed: a panel for each task and arm
     alignments  where each arm's attention looked while it wrote an answer to the test's first source; arms without one left out
+    glimpses  where each arm looked in the test's first images, from the first place (hollow) to the last
     to_samples | to_multiply_adds | to_seconds | to_steps   what each run took to the task's target; hollow: it never got there
 Measurements of cost are drawn against what they vary, with their exponents: ``quantities`` (default: multiply_adds,
 seconds) of a layer, the time of a step of decoding; a ring marks where ``against`` (an arm) starts or ceases to cost less.
@@ -41,7 +42,7 @@ from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort
 from analysis.select import Study
 from analysis.statistics import crossings, growth, mean_interval, ratio_interval, share_interval
-from analysis.tables import AXES, margin_unit, measured_rows, slices
+from analysis.tables import AXES, margin_unit, measured_rows, slices, tells_chance
 from analysis.verdicts import Verdicts, measure
 from study.experiments import Experiment
 from study.records import Record
@@ -215,8 +216,9 @@ def _panels(study: Study, metrics: Mapping[str, Metric]) -> list[Panel]:
             measured = metrics[shown.get(kind, other)]
             view = {**keys, "slice": axis}
             views = [view]
-            if kind in ("maps", "alignments"):
-                arms = [arm for arm in _run_arms(study, task) if kind == "maps" or _written(study, arm, task)]
+            if kind in ("maps", "alignments", "glimpses"):
+                shown_by: dict[str, Callable[..., Any]] = {"alignments": _written, "glimpses": _looked}
+                arms = [arm for arm in _run_arms(study, task) if kind == "maps" or shown_by[kind](study, arm, task)]
                 views = [{**view, "arms": [arm]} for arm in arms]
             panels += [partial(PANELS[kind], study=study, task=task, keys=view, metric=measured) for view in views]
     if keys.get("cost") and panels:
@@ -456,6 +458,29 @@ def _draw_alignment(ax: Any, study: Study, task: str, keys: Mapping[str, Any], m
     ax.set_yticks(range(len(sample["output"])), sample["output"], fontsize=5.5)
 
 
+def _looked(study: Study, arm: str, task: str) -> list[Mapping[str, Any]]:
+    """Images and paths of the first seed that has them."""
+    written = (record.get("written", {}).get("test", {}) for record in study.seeds((arm, task)).values())
+    return next((one["glimpses"] for one in written if one.get("glimpses")), [])
+
+
+def _draw_glimpses(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric) -> None:
+    """One arm's: its images side by side, on each the path of its glimpses."""
+    [arm] = keys["arms"]
+    samples = _looked(study, arm, task)
+    size = len(samples[0]["image"])
+    ax.set_title(study.experiment.arms[arm].label)
+    ax.grid(visible=False)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.imshow(np.hstack([sample["image"] for sample in samples]), cmap="Greys", vmin=0, vmax=160, interpolation="nearest")
+    for number, sample in enumerate(samples):
+        rows, columns = np.array(sample["path"]).clip(0, size).T
+        columns = columns + number * size
+        ax.plot(columns - 0.5, rows - 0.5, "-o", color=COLOURS[1], lw=1, ms=3)
+        ax.plot(columns[:1] - 0.5, rows[:1] - 0.5, "o", color=COLOURS[1], mfc="white", ms=5)
+
+
 def _draw_cost(ax: Any, study: Study, keys: Mapping[str, Any]) -> None:
     task = study.trained_tasks[0]
     arms = [arm for arm in _arms_to_show(study, keys) if study.seeds((arm, task))]
@@ -523,7 +548,9 @@ def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
     ax.set_xscale("log")
     ax.set_yticks([])
     ax.set_ylim(-0.5, len(arms) - 0.2)
-    ax.set_xlabel(f"{quantity.replace('_', '-')} to {metric.label} {target:g} (hollow: never reached)" if target else quantity)
+    own = next((record["metric"] for arm in arms for record in study.seeds((arm, task)).values()), metric.name)
+    label = metric.label if own == metric.name else f"validation {own.replace('_', ' ')}"
+    ax.set_xlabel(f"{quantity.replace('_', '-')} to {label} {target:g} (hollow: never reached)" if target else quantity)
     ax.set_title(study.experiment.tasks[task].label)
 
 
@@ -588,6 +615,7 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
 PANELS: dict[str, Callable[..., None]] = {
     "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "splits": _draw_splits, "shares": _draw_shares,
     "structure": _draw_structure, "maps": _draw_map, "alignments": _draw_alignment,
+    "glimpses": _draw_glimpses,
     **{f"to_{quantity}": partial(_draw_effort, quantity=quantity) for quantity in QUANTITIES},
 }  # fmt: skip
 
@@ -695,7 +723,8 @@ def _frame(ax: Any, study: Study, task: str, metric: Metric) -> None:
 
 def _chance(study: Study, task: str) -> float | None:
     records = [r for arm in study.experiment.tasks[task].arms for r in study.seeds((arm, task)).values()]
-    return next((r["chance"] for r in records if r.get("chance") is not None), None)
+    metric = study.experiment.tasks[task].metric
+    return next((r["chance"] for r in records if r.get("chance") is not None and tells_chance(r, metric)), None)
 
 
 def _scores(study: Study, arm: str, task: str, path: str) -> list[float]:

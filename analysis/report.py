@@ -112,7 +112,7 @@ def _experiment(study: Study, found: Verdicts, claims: Claims, figures: Path) ->
         )
     for task in study.cost_tasks:
         by_task.append(_one_table(experiment.tasks[task].label, tables.measured_cells(study, task)))
-    by_task += [_one_table(title, cells) for title, cells in tables.layer_tables(study).items()]
+    by_task += [_one_table(title, cells) for title, cells in tables.further_tables(study).items()]
     lost = [record for record in study.records if record["status"] != "finished"]
     decides = {row.claim for row in found.rows if row.experiment == experiment.name}
     return {

@@ -12,6 +12,7 @@ from math import log
 from pathlib import Path
 from typing import Any
 
+from analysis.bleu import paired_bootstrap
 from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort, median
 from analysis.select import Cell, Study
@@ -123,6 +124,11 @@ def crossover_cells(study: Study, arm: str) -> list[dict[str, str]]:
                     cells[along] = _where(letter, at, [own[x] for x in at], [others[x] for x in at])
         lines += [cells] if len(cells) > 1 else []
     return lines
+
+
+def further_tables(study: Study) -> dict[str, list[dict[str, str]]]:
+    """What an experiment has to show beside its arms task by task, by title."""
+    return {**layer_tables(study), **sentence_tables(study)}
 
 
 def layer_tables(study: Study) -> dict[str, list[dict[str, str]]]:
@@ -255,7 +261,7 @@ def markdown(
         lines += ["", *_markdown_table([cost_cells(row) for row in own]), ""]
     for task in study.cost_tasks:
         lines += [f"## {study.experiment.tasks[task].label}", "", *_markdown_table(measured_cells(study, task)), ""]
-    for title, cells in layer_tables(study).items():
+    for title, cells in further_tables(study).items():
         lines += [f"## {title}", "", *_markdown_table(cells), ""]
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
@@ -326,6 +332,39 @@ def floors(rows: Sequence[TableRow], metrics: Mapping[str, Metric]) -> str:
     if known["heuristic"]:
         text += f" Trivial heuristic ({known['heuristic']}): {number(known['heuristic_score'], metric)}."
     return text
+
+
+def tells_chance(record: Record, metric: str) -> bool:
+    """Whether the chance level and the heuristic, said in the record's own metric, can be held against ``metric``."""
+    return metric == record["metric"] or (metric, record["metric"]) == ("token_accuracy", "accuracy")
+
+
+def sentence_tables(study: Study) -> dict[str, list[dict[str, str]]]:
+    """Of each task whose records keep statistics of sentences: each arm's BLEU against the best arm's, seed by seed."""
+    found = {}
+    for task in study.trained_tasks:
+        kept: dict[str, dict[int, Any]] = {}
+        for arm in study.experiment.tasks[task].arms:
+            for seed, record in study.seeds((arm, task)).items():
+                if rows := record.get("written", {}).get("test", {}).get("statistics"):
+                    kept.setdefault(arm, {})[seed] = rows
+        if len(kept) < 2:
+            continue
+        scores = {arm: [measure(r, "test.bleu") or 0.0 for r in study.seeds((arm, task)).values()] for arm in kept}
+        best = max(kept, key=lambda arm: sum(scores[arm]) / len(scores[arm]))
+        label = study.experiment.arms[best].label
+        lines = []
+        for arm in kept:
+            if arm == best:
+                continue
+            cells = {"arm": study.experiment.arms[arm].label}
+            for seed in sorted(kept[arm].keys() & kept[best].keys()):
+                test = paired_bootstrap(kept[arm][seed], kept[best][seed])
+                cells[f"seed {seed}"] = f"{test.difference:+.2f} [{test.low:+.2f}, {test.high:+.2f}], p = {test.p:.3f}"
+            lines.append(cells)
+        title = f"{study.experiment.tasks[task].label}: BLEU less that of {label}, sentences of the test resampled"
+        found[title] = lines
+    return found
 
 
 def published_lines(study: Study, task: str, published: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -412,7 +451,8 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
     mean, low, high = mean_interval(test)
     out_mean, out_low, out_high = mean_interval(out)
     ran = next((r for r in records if r["status"] == "finished"), None)
-    heuristic = (ran or {}).get("heuristic") or {}
+    known = ran if ran and tells_chance(ran, metric) else {}
+    heuristic = known.get("heuristic") or {}
     choice = study.choices.get(cell)
     row: TableRow = {
         "task": task,
@@ -429,7 +469,7 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
         "out_low": out_low,
         "out_high": out_high,
         "out_note": " / ".join(notes),
-        "chance": (ran or {}).get("chance"),
+        "chance": known.get("chance"),
         "heuristic": heuristic.get("name", ""),
         "heuristic_score": heuristic.get("score"),
         "solved": int(sum(solved)),

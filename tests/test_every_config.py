@@ -81,6 +81,9 @@ def test_architecture(tiny, own, architecture):
         more = [*BESIDE.get(architecture, []), *UNMATCHED[kind], *own(task)]
         record = train(tiny(f"architecture={architecture}", *more, "train.steps=2", task=task))
         assert record["multiply_adds_per_answer"] > 0
+        if architecture.endswith("glimpses"):
+            look = record["written"]["test"]["glimpses"][0]
+            assert len(look["image"]) == len(look["image"][0]) == 40 and len(look["path"]) == 6
         if kind == "pairs":
             assert set(record["decoded"]) <= record["metrics"]["test"].keys()
             assert record["written"]["test"]["samples"][0]["reference"]

@@ -1,4 +1,4 @@
-"""What a record says of a model beside its scores: its size and work, and its attention maps for the dashboard."""
+"""What a record says of a model beside its scores: its size and work, where it looked, its maps for the dashboard."""
 
 from __future__ import annotations
 
@@ -52,6 +52,19 @@ def _work(config: DictConfig, task: Task, model: Any) -> dict[str, Any]:
         "multiply_adds_per_answer": readout.multiply_adds(config.model.width, task.length, task.classes, **readout_keys),
         "reach": model.reach,
     }
+
+
+def glimpses(module: Training, images: int = 3) -> list[dict[str, Any]]:
+    """The test's first images, in hundredths, and where the model looked at each, in pixels (row, column) from the corner."""
+    batch = module.draw_for_evaluation(module.task, "test", 0)
+    images_BHW = batch.images_BHW[:images]
+    size = images_BHW.shape[-1]
+    with torch.no_grad():
+        pixels_BG2 = (module.model.paths(images_BHW) + 1) / 2 * size
+    return [
+        {"image": (100 * image_HW).round().int().tolist(), "path": [[round(x, 1) for x in place] for place in path_G2.tolist()]}
+        for image_HW, path_G2 in zip(images_BHW, pixels_BG2, strict=True)
+    ]
 
 
 def maps(module: Training) -> list[Any]:

@@ -31,7 +31,7 @@ from study.seeding import stream
 from study.tasks.pairs import PairTask
 from study.training.build import build_layer, build_model, build_task, part, validate
 from study.training.decoding import decode_all
-from study.training.description import maps, size
+from study.training.description import glimpses, maps, size
 from study.training.diagnostics import diagnose
 from study.training.module import Diverged, Training
 from study.training.structure import examine
@@ -234,6 +234,8 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
             metrics[split] |= found
             slices[split] |= parts
     structure = {"structure": examine(module)} if config.evaluation.structure and not tuning else {}
+    if hasattr(model, "paths") and not tuning:
+        written["test"] = {"glimpses": glimpses(module)}
     if tracker.run is not None:
         tracker.log_maps(maps(module), trainer.global_step)
     if config.trainer.keep_weights:
