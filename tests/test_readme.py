@@ -75,6 +75,19 @@ def test_run_command(command, tmp_path):
     assert list(tmp_path.glob("*/record.json"))
 
 
+def test_what_was_trained_translates(tmp_path):
+    [translate] = [c for c in commands() if "translate.run" in c]
+    [train] = [c for c in commands() if "trainer.keep_weights" in c]
+    small = ["train.steps=2", "tier=smoke", "tracking.mode=off", f"runs={tmp_path}"]
+    assert run([sys.executable, *shlex.split(train)[1:], *small]).returncode == 0
+    [folder] = [path for path in tmp_path.iterdir() if (path / "weights.pt").exists()]
+    said, _, command = translate.partition(" | ")
+    words = [w.replace("runs/NAME", str(folder)).replace("=pictures", f"={tmp_path / 'pictures'}") for w in shlex.split(command)]
+    done = subprocess.run([sys.executable, *words[1:]], cwd=ROOT, input=shlex.split(said)[1], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1 and len(list((tmp_path / "pictures").iterdir())) == 1
+
+
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python -m analysis")])
 def test_analysis_command(command, tmp_path):
     words = shlex.split(command)[1:]
