@@ -185,6 +185,49 @@ def test_arms_differ_in_more_than_colour(studies):
     assert len({(marker, str(line)) for _, marker, line in looks}) == len(looks)
 
 
+def written(name, **kept):
+    """A study whose verdict records keep what was written or looked at."""
+    experiment = experiments.load(name)
+    made = synthetic.complete(experiment, "core")
+    for record in made:
+        if record["plan"]["role"] == "verdict" and record["plan"]["arm"] != "fixed_vector":
+            record["written"] = {"test": kept}
+    return arrange(experiment, "core", made)
+
+
+def test_alignments_are_drawn_for_arms_that_have_them():
+    sample = {"source": ["a", "b"], "reference": "b a", "output": ["b", "a"], "weights": [[0.1, 0.9], [0.8, 0.2]]}
+    study = written("alignment", samples=[sample])
+    drawn = [ax for ax in figures.main(study, CLAIMS.metrics).axes if ax.images]
+    label = {name: arm.label for name, arm in study.experiment.arms.items()}
+    titles = [ax.get_title(loc="left") for ax in drawn]
+    assert f"reversal, {label['bahdanau']}" in titles and f"reversal, {label['fixed_vector']}" not in titles
+    assert all(ax.images[0].get_array().tolist() == sample["weights"] for ax in drawn)
+
+
+def test_paths_of_glimpses_are_drawn_over_their_images():
+    look = {"image": [[0, 100], [50, 0]], "path": [[1.0, 1.0], [0.5, 2.5]]}
+    study = written("glimpse", glimpses=[look, look])
+    axes = next(ax for ax in figures.main(study, CLAIMS.metrics).axes if ax.images)
+    assert axes.images[0].get_array().tolist() == [[0, 100, 0, 100], [50, 0, 50, 0]]
+    paths = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert paths == [[[0.5, 0.5], [1.5, 0.0]], [[2.5, 0.5], [3.5, 0.0]]]  # column and row; what lies outside, at the edge
+
+
+def test_bleu_is_compared_sentence_by_sentence_with_the_best_arms():
+    study = written("translation", statistics=[[5, 5, 4, 2, 1, 0, 5, 4, 3, 2], [6, 5, 5, 4, 3, 2, 6, 5, 4, 3]])
+    [(title, lines)] = tables.sentence_tables(study).items()
+    best = title.partition("less that of ")[2].partition(", sentences")[0]
+    others = [arm.label for name, arm in study.experiment.arms.items() if name != "fixed_vector" and arm.label != best]
+    assert [line["arm"] for line in lines] == others
+    assert all(line["seed 0"] == "+0.00 [+0.00, +0.00], p = 1.000" for line in lines)
+
+
+def test_chance_is_shown_for_scores_that_it_is_the_chance_of(studies):
+    record = {"metric": "accuracy"}
+    assert [tables.tells_chance(record, m) for m in ("accuracy", "token_accuracy", "bleu")] == [True, True, False]
+
+
 def test_a_new_experiment_needs_no_figure_code(tmp_path):
     experiment = Experiment(
         {
