@@ -83,7 +83,8 @@ def test_what_was_trained_translates(tmp_path):
     [folder] = [path for path in tmp_path.iterdir() if (path / "weights.pt").exists()]
     said, _, command = translate.partition(" | ")
     command = command.replace("runs/NAME", str(folder)).replace("=pictures", f"={tmp_path / 'pictures'}")
-    done = subprocess.run([sys.executable, *shlex.split(command)[1:]], cwd=ROOT, input=shlex.split(said)[1], capture_output=True, text=True)
+    words, line = shlex.split(command)[1:], shlex.split(said)[1]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, input=line, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1 and len(list((tmp_path / "pictures").iterdir())) == 1
 
