@@ -522,15 +522,21 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     if lengths := measured or {trained_length(record) for record in found.records} - {None}:
         parts.append(f"length {_join(lengths)}")
     model = [config.get("model", {}) for config in configs]
+    blocks = [node for node, config in zip(model, configs, strict=True) if not _sees(config)]
     widths = {node.get("width") for node in model} - {None}
     if widths := {width for node in cost for width in node.get("widths", ())} or widths:
         parts.append(f"{_join(widths)} wide")
-    if layers := {node.get("layers") for node in model} - {None}:
+    if layers := {node.get("layers") for node in blocks} - {None}:
         parts.append(f"{_join(layers)} layers" if layers != {1} else "1 layer")
     dropped = found.planned - found.test.n
     seeds = f"n = {found.test.n}" + (f" of {found.planned}" if dropped else "")
     devices = _join({record["provenance"].get("device") for record in found.records})
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)
+
+
+def _sees(config: Mapping[str, Any]) -> bool:
+    """Whether its model looks at images, and has no layers of which the config could say how many."""
+    return ".vision." in config.get("architecture", {}).get("_target_", "")
 
 
 def trained_length(record: Record) -> int | None:

@@ -215,6 +215,8 @@ def check(config: DictConfig) -> None:
         raise ValueError(f"train.label_smoothing={config.train.label_smoothing}: must be at least 0 and below 1")
     if config.search.length_penalty < 0:
         raise ValueError(f"search.length_penalty={config.search.length_penalty}: must be 0 or more")
+    if config.translate.pictures and not config.translate.run:
+        raise ValueError("translate.pictures draws what a finished run looks at: name it, translate.run=runs/NAME")
     if config.measure == "cost" and not (config.cost.lengths or config.cost.positions):
         raise ValueError("measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256]")
     if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
@@ -341,6 +343,9 @@ def _refuse_unused(config: DictConfig) -> None:
     for key, base in {"arrangement": "pre_norm"}.items():
         if key not in asked and config.model[key] != base:
             raise ValueError(f"architecture {name} has no model.{key}: leave it at {base}, or use architecture=encoder")
+    for key, none in {"dropout": 0, "tie": "none"}.items():
+        if key not in asked and config.model[key] != none:
+            raise ValueError(f"architecture {name} has no model.{key}: leave it at {none}")
     if "smoothing" not in asked and config.train.label_smoothing:
         raise ValueError(f"architecture {name} smooths no labels: leave train.label_smoothing at 0")
     if target == ENCODER and config.model.tie == "three_way":

@@ -46,7 +46,7 @@ class Corpus(PairTask):
     Training draws a bucket of pairs of similar length, in proportion to its tokens, and from it (with repetition) so many pairs
     that their padded targets come to about `size` times the mean length: a pure function of the generator's state. Pairs longer
     than `longest` tokens on either side, END included, are left out of training, never of the other splits. An evaluation goes
-    through the whole of its split once, in order. Lengths (`source_length`, `target_length`) are those of all splits. Slices by
+    through the whole of its split once, in order. Slices by
     target length, up to a power of two.
     """
 
@@ -80,8 +80,9 @@ class Corpus(PairTask):
         self.mean_source = int(kept.sources_L[: longest + 1].sum()) / pairs
         self.mean_target = int(kept.targets_L[: longest + 1].sum()) / pairs
         self.length = round(self.mean_target)
-        self.source_length = max(store.longest_source for store in self.stores.values())
-        self.target_length = max(store.longest_target for store in self.stores.values())
+        self.source_length, self.target_length = min(longest, kept.longest_source), min(longest, kept.longest_target)
+        self.longest_source = max(store.longest_source for store in self.stores.values())
+        self.longest_target = max(store.longest_target for store in self.stores.values())
         self.buckets = {
             name: _buckets(store, longest if name == "train" else len(store.pairs_L)) for name, store in self.stores.items()
         }
@@ -116,9 +117,9 @@ class Corpus(PairTask):
         tokens = [*self.source_vocabulary.encode([text])[0], END]
         if len(tokens) == 1:
             raise ValueError("there is no text")
-        if len(tokens) > self.source_length:
+        if len(tokens) > self.longest_source:
             raise ValueError(
-                f"the text has {len(tokens)} tokens, more than any of the corpus ({self.source_length}); cut it in two"
+                f"the text has {len(tokens)} tokens, more than any of the corpus ({self.longest_source}); cut it in two"
             )
         return tokens
 

@@ -36,8 +36,9 @@ class Numbers(PairTask):
         if digits > MOST_DIGITS:
             raise ValueError(f"digits is {digits}; it must be at most {MOST_DIGITS}")
         self.digits = digits
-        self.target_length = digits + 1
-        self.source_length = len(words(int("7" * digits))) + 1  # no number of as many digits takes more words
+        self.target_length = self.longest_target = digits + 1
+        most = len(words(int("7" * digits)))  # no number of as many digits takes more words
+        self.source_length = self.longest_source = most + 1
         self.length = round(1 + (1 + digits) / 2)
         samples = [[len(words(number)) + 1 for number in _evenly(count)] for count in range(1, digits + 1)]
         self.mean_source = sum(sum(sample) / len(sample) for sample in samples) / digits

@@ -40,8 +40,10 @@ class PairTask(Task):
 
     kind = "pairs"
     causal = True
-    source_length: int  # longest source, END included
-    target_length: int  # longest target, END included
+    source_length: int  # longest source in training, END included
+    target_length: int  # longest target in training, END included
+    longest_source: int  # in any split
+    longest_target: int
     length: int  # mean target length, END included; `batch` may trade pairs for tokens around it
     mean_source: float  # mean source length, END included
     decoded: tuple[str, ...]  # the scores that `judge` gives

@@ -29,7 +29,7 @@ class Rearranged(PairTask):
         at_least(min_length=(min_length, 1), max_length=(max_length, min_length), symbols=(symbols, 2))
         self.min_length, self.max_length, self.symbols = min_length, max_length, symbols
         self.vocabulary = self.classes = len(SPECIAL) + symbols
-        self.source_length = self.target_length = max_length + 1
+        self.source_length = self.target_length = self.longest_source = self.longest_target = max_length + 1
         self.mean_source = (min_length + max_length) / 2 + 1
         self.length = round(self.mean_source)
         if out := longer(out_length, max_length, "max_length"):

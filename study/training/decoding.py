@@ -12,7 +12,7 @@ from torch import Tensor
 
 from study.models.seq2seq.search import search
 from study.tasks.base import IGNORE
-from study.tasks.pairs import PairBatch, PairTask
+from study.tasks.pairs import PairBatch, PairTask, without_end
 from study.tokens import END, PAD
 from study.training.module import Training
 
@@ -26,8 +26,9 @@ Slices = dict[str, dict[str, Any]]
 def decode_all(module: Training, task: PairTask, split: str) -> tuple[dict[str, Any], Slices, dict[str, Any]]:
     """Write an answer to every source of an evaluation: (scores, scores per slice, what the record keeps of the outputs).
 
-    The outputs come from the search that the config names. ``alignment``, where the task knows which source token each
-    target comes from and the model attends: the share of target tokens that look there most while the reference is written.
+    The outputs come from the search that the config names. A negative control, ``shuffled``, is kept beside them: the right
+    answer to another source, scored in their place. ``alignment``, where the task knows which source token each target comes
+    from and the model attends: the share of target tokens that look there most while the reference is written.
     """
     config, model = module.config, module.model
     outputs: list[list[int]] = []
@@ -53,15 +54,18 @@ def decode_all(module: Training, task: PairTask, split: str) -> tuple[dict[str, 
             for row in range(min(SAMPLES - len(samples), len(found))):
                 samples.append(sample(task, batch.source_BM[row], batch.target_BT[row], found[row][0]))
     scores, slices = task.judge(outputs, batches)
+    answers = [without_end(row) for batch in batches for row in batch.target_BT.tolist()]
+    shuffled, _ = task.judge([*answers[1:], answers[0]], batches)
     statistics = scores.pop("statistics", None)
     if places:
         scores["alignment"] = hits / places
-    return scores, slices, {"samples": samples, **({} if statistics is None else {"statistics": statistics})}
+    kept = {"samples": samples, "shuffled": {name: shuffled[name] for name in task.decoded}}
+    return scores, slices, kept if statistics is None else {**kept, "statistics": statistics}
 
 
 def longest(task: PairTask) -> int:
     """How many tokens an output may have."""
-    return round(LONGER * task.target_length)
+    return round(LONGER * task.longest_target)
 
 
 def aligned(weights_BTM: Tensor, sources_BT: Tensor) -> tuple[int, int]:

@@ -30,7 +30,8 @@ def size(config: DictConfig, task: Task, model: Any) -> dict[str, Any]:
 def _work(config: DictConfig, task: Task, model: Any) -> dict[str, Any]:
     if isinstance(task, PairTask):
         pair = model.multiply_adds(task.mean_source, task.length)
-        return {"multiply_adds_per_token": pair / task.length, "multiply_adds_per_answer": pair, "decoded": list(task.decoded)}
+        size = {"hidden": model.hidden, "decoded": list(task.decoded)}
+        return {"multiply_adds_per_token": pair / task.length, "multiply_adds_per_answer": pair, **size}
     if isinstance(task, ImageTask):
         image = model.multiply_adds(task.size)
         return {"multiply_adds_per_token": image, "multiply_adds_per_answer": image}
@@ -56,6 +57,7 @@ def _work(config: DictConfig, task: Task, model: Any) -> dict[str, Any]:
 
 def glimpses(module: Training, images: int = 3) -> list[dict[str, Any]]:
     """The test's first images, in hundredths, and where the model looked at each, in pixels (row, column) from the corner."""
+    module.eval()
     batch = module.draw_for_evaluation(module.task, "test", 0)
     images_BHW = batch.images_BHW[:images]
     size = images_BHW.shape[-1]
@@ -69,8 +71,9 @@ def glimpses(module: Training, images: int = 3) -> list[dict[str, Any]]:
 
 def maps(module: Training) -> list[Any]:
     """Attention weights (H, N, N) of each layer on one sequence of the test; of a decoder (1, T, M), over its source."""
+    module.eval()
     batch = module.draw_for_evaluation(module.task, "test", 0)
-    model: Any = module.model
+    model = module.model
     with torch.no_grad():
         if isinstance(module.task, PairTask):
             weights_BTM = model.align(batch.source_BM[:1], batch.target_BT[:1])

@@ -41,6 +41,7 @@ ROOT = Path(__file__).parent.parent.parent
 CHECKPOINT = "last.ckpt"
 HISTORY = "history.jsonl"
 TRACEBACK = "traceback.txt"
+WEIGHTS = "weights.pt"
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # of the machine, not of the run: not recorded, goes on once there is room
 
 
@@ -134,7 +135,7 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with interrupts.orderly(), FileLock(folder / "lock", timeout=-1 if wait else 0):
-            if (done := _done(folder, config.retry_failed)) is not None:
+            if (done := _done(folder, config.retry_failed, config.trainer.keep_weights)) is not None:
                 return Outcome(name, done["status"], False, done, done["error"])
             record = _attempt(config, name, folder, command)
             return Outcome(name, record["status"], True, record, record["error"])
@@ -148,7 +149,7 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
         raise
 
 
-def _done(folder: Path, retry_failed: bool) -> records.Record | None:
+def _done(folder: Path, retry_failed: bool, keep_weights: bool) -> records.Record | None:
     try:
         record = records.read(folder / records.NAME)
     except FileNotFoundError:
@@ -156,6 +157,8 @@ def _done(folder: Path, retry_failed: bool) -> records.Record | None:
     except records.RecordError as error:
         warnings.warn(f"{error} (set aside as {records.NAME}.unreadable)", stacklevel=2)
         os.replace(folder / records.NAME, folder / f"{records.NAME}.unreadable")
+        return None
+    if keep_weights and record["status"] == "finished" and not (folder / WEIGHTS).exists():
         return None
     return None if retry_failed and record["status"] != "finished" else record
 
@@ -239,7 +242,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     if tracker.run is not None:
         tracker.log_maps(maps(module), trainer.global_step)
     if config.trainer.keep_weights:
-        torch.save(model.state_dict(), folder / "weights.pt")
+        torch.save(model.state_dict(), folder / WEIGHTS)
     return {
         "status": "finished",
         "error": None,

@@ -13,14 +13,13 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from study import schema
+from study import records, schema
 from study.models.seq2seq.search import Hypothesis, search
 from study.tasks.pairs import PairTask
 from study.tokens import PAD
 from study.training.build import build_model, build_task
 from study.training.decoding import longest
-
-WEIGHTS = "weights.pt"
+from study.training.runner import WEIGHTS
 
 
 class Translator:
@@ -46,26 +45,37 @@ class Translator:
             raise ValueError(f"{folder} was trained on a task of {task.kind}; only tasks of pairs can be written out")
         self.task, self.beam, self.length_penalty = task, beam, length_penalty
         self.model = build_model(config, task).eval()
+        data = records.read(folder / records.NAME)["provenance"]["data"]
+        if data != task.provenance():
+            raise ValueError(f"the data of {folder} have changed since, so its tokens mean something else: train it again")
         self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
 
     @torch.no_grad()
     def __call__(self, lines: Iterable[str], batch: int = 32) -> Iterator[tuple[list[int], Hypothesis]]:
-        """The source and the best output of each line, in order. Raises ``ValueError`` naming the line that can't be read."""
+        """The source and the best output of each line, in order.
+
+        Raises ``ValueError`` naming the first line that can't be read, once those before it are answered.
+        """
         numbered = enumerate(lines, 1)
-        while part := list(itertools.islice(numbered, batch)):
-            sources = [self._read(number, line) for number, line in part]
+        unread: ValueError | None = None
+        while unread is None and (part := list(itertools.islice(numbered, batch))):
+            sources: list[list[int]] = []
+            for number, line in part:
+                try:
+                    sources.append(self.task.read(line))
+                except ValueError as error:
+                    unread = ValueError(f"line {number}: {error}")
+                    break
+            if not sources:
+                break
             source_BM = torch.full((len(sources), max(map(len, sources))), PAD)
             for row_M, source in zip(source_BM, sources, strict=True):
                 row_M[: len(source)] = torch.tensor(source)
             limit = longest(self.task)
             found = search(self.model, source_BM, beam=self.beam, length_penalty=self.length_penalty, longest=limit)
             yield from zip(sources, (best for best, *_ in found), strict=True)
-
-    def _read(self, number: int, line: str) -> list[int]:
-        try:
-            return self.task.read(line)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from None
+        if unread is not None:
+            raise unread
 
 
 def translate(config: DictConfig, lines: Iterable[str]) -> Iterator[str]:
@@ -88,7 +98,8 @@ def draw(weights_TM: Any, source: list[str], target: list[str], path: Path) -> N
 
     figure = Figure(figsize=(1.5 + 0.3 * len(source), 1.5 + 0.3 * len(target)), layout="constrained")
     axes = figure.add_subplot()
-    axes.imshow(weights_TM, cmap="Greys", vmin=0, vmax=1)
+    if target:
+        axes.imshow(weights_TM, cmap="Greys", vmin=0, vmax=1)
     axes.set_xticks(range(len(source)), source, rotation=90)
     axes.set_yticks(range(len(target)), target)
     axes.set_xlabel("source")

@@ -106,7 +106,8 @@ def test_many_chunks_are_as_one(tmp_path):
 
 
 def test_lengths_cover_all_splits_and_means_are_the_training_splits(small):
-    assert (small.source_length, small.target_length) == (91, 81), "the longest pair is one of the test"
+    assert (small.longest_source, small.longest_target) == (91, 81), "the longest pair is one of the test"
+    assert small.source_length < 91 and small.target_length < 81, "training has none as long"
     sources = [len(pair.source.split()) + 1 for pair in TEXTS["train"]]
     targets = [len(pair.target.split()) + 1 for pair in TEXTS["train"]]
     assert small.mean_source == pytest.approx(sum(sources) / 4000)
@@ -130,7 +131,7 @@ def test_buckets_hold_each_pair_once_and_are_narrow_where_pairs_are_many(small):
 def test_a_batch_keeps_the_budget_of_tokens(small):
     budget = 64 * small.mean_target
     padded = [small.batch(64, generator(seed)).target_BT.numel() for seed in range(300)]
-    assert max(padded) <= budget + small.target_length / 2
+    assert max(padded) <= budget + small.longest_target / 2
     assert sum(padded) / 300 > 0.85 * budget
     real = [int((small.batch(64, generator(seed)).target_BT != PAD).sum()) for seed in range(300)]
     assert sum(real) > 0.75 * sum(padded), "little of it is padding, the few longest pairs aside"
@@ -166,7 +167,7 @@ def test_pairs_that_are_too_long_are_left_out_of_training_and_of_nothing_else(tm
         batch = short.batch(32, generator(seed))
         assert max(batch.source_BM.shape[1], batch.target_BT.shape[1]) <= 12
     assert sum(len(short.evaluation_batch(i, 50, generator(), "test").target_BT) for i in range(3)) == 131
-    assert short.target_length == 81
+    assert short.longest_target == 81 and short.target_length <= short.longest
     assert short.mean_target == pytest.approx(sum(len(pair.target.split()) + 1 for pair in kept) / len(kept))
     with pytest.raises(ValueError, match="^longest is 2, and every training pair has more tokens; use more$"):
         corpus(tmp_path, longest=2)

@@ -34,8 +34,10 @@ def test_shapes_types_and_ranges(pair_task):
     for split in ("train", "validation", "test"):
         batch = draw(pair_task, 0, split)
         B, T = batch.target_BT.shape
-        assert batch.source_BM.shape[0] == B and batch.source_BM.shape[1] <= pair_task.source_length
-        assert T <= pair_task.target_length
+        trained = split == "train"
+        assert batch.source_BM.shape[0] == B
+        assert batch.source_BM.shape[1] <= (pair_task.source_length if trained else pair_task.longest_source)
+        assert T <= (pair_task.target_length if trained else pair_task.longest_target)
         for side, vocabulary in ((batch.source_BM, pair_task.vocabulary), (batch.target_BT, pair_task.classes)):
             assert side.dtype == torch.long and 0 <= side.min() and side.max() < vocabulary
             for row in side.tolist():

@@ -85,7 +85,8 @@ def test_published(published, split, train, test):
     sizes = task.provenance()["pairs"]
     assert sizes["train"] + sizes["validation"] == train and sizes["test"] == test
     assert sizes["validation"] == pytest.approx(train / 20, rel=0.15)
-    assert (task.vocabulary, task.classes, task.target_length) == (4 + 13, 4 + 6, 49)
+    assert (task.vocabulary, task.classes, task.longest_target) == (4 + 13, 4 + 6, 49)
+    assert task.target_length == (23 if split == "length" else 49)
     assert not set(pairs(task, "train")) & set(pairs(task, "validation"))
     jumping = {source for source, _ in pairs(task, "train") if "jump" in source}
     assert jumping == {"jump"} if split == "jump" else len(jumping) > 1

@@ -110,8 +110,39 @@ def test_a_wider_search_is_never_less_likely(reversal):
 def test_a_line_that_cannot_be_read_is_named(reversal, line, words):
     execute(reversal)
     reversal.translate.run = str(Path(reversal.runs) / schema.name(reversal))
+    answers = translate(reversal, ["1 2", line, "3"])
+    assert next(answers) == next(translate(reversal, ["1 2"])), "what stood before is answered"
     with pytest.raises(ValueError, match=words):
-        list(translate(reversal, ["1 2", line]))
+        next(answers)
+
+
+def test_weights_that_were_not_kept_are_trained_again_when_asked_for(reversal):
+    reversal.trainer.keep_weights = False
+    assert execute(reversal).fresh and not execute(reversal).fresh
+    reversal.trainer.keep_weights = True
+    assert execute(reversal).fresh and not execute(reversal).fresh
+    assert (Path(reversal.runs) / schema.name(reversal) / "weights.pt").exists()
+
+
+def test_a_run_whose_data_have_changed_does_not_translate(tiny, tmp_path):
+    files = {}
+    for split in ("train", "validation", "test"):
+        for side in ("source", "target"):
+            files[f"{split}_{side}"] = tmp_path / f"{split}.{side}"
+            files[f"{split}_{side}"].write_text("one two three\nfour five six\n" * 4)
+    keys = [f"task.{key}={path}" for key, path in files.items()]
+    config = tiny(*PAIRS[:2], PAIRS[3], *keys, "task.vocabulary=40", f"data.cache={tmp_path / 'cache'}", task="parallel_text")
+    execute(config)
+    config.translate.run = str(Path(config.runs) / schema.name(config))
+    assert len(list(translate(config, ["one two"]))) == 1
+    files["train_source"].write_text("six five four\nthree two one\n" * 4)
+    with pytest.raises(ValueError, match="have changed since"):
+        list(translate(config, ["one two"]))
+
+
+def test_the_right_answer_to_another_source_is_kept_as_a_control(reversal):
+    shuffled = execute(reversal).record["written"]["test"]["shuffled"]
+    assert shuffled["exact"] < 0.5 and 0 <= shuffled["token_accuracy"] < 0.5
 
 
 def test_translating_from_a_folder_without_weights_says_what_would_do(reversal, run_py, tmp_path):
