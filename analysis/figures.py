@@ -529,9 +529,11 @@ def _draw_measured(
     ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_major_formatter("{x:g}")
-    ax.set_xlabel(f"{'sequence ' if name == 'length' else ''}{name} {letter}")
-    ax.set_ylabel(unit if quantity in ("hops", "critical_path") or axis[0] == "decoding" else f"{unit} per sequence")
-    ax.set_title(f"{words[0].upper()}{words[1:]}, one layer")
+    whole = name == "size"  # of a model that sees images, not of a layer
+    ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '')}{name} {letter}{' in pixels' if whole else ''}")
+    per = f"{unit} per {'image' if whole else 'sequence'}"
+    ax.set_ylabel(unit if quantity in ("hops", "critical_path") or axis[0] == "decoding" else per)
+    ax.set_title(f"{words[0].upper()}{words[1:]}, {'one image' if whole else 'one layer'}")
 
 
 def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, quantity: str) -> None:

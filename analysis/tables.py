@@ -40,9 +40,11 @@ DECODED = {  # of one step of one sequence
     "seconds": ("time of a step", 1e6, "microseconds"),
     "bytes": ("state", 1e-3, "kB"),
 }
+IMAGES = {key: MEASURED[key] for key in ("multiply_adds", "counted_multiply_adds", "seconds", "bytes")}  # of a model, per image
 AXES = {  # of what is measured: how a slice is called, its letter, and its quantities
     ("cost", "length"): ("length", "n", MEASURED),
     ("cost", "width"): ("width", "d", MEASURED),
+    ("cost", "size"): ("size", "s", IMAGES),
     ("decoding", "position"): ("position", "t", DECODED),
 }
 COSTS = ("multiply_adds_per_token", "peak_memory_bytes", "tokens_seen", "seconds")

@@ -83,6 +83,7 @@ class Cost:
     lengths: list[int] = field(default_factory=list)
     widths: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
     tokens: int = 4096
     sequences: int | None = None
     repeats: int = 5
@@ -217,15 +218,17 @@ def check(config: DictConfig) -> None:
         raise ValueError(f"search.length_penalty={config.search.length_penalty}: must be 0 or more")
     if config.translate.pictures and not config.translate.run:
         raise ValueError("translate.pictures draws what a finished run looks at: name it, translate.run=runs/NAME")
-    if config.measure == "cost" and not (config.cost.lengths or config.cost.positions):
-        raise ValueError("measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256]")
+    if config.measure == "cost" and not (config.cost.lengths or config.cost.positions or config.cost.sizes):
+        raise ValueError(
+            "measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256], or of images cost.sizes=[28,40]"
+        )
     if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
         raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
     if config.cost.widths and len(config.cost.lengths) != 1:
         raise ValueError("cost.widths are measured at one length; give one, e.g. cost.lengths=[256]")
     if config.cost.sequences is not None and config.cost.sequences < 1:
         raise ValueError(f"cost.sequences={config.cost.sequences}: must be at least 1, or null for as many as hold cost.tokens")
-    for key in ("cost.lengths", "cost.widths", "cost.positions"):
+    for key in ("cost.lengths", "cost.widths", "cost.positions", "cost.sizes"):
         if any(value < 1 for value in OmegaConf.select(config, key)):
             raise ValueError(f"{key}={list(OmegaConf.select(config, key))}: must all be at least 1")
     if config.seed < 0:
@@ -353,8 +356,8 @@ def _refuse_unused(config: DictConfig) -> None:
     if "smoothing" not in asked and (config.search.beam != 1 or config.search.length_penalty):
         raise ValueError(f"architecture {name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
     if target != ENCODER:
-        if config.measure != "training":
-            raise ValueError("measure=cost measures one mixer layer: use it with architecture=encoder")
+        if config.cost.lengths or config.cost.positions:
+            raise ValueError("cost.lengths and cost.positions are of one mixer layer: use them with architecture=encoder")
         if config.evaluation.structure:
             raise ValueError("evaluation.structure looks at the layers of architecture=encoder")
 

@@ -152,6 +152,8 @@ def validate(config: DictConfig) -> None:
     task = build_task(config)
     if config.evaluation.structure:
         structure.check(task, part(config.mixer)[0])
+    if config.cost.sizes and task.kind != "images":
+        raise ValueError("cost.sizes are of images: use a task of them, e.g. task=clutter, or cost.lengths")
     if config.cost.positions and not task.causal:
         raise ValueError("cost.positions asks for decoding, which is causal; use a causal task, e.g. task=recall")
     with torch.device("meta"):

@@ -25,6 +25,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 from study import interrupts, records, schema
 from study.cost.decoding import decode
+from study.cost.images import measure_images
 from study.cost.measure import measure, wait_for
 from study.cost.memory import training_bytes
 from study.seeding import stream
@@ -278,6 +279,10 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
         "device": torch.device("cuda" if on_gpu else "cpu"),
         "autocast": config.trainer.precision == "bf16-mixed",
     }
+    if cost.sizes:
+        model = build_model(config, build_task(config))
+        found = measure_images(model, sizes=cost.sizes, images=config.train.batch, **repeated)
+        return _measured({"cost": {"size": found}}, started)
     mixer, keys = part(config.mixer)
     build = functools.partial(build_layer, config, causal)
     if cost.widths:
@@ -291,6 +296,10 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
         slices["cost"] = {axis: measure(build, work, points=points, **size, **repeated)}
     if cost.positions:
         slices["decoding"] = {"position": decode(build(width, 0), positions=cost.positions, **repeated)}
+    return _measured(slices, started)
+
+
+def _measured(slices: dict[str, Any], started: float) -> dict[str, Any]:
     return {
         "status": "finished",
         "error": None,

@@ -1,0 +1,51 @@
+"""What a model that looks at images costs, forward and backward, against their size."""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from study.cost.measure import wait_for
+from study.cost.memory import saved_bytes
+from study.cost.operations import counted_multiply_adds
+
+
+def measure_images(
+    model: Any, *, sizes: Sequence[int], images: int, repeats: int, device: torch.device, autocast: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Per size: ``seconds`` and ``bytes`` kept for backward, ``multiply_adds`` (closed form) and ``counted_multiply_adds``
+    (forward), all per image.
+
+    A call sees ``images`` of ``size`` x ``size`` pixels. Seconds are medians over ``repeats`` rounds through all sizes, in a
+    bare loop, after one round to warm up.
+    """
+    model = model.to(device)
+    inputs = {size: torch.rand(images, size, size, device=device) for size in sizes}
+    targets_BT = torch.zeros(images, 1, dtype=torch.long, device=device)
+
+    def forward(size: int) -> torch.Tensor:
+        with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+            return model.loss(inputs[size], targets_BT)
+
+    seconds: dict[int, list[float]] = {size: [] for size in sizes}
+    for _ in range(repeats + 1):
+        for size in sizes:
+            wait_for(device)
+            start = time.perf_counter()
+            forward(size).backward()
+            wait_for(device)
+            seconds[size].append(time.perf_counter() - start)
+    return {
+        str(size): {
+            "seconds": statistics.median(seconds[size][1:]) / images,
+            "bytes": saved_bytes(model.parameters(), functools.partial(forward, size)) / images,
+            "multiply_adds": model.multiply_adds(size),
+            "counted_multiply_adds": counted_multiply_adds(functools.partial(model, inputs[size][:1])),
+        }
+        for size in sizes
+    }
