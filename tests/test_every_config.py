@@ -160,7 +160,7 @@ def test_every_planned_run_of_an_experiment(name, compose):
                     validate(compose(*runs[0].overrides, f"task={task.replace('shakespeare', 'pydoc')}"))
                 else:
                     kept = [f"{key}={value}" for key, value in runs[0].settings.items() if not key.startswith("task")]
-                    validate(compose(f"task={'numbers' if KINDS[task] == 'pairs' else 'clutter'}", *kept))
+                    validate(compose(f"task={'reversal' if KINDS[task] == 'pairs' else 'clutter'}", *kept))
             for run in runs:
                 if run.rate is not None:
                     config.train.rate = run.rate

@@ -55,7 +55,7 @@ def forbid_training(monkeypatch):
 
 
 def break_training(monkeypatch, error):
-    def broken(*_):
+    def broken(*_, **__):
         raise error
 
     monkeypatch.setattr(SequenceModel, "forward", broken)

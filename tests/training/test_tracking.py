@@ -113,7 +113,7 @@ def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_st
     configs = [tiny("tracking.mode=offline", f"seed={seed}", *DECLARED) for seed in range(3)]
     good = [execute(configs[0])]
     with monkeypatch.context() as broken:
-        broken.setattr(SequenceModel, "forward", lambda *_: 1 / 0)
+        broken.setattr(SequenceModel, "forward", lambda *_, **__: 1 / 0)
         bad = execute(configs[1])
     good.append(execute(configs[2]))
     assert [outcome.state for outcome in good] == ["finished"] * 2 and bad.state == "failed"
