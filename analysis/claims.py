@@ -75,6 +75,7 @@ class Contrast:
     points: tuple[tuple[float, Term], ...] = ()
     margin: float | None = None
     floor: float | None = None  # below it on average, side a has not learned enough to be compared
+    floor_metric: str | None = None  # what the floor is of, where not of the contrast's own metric
     tiers: tuple[str, ...] = ()
     counts: bool = True
     node: str = ""

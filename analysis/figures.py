@@ -451,7 +451,7 @@ def _draw_alignment(ax: Any, study: Study, task: str, keys: Mapping[str, Any], m
     [arm] = keys["arms"]
     sample = _written(study, arm, task)
     assert sample is not None
-    ax.set_title(f"{task}, {study.experiment.arms[arm].label}")
+    ax.set_title(f"{task}, {study.experiment.arms[arm].label}", fontsize=8)
     ax.grid(visible=False)
     ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     ax.set_xticks(range(len(sample["source"])), sample["source"], rotation=90, fontsize=5.5)

@@ -330,6 +330,8 @@ class _Evaluation:
             a = self.contrast.a
             if self.contrast.rule == "reach":
                 a = self._within(a)
+            if self.contrast.floor_metric:
+                a = dataclasses.replace(a, metric=self.contrast.floor_metric)
             mean, *_ = statistics.mean_interval(_minus(self._values(a), 0.0))
             if mean is not None and mean < floor:
                 note = f"side a, at {100 * mean:.0f} %, has not learned enough to be compared"

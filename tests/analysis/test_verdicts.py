@@ -123,6 +123,7 @@ def test_a_side_below_its_floor_is_not_compared():
     row = only(contrast(floor=0.96))
     assert row.verdict == INCONCLUSIVE and "side a, at 95 %, has not learned enough" in row.reason
     assert row.effect == pytest.approx(0.15)  # shown all the same
+    assert only(contrast(floor=0.96, floor_metric="steps")).verdict == SUPPORTED, "the floor is of another metric"
     within = {"a": "convolution", "b": Term(), "axis": "distance"}
     assert only(contrast("reach", **within, floor=0.5)).verdict == SUPPORTED
     assert only(contrast("reach", **within, floor=0.7)).verdict == INCONCLUSIVE
