@@ -53,6 +53,7 @@ COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00",
     "#56b4e9", "#7a7a7a", "#8b5a2b", "#6a3d9a", "#b22222", "#556b2f",
 )  # fmt: skip
+LONGEST_NAME = 9  # letters of a token beside an alignment
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MARKERS = "osD^vPX*<>ph"
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
@@ -454,8 +455,9 @@ def _draw_alignment(ax: Any, study: Study, task: str, keys: Mapping[str, Any], m
     ax.set_title(f"{task}, {study.experiment.arms[arm].label}", fontsize=8)
     ax.grid(visible=False)
     ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-    ax.set_xticks(range(len(sample["source"])), sample["source"], rotation=90, fontsize=5.5)
-    ax.set_yticks(range(len(sample["output"])), sample["output"], fontsize=5.5)
+    source, output = ([name[:LONGEST_NAME] for name in sample[side]] for side in ("source", "output"))
+    ax.set_xticks(range(len(source)), source, rotation=90, fontsize=5.5)
+    ax.set_yticks(range(len(output)), output, fontsize=5.5)
 
 
 def _looked(study: Study, arm: str, task: str) -> list[Mapping[str, Any]]:
