@@ -202,7 +202,7 @@ def _provenance(records: Sequence[Record]) -> list[dict[str, str]]:
             "threads": str(source.get("threads", "")),
             "system": str(source.get("system") or source.get("host_os") or ""),
             "versions": versions,
-            "data": (source.get("data") or {}).get("sha256", "")[:16],
+            "data": _hashes((source.get("data") or {}).get("sha256", "")),
         }
         ways[tuple(way.items())] += 1
     return [{"runs": str(count), **dict(way)} for way, count in sorted(ways.items())]
@@ -211,3 +211,11 @@ def _provenance(records: Sequence[Record]) -> list[dict[str, str]]:
 def _json(value: Any) -> Markup:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
+
+
+def _hashes(found: Any) -> str:
+    """The start of a file's hash; of several files (by split, or in a list) each one's."""
+    if isinstance(found, str):
+        return found[:16]
+    parts = found.values() if isinstance(found, Mapping) else found
+    return " ".join(_hashes(part) for part in parts)

@@ -223,6 +223,11 @@ def test_bleu_is_compared_sentence_by_sentence_with_the_best_arms():
     assert all(line["seed 0"] == "+0.00 [+0.00, +0.00], p = 1.000" for line in lines)
 
 
+def test_data_of_one_file_or_of_several_are_named_by_their_hashes():
+    found = report._hashes({"train": ["a" * 64, "b" * 64], "test": "c" * 64})
+    assert report._hashes("a" * 64) == "a" * 16 and found == " ".join(letter * 16 for letter in "abc")
+
+
 def test_chance_is_shown_for_scores_that_it_is_the_chance_of(studies):
     record = {"metric": "accuracy"}
     assert [tables.tells_chance(record, m) for m in ("accuracy", "token_accuracy", "bleu")] == [True, True, False]
