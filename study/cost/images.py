@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import statistics
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from study.cost.measure import wait_for
+from study.cost.measure import median_seconds
 from study.cost.memory import saved_bytes
 from study.cost.operations import counted_multiply_adds
 
@@ -32,17 +30,10 @@ def measure_images(
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             return model.loss(inputs[size], targets_BT)
 
-    seconds: dict[int, list[float]] = {size: [] for size in sizes}
-    for _ in range(repeats + 1):
-        for size in sizes:
-            wait_for(device)
-            start = time.perf_counter()
-            forward(size).backward()
-            wait_for(device)
-            seconds[size].append(time.perf_counter() - start)
+    seconds = median_seconds(forward, sizes, repeats, device)
     return {
         str(size): {
-            "seconds": statistics.median(seconds[size][1:]) / images,
+            "seconds": seconds[size] / images,
             "bytes": saved_bytes(model.parameters(), functools.partial(forward, size)) / images,
             "multiply_adds": model.multiply_adds(size),
             "counted_multiply_adds": counted_multiply_adds(functools.partial(model, inputs[size][:1])),

@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import torch
 
@@ -22,6 +22,7 @@ from study.cost.plain import PlainForm
 from study.mixers.base import Mixer
 
 Point = tuple[int, int]  # width, length
+Key = TypeVar("Key", str, int)
 
 
 def measure(
@@ -55,23 +56,31 @@ def measure(
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             return layers[points[key][0]](inputs[key]).float().square().mean()
 
-    seconds: Mapping[str, list[float]] = {key: [] for key in points}
-    for _ in range(repeats + 1):
-        for key in points:
-            wait_for(device)
-            start = time.perf_counter()
-            forward(key).backward()
-            wait_for(device)
-            seconds[key].append(time.perf_counter() - start)
+    seconds = median_seconds(forward, list(points), repeats, device)
     return {
         key: {
-            "seconds": statistics.median(seconds[key][1:]) / len(inputs[key]),
+            "seconds": seconds[key] / len(inputs[key]),
             "bytes": saved_bytes(layers[width].parameters(), functools.partial(forward, key)) / len(inputs[key]),
             "multiply_adds": work(width, length) * length,
             **count(functools.partial(mixer, width), width, length),
         }
         for key, (width, length) in points.items()
     }
+
+
+def median_seconds(
+    forward: Callable[[Key], torch.Tensor], keys: Sequence[Key], repeats: int, device: torch.device
+) -> dict[Key, float]:
+    """Of ``forward(key)`` and its backward pass: medians over ``repeats`` rounds through all keys, after one to warm up."""
+    seconds: dict[Key, list[float]] = {key: [] for key in keys}
+    for _ in range(repeats + 1):
+        for key in keys:
+            wait_for(device)
+            start = time.perf_counter()
+            forward(key).backward()
+            wait_for(device)
+            seconds[key].append(time.perf_counter() - start)
+    return {key: statistics.median(taken[1:]) for key, taken in seconds.items()}
 
 
 def count(layer: Callable[[int], Mixer], width: int, length: int) -> dict[str, int | None]:

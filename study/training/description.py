@@ -72,10 +72,10 @@ def glimpses(module: Training, images: int = 3) -> list[dict[str, Any]]:
 def maps(module: Training) -> list[Any]:
     """Attention weights (H, N, N) of each layer on one sequence of the test; of a decoder (1, T, M), over its source."""
     module.eval()
-    batch = module.draw_for_evaluation(module.task, "test", 0)
     model = module.model
     with torch.no_grad():
         if isinstance(module.task, PairTask):
+            batch = module.draw_for_evaluation(module.task, "test", 0)
             weights_BTM = model.align(batch.source_BM[:1], batch.target_BT[:1])
             layers = [] if weights_BTM is None else [weights_BTM[:, None]]
         elif isinstance(module.task, ImageTask):

@@ -272,7 +272,8 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
     started = time.perf_counter()
     torch.set_num_threads(config.trainer.threads)
     torch.manual_seed(stream(config.seed, "init"))
-    cost, width, causal = config.cost, config.model.width, build_task(config).causal
+    task = build_task(config)
+    cost, width, causal = config.cost, config.model.width, task.causal
     on_gpu = config.trainer.accelerator == "gpu"
     repeated: dict[str, Any] = {
         "repeats": cost.repeats,
@@ -280,7 +281,7 @@ def _measure_cost(config: DictConfig) -> dict[str, Any]:
         "autocast": config.trainer.precision == "bf16-mixed",
     }
     if cost.sizes:
-        model = build_model(config, build_task(config))
+        model = build_model(config, task)
         found = measure_images(model, sizes=cost.sizes, images=config.train.batch, **repeated)
         return _measured({"cost": {"size": found}}, started)
     mixer, keys = part(config.mixer)

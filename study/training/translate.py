@@ -15,8 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from study import records, schema
 from study.models.seq2seq.search import Hypothesis, search
-from study.tasks.pairs import PairTask
-from study.tokens import PAD
+from study.tasks.pairs import PairTask, padded
 from study.training.build import build_model, build_task
 from study.training.decoding import longest
 from study.training.runner import WEIGHTS
@@ -45,8 +44,8 @@ class Translator:
             raise ValueError(f"{folder} was trained on a task of {task.kind}; only tasks of pairs can be written out")
         self.task, self.beam, self.length_penalty = task, beam, length_penalty
         self.model = build_model(config, task).eval()
-        data = records.read(folder / records.NAME)["provenance"]["data"]
-        if data != task.provenance():
+        trained_on = records.read(folder / records.NAME)["provenance"]["data"]
+        if trained_on != task.provenance():
             raise ValueError(f"the data of {folder} have changed since, so its tokens mean something else: train it again")
         self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
 
@@ -68,9 +67,7 @@ class Translator:
                     break
             if not sources:
                 break
-            source_BM = torch.full((len(sources), max(map(len, sources))), PAD)
-            for row_M, source in zip(source_BM, sources, strict=True):
-                row_M[: len(source)] = torch.tensor(source)
+            source_BM = padded(sources, torch.device("cpu"))
             limit = longest(self.task)
             found = search(self.model, source_BM, beam=self.beam, length_penalty=self.length_penalty, longest=limit)
             yield from zip(sources, (best for best, *_ in found), strict=True)
