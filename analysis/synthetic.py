@@ -98,7 +98,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "config": {
             "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
-            "train": {"batch": 32},
+            "train": {"batch": 32, "steps": 1000},
         },
         "metric": metric,
         "solved_at": solved_at,

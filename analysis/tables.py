@@ -257,9 +257,7 @@ def markdown(
         lines += [f"## {study.experiment.tasks[task].label}", ""]
         lines += _markdown_table([score_cells(row, metrics) for row in own])
         lines += ["", f"{floors(own, metrics)}", ""] if floors(own, metrics) else [""]
-        lines += [
-            f"Published elsewhere, under its own recipe: {line}" for line in published_lines(study, task, published)
-        ]
+        lines += published_lines(study, task, published)
         lines += ["", *_markdown_table([cost_cells(row) for row in own]), ""]
     for task in study.cost_tasks:
         lines += [f"## {study.experiment.tasks[task].label}", "", *_markdown_table(measured_cells(study, task)), ""]
@@ -372,15 +370,27 @@ def sentence_tables(study: Study) -> dict[str, list[dict[str, str]]]:
 
 
 def published_lines(study: Study, task: str, published: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Figures from elsewhere for one task of this tier, converted to its unit."""
-    lines = []
+    """Figures from elsewhere for one task of this tier, converted to its unit; then the size of the runs beside them."""
+    lines: list[str] = []
     for entry in published:
         if (entry["experiment"], entry["task"]) == (study.experiment.name, task):
             value = f"{entry['value']:g} {entry['unit']}"
             if entry["unit"] == "nats per character":
                 value = f"{nats_to_bits(entry['value']):.2f} bits per character ({value})"
-            lines.append(f"{value}: {entry['setting']} ({entry['source']}).")
-    return lines
+            lines.append(f"Published elsewhere, under its own recipe: {value}: {entry['setting']} ({entry['source']}).")
+    return [*lines, sizes_line(study, task)] if lines else []
+
+
+def sizes_line(study: Study, task: str) -> str:
+    """How large the models of a task are here and how long they train, for they differ from published ones in that as well."""
+    sizes = set()
+    for arm in study.experiment.tasks[task].arms:
+        for record in study.seeds((arm, task)).values():
+            model, train = record["config"]["model"], record["config"]["train"]
+            trained = f"at most {train['steps']} steps of {train['batch']} sequences"
+            sizes.add(f"{model['width']} wide, {model['layers']} layers, {trained}")
+    said = "; ".join(sorted(sizes)) or "none yet"
+    return f"Runs here: {said}. What they stay behind those figures is also a matter of size."
 
 
 def nats_to_bits(nats: float) -> float:
