@@ -54,6 +54,7 @@ COLOURS = (
     "#56b4e9", "#7a7a7a", "#8b5a2b", "#6a3d9a", "#b22222", "#556b2f",
 )  # fmt: skip
 LONGEST_NAME = 9  # letters of a token beside an alignment
+NAME_HEIGHT = 0.055  # of a curve's name, as a share of its panel
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 MARKERS = "osD^vPX*<>ph"
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
@@ -514,6 +515,7 @@ def _draw_measured(
     name, letter, quantities = AXES[axis]
     words, scale, unit = quantities[quantity]
     curves = {arm: {row["value"]: row[quantity] * scale for row in rows if row["arm"] == arm} for arm in study.experiment.arms}
+    ends = []
     for arm, curve in curves.items():
         if not curve:
             continue
@@ -521,7 +523,7 @@ def _draw_measured(
         xs, ys = list(curve), list(curve.values())
         ax.plot(xs, ys, color=colour, ls=line, marker=marker)
         if grows := growth(letter, xs, ys, may_be_log=quantity == "hops"):
-            ax.text(xs[-1], ys[-1], f" {grows}", fontsize=7, va="center", color=colour)
+            ends.append((ys[-1], xs, grows, colour))
         if against in curves and arm != against and curves[against].keys() == curve.keys():
             for at in crossings(xs, list(curves[against].values()), ys):
                 y = math.exp(np.interp(math.log(at), np.log(xs), np.log(ys)))
@@ -531,6 +533,7 @@ def _draw_measured(
     ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:g}")
     ax.yaxis.set_major_formatter("{x:g}")
+    _name_ends(ax, ends)
     whole = name == "size"  # of a model that sees images, not of a layer
     ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '')}{name} {letter}{' in pixels' if whole else ''}")
     per = f"{unit} per {'image' if whole else 'sequence'}"
@@ -538,8 +541,30 @@ def _draw_measured(
     ax.set_title(f"{words[0].upper()}{words[1:]}, {'one image' if whole else 'one layer'}")
 
 
+def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]]) -> None:
+    """Beside the end of each curve (its last y, its xs) on log axes what it is to be called; names keep off each other."""
+    if not ends:
+        return
+    low, high = np.log(ax.get_ylim())
+    reached = max(xs[-1] for _, xs, _, _ in ends)
+    ends = sorted(ends, key=lambda end: end[0])
+    heights = [(math.log(y) - low) / (high - low) for y, *_ in ends]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + NAME_HEIGHT)
+    heights[-1] = min(heights[-1], 1.0)
+    for i in range(len(heights) - 2, -1, -1):
+        heights[i] = min(heights[i], heights[i + 1] - NAME_HEIGHT)
+    for height, (_, xs, name, colour) in zip(heights, ends, strict=True):
+        at = (xs[-1], math.exp(low + height * (high - low)))
+        ax.annotate(name, at, (6, 0), textcoords="offset points", fontsize=7, va="center", color=colour)
+    ax.set_xticks([x for x in ax.get_xticks() if x <= reached])
+    ax.set_xlim(right=reached * (reached / ax.get_xlim()[0]) ** 0.2)  # room for the names
+
+
 def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, quantity: str) -> None:
     """What each run took to the task's target; one that never got there stands hollow where it ended."""
+    from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator
+
     target = study.experiment.tasks[task].target
     arms = [arm for arm in _arms_to_show(study, keys) if arm in study.experiment.tasks[task].arms]
     for y, arm in enumerate(reversed(arms)):
@@ -550,11 +575,15 @@ def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
                 ax.plot([found.value], [y], marker, color=colour, mfc=colour if found.reached else "white")
         ax.text(0.01, y + 0.3, study.experiment.arms[arm].label, transform=ax.get_yaxis_transform(), fontsize=7)
     ax.set_xscale("log")
+    low, high = ax.get_xlim()
+    ax.xaxis.set_major_locator(LogLocator() if high > 10 * low else MaxNLocator(4))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+    ax.minorticks_off()
     ax.set_yticks([])
     ax.set_ylim(-0.5, len(arms) - 0.2)
     own = next((record["metric"] for arm in arms for record in study.seeds((arm, task)).values()), metric.name)
     label = metric.label if own == metric.name else f"validation {own.replace('_', ' ')}"
-    ax.set_xlabel(f"{quantity.replace('_', '-')} to {label} {target:g} (hollow: never reached)" if target else quantity)
+    ax.set_xlabel(f"{quantity.replace('_', '-')} to {label} {target:g}\n(hollow: never reached)" if target else quantity)
     ax.set_title(study.experiment.tasks[task].label)
 
 
