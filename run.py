@@ -23,8 +23,8 @@ def train(config: DictConfig):
 
     mode = HydraConfig.get().mode.name
     command = shlex.join(["python", "run.py", *HydraConfig.get().overrides.task])
-    if config.translate.run:
-        return write_out(config)
+    if config.translate.run is not None:
+        return write_out(config, HydraConfig.get().overrides.task)
     try:
         outcome = execute(config, wait=config.sweep.wait, command=command)
     except (ValueError, OSError) as error:
@@ -38,15 +38,23 @@ def train(config: DictConfig):
     return outcome
 
 
-def write_out(config: DictConfig) -> None:
+def write_out(config: DictConfig, overrides: list[str]) -> None:
     """Standard input, line by line, as the run named by ``translate.run`` answers it."""
-    from study.training.translate import translate
+    from study.training.translate import BATCH, translate
 
+    if ignored := [given for given in overrides if not given.lstrip("+").startswith(("translate.", "search.", "data."))]:
+        sys.exit(f"error: {' '.join(ignored)}: a finished run has its own; beside translate.*, give search.* and data.* alone")
+    unread = 0
     try:
-        for line in translate(config, sys.stdin):
-            print(line, flush=True)
+        for answer, complaint in translate(config, sys.stdin.buffer, 1 if sys.stdin.isatty() else BATCH):
+            print(answer, flush=True)
+            if complaint:
+                unread += 1
+                print(complaint, file=sys.stderr)
     except (ValueError, OSError) as error:
         sys.exit(explain(error))
+    if unread:
+        sys.exit(f"error: {unread} lines could not be read; their answers are empty")
 
 
 if __name__ == "__main__":

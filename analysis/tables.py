@@ -288,7 +288,7 @@ def score_cells(row: TableRow, metrics: Mapping[str, Metric]) -> dict[str, str]:
 def cost_cells(row: TableRow) -> dict[str, str]:
     to_target = {}
     if row.get("target") is not None:
-        to_target = {f"reached {row['target']:g}": row["reached"]}
+        to_target = {f"reached validation {str(row['validated']).replace('_', ' ')} {row['target']:g}": row["reached"]}
         to_target |= {f"median {name.replace('_', '-')} to it": row[f"{name}_to_target"] for name in QUANTITIES}
     return {
         "arm": row["label"],
@@ -382,15 +382,15 @@ def published_lines(study: Study, task: str, published: Sequence[Mapping[str, An
 
 
 def sizes_line(study: Study, task: str) -> str:
-    """How large the models of a task are here and how long they train, for they differ from published ones in that as well."""
+    """How large the models of a task are here, and how long they train: what else sets them apart from published ones."""
     sizes = set()
     for arm in study.experiment.tasks[task].arms:
         for record in study.seeds((arm, task)).values():
             model, train = record["config"]["model"], record["config"]["train"]
             trained = f"at most {train['steps']} steps of {train['batch']} sequences"
-            sizes.add(f"{model['width']} wide, {model['layers']} layers, {trained}")
-    said = "; ".join(sorted(sizes)) or "none yet"
-    return f"Runs here: {said}. What they stay behind those figures is also a matter of size."
+            has_layers = "vision" not in record["config"].get("architecture", {}).get("_target_", "")
+            sizes.add(f"{model['width']} wide, {str(model['layers']) + ' layers, ' if has_layers else ''}{trained}")
+    return f"The size of the runs here: {'; '.join(sorted(sizes)) or 'none yet'}."
 
 
 def nats_to_bits(nats: float) -> float:
@@ -461,7 +461,8 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
     test = [value for r in records if (value := measure(r, f"test.{metric}")) is not None]
     out = [value for r in records if (value := measure(r, f"out.{metric}")) is not None]
     notes = sorted({r["notes"]["out"] for r in records if "out" in r.get("notes", {})})
-    solved = [value for r in records if (value := measure(r, "solved")) is not None]
+    teacher_forced = [r for r in records if metric not in r.get("decoded", ())]  # which is what "solved" goes by
+    solved = [value for r in teacher_forced if (value := measure(r, "solved")) is not None]
     mean, low, high = mean_interval(test)
     out_mean, out_low, out_high = mean_interval(out)
     ran = next((r for r in records if r["status"] == "finished"), None)
@@ -515,7 +516,7 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
 
 def _effort(target: float | None, records: Sequence[Record]) -> TableRow:
     """Medians of what it took to the target, ``> x`` where fewer than half of the runs reached it within x."""
-    row: TableRow = {"target": target}
+    row: TableRow = {"target": target, "validated": next((r["metric"] for r in records if "metric" in r), "score")}
     for quantity in QUANTITIES:
         found = [] if target is None else [e for r in records if (e := effort(r, target, quantity)) is not None]
         middle = median(found)

@@ -177,9 +177,7 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
         score = _number(scores.get(name))
         trained = trained_length(record) or 0
         if score is not None and selects(conditions, float(value), record.get("reach"), trained):
-            weight = scores.get("items", 1)
-            if name == "bits_per_character":
-                weight = scores.get("characters", weight)
+            weight = _counted(name, scores)
             total += score * weight
             items += weight
     return total / items if items else None
@@ -567,8 +565,14 @@ def _deeper(record: Record, path: str) -> Mapping[str, Any]:
 def _linear(name: str, scores: Mapping[str, Any]) -> float:
     """A score on the scale on which trends are straight: log odds of a share of right answers, else the logarithm."""
     if name in ("accuracy", "token_accuracy", "exact"):
-        return statistics.empirical_logit(scores[name], scores["items"])
+        return statistics.empirical_logit(scores[name], _counted(name, scores))
     return math.log(scores[name])
+
+
+def _counted(name: str, scores: Mapping[str, Any]) -> int:
+    """How many answers a score is the mean of."""
+    key = {"bits_per_character": "characters", "token_accuracy": "tokens"}.get(name, "items")
+    return scores.get(key, scores.get("items", 1))
 
 
 def _paired(a: Any, b: Any) -> dict[Any, float]:

@@ -243,6 +243,7 @@ def test_a_convolutional_net_matches_the_glimpse_model_in_parameters_or_in_work(
         (["task=reversal", "architecture=transformer", "model.arrangement=plain"], "no model.arrangement"),
         (["task=clutter", "architecture=cnn", "mixer=lstm"], "no mixer"),
         (["task=recall", "model.tie=three_way"], "model.tie=output"),
+        (["task=numbers", "architecture=transformer", "model.tie=three_way"], "has two here; use model.tie=output"),
         (["task=recall", "train.label_smoothing=0.1"], "leave train.label_smoothing at 0"),
         (["task=recall", "search.beam=5"], "leave search"),
         (["task=reversal", "architecture=transformer", "evaluation.structure=true"], "architecture=encoder"),

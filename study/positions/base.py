@@ -16,6 +16,8 @@ class Position(nn.Module):
     The keyword-only arguments of a subclass, less `length`, are its configuration.
     """
 
+    longest: int | None = None  # how many positions it has; None: any number
+
     def __init__(self, width: int, *, length: int) -> None:
         """`width`: D. `length`: longest sequence in training."""
         super().__init__()

@@ -26,6 +26,7 @@ class Learned(Position):
         if past not in PAST:
             raise ValueError(f"past={past} must be one of {', '.join(PAST)}")
         self.past = past
+        self.longest = length if past == "error" else None
         self.table = nn.Embedding(length, width)
         nn.init.normal_(self.table.weight, std=math.sqrt(1 / 2))
 

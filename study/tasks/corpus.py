@@ -46,8 +46,8 @@ class Corpus(PairTask):
     Training draws a bucket of pairs of similar length, in proportion to its tokens, and from it (with repetition) so many pairs
     that their padded targets come to about `size` times the mean length: a pure function of the generator's state. Pairs longer
     than `longest` tokens on either side, END included, are left out of training, never of the other splits. An evaluation goes
-    through the whole of its split once, in order. Slices by
-    target length, up to a power of two.
+    through the whole of its split once, in order. Slices of teacher-forced scores by target length, up to a power of two; those
+    of what is written (`judge`) take their place in a record.
     """
 
     solved_at: float | None = None
@@ -55,7 +55,7 @@ class Corpus(PairTask):
     def __init__(self, *, splits: dict[str, Split], vocabularies: Words | Subwords, longest: int, cache: str):
         """cache: the folder where vocabularies and tokens are kept, under a name made of what they are a function of."""
         at_least(longest=(longest, 2))
-        self.longest = longest
+        self.longest, self.joint = longest, vocabularies.joint
         folder = Path(cache).expanduser()
         train = splits["train"]
         made_of = [FORMAT, tokenizers.__version__, repr(vocabularies), *train.made_of]
@@ -81,8 +81,9 @@ class Corpus(PairTask):
         self.mean_target = int(kept.targets_L[: longest + 1].sum()) / pairs
         self.length = round(self.mean_target)
         self.source_length, self.target_length = min(longest, kept.longest_source), min(longest, kept.longest_target)
-        self.longest_source = max(store.longest_source for store in self.stores.values())
-        self.longest_target = max(store.longest_target for store in self.stores.values())
+        others = [store for name, store in self.stores.items() if name != "train"]
+        self.longest_source = max(self.source_length, *(store.longest_source for store in others))
+        self.longest_target = max(self.target_length, *(store.longest_target for store in others))
         self.buckets = {
             name: _buckets(store, longest if name == "train" else len(store.pairs_L)) for name, store in self.stores.items()
         }
@@ -106,9 +107,7 @@ class Corpus(PairTask):
             return self.batch(size, generator, split)
         store = self._store(split)
         rows = range(len(store))[index * size : (index + 1) * size]
-        batch = self._gather(store, rows, generator.device)
-        batch.rows = rows
-        return batch
+        return self._gather(store, rows, generator.device)
 
     def write(self, tokens: list[int]) -> str:
         return self.target_vocabulary.decode(tokens)

@@ -10,12 +10,13 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics import BLEU, CHRF
 
+TOKENIZERS = ("13a", "intl", "zh", "char")  # of sacreBLEU's those that need no further package
 Judged = tuple[dict[str, Any], dict[str, dict[str, Any]]]
 
 
 def exact_match(outputs: Sequence[Sequence[int]], references: Sequence[Sequence[int]], bins: Sequence[int]) -> Judged:
     """"exact": the share of sequences that are right as a whole; "token_accuracy": right tokens at their place, over
-    the references' tokens."""
+    "tokens", those of the references."""
     exact = [list(ours) == list(theirs) for ours, theirs in zip(outputs, references, strict=True)]
     right = [
         sum(one == other for one, other in zip(ours, theirs, strict=False))
@@ -23,9 +24,11 @@ def exact_match(outputs: Sequence[Sequence[int]], references: Sequence[Sequence[
     ]
 
     def score(items: Sequence[int]) -> dict[str, Any]:
+        tokens = sum(len(references[i]) for i in items)
         return {
             "exact": sum(exact[i] for i in items) / len(items),
-            "token_accuracy": sum(right[i] for i in items) / sum(len(references[i]) for i in items),
+            "token_accuracy": sum(right[i] for i in items) / tokens,
+            "tokens": tokens,
         }
 
     return _per_bin(score, bins)
@@ -48,10 +51,13 @@ def error_rates(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[
     return _per_bin(score, bins)
 
 
-def translation(outputs: Sequence[str], references: Sequence[str], bins: Sequence[int], lowercase: bool = False) -> Judged:
+def translation(
+    outputs: Sequence[str], references: Sequence[str], bins: Sequence[int], lowercase: bool = False, tokenize: str = "13a"
+) -> Judged:
     """"bleu" and "chrf" (0 to 100, sacreBLEU's defaults; Post 2018), and under "statistics" what BLEU needs of each item:
-    lengths of output and reference, n-grams (1 to 4) that match, n-grams. The latter of all items only."""
-    bleu, chrf = BLEU(lowercase=lowercase, effective_order=True), CHRF(lowercase=lowercase)
+    lengths of output and reference, n-grams (1 to 4) that match, n-grams. The latter of all items only.
+    tokenize: sacreBLEU's name for how BLEU finds words, one of `TOKENIZERS`."""
+    bleu, chrf = BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=True), CHRF(lowercase=lowercase)
     single = [bleu.sentence_score(ours, [theirs]) for ours, theirs in zip(outputs, references, strict=True)]
     statistics = [[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in single]
 
@@ -72,9 +78,9 @@ def bleu_of(statistics: Sequence[Sequence[int]]) -> float:
     return BLEU.compute_bleu(counts[:n], counts[n:], sys_len, ref_len, smooth_method="exp").score
 
 
-def signatures(lowercase: bool = False) -> dict[str, str]:
+def signatures(lowercase: bool = False, tokenize: str = "13a") -> dict[str, str]:
     """How sacreBLEU counts, in its own words, for `translation`."""
-    metrics = {"bleu": BLEU(lowercase=lowercase), "chrf": CHRF(lowercase=lowercase)}
+    metrics = {"bleu": BLEU(lowercase=lowercase, tokenize=tokenize), "chrf": CHRF(lowercase=lowercase)}
     for metric in metrics.values():
         metric.corpus_score(["a"], [["a"]])  # the number of references is known from then on
     return {name: metric.get_signature().format() for name, metric in metrics.items()}

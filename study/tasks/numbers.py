@@ -24,7 +24,7 @@ MOST_DIGITS = 6
 class Numbers(PairTask):
     """ "three hundred and five" -> "3 0 5", a token for each word and each digit.
 
-    Numbers have 1 .. `digits` digits (at most 6), each as often, and are alike among those with as many. Slices by digits.
+    Numbers have 1 .. `digits` digits (at most 6), each as often, and are alike among those with as many.
     """
 
     decoded = ("bleu", "chrf")

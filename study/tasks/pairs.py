@@ -24,7 +24,6 @@ class PairBatch:
     sources_BT: Tensor | None = None  # long, the source position that each target token comes from; IGNORE: from none
     characters_BT: Tensor | None = None  # long, how many characters each target stands for; None: one
     references: list[list[str]] | None = None  # texts that are right for each pair; None: the target alone is
-    rows: range | None = None  # which pairs of a corpus's split these are; None where pairs are generated
 
     @property
     def targets_BT(self) -> Tensor:
@@ -47,6 +46,7 @@ class PairTask(Task):
     length: int  # mean target length, END included; `batch` may trade pairs for tokens around it
     mean_source: float  # mean source length, END included
     decoded: tuple[str, ...]  # the scores that `judge` gives
+    joint = False  # whether a token means the same in source and target
 
     @abstractmethod
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> PairBatch: ...

@@ -28,13 +28,16 @@ def aligned(source: Path, target: Path) -> Iterator[Pair]:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """Lines of a text file, plain or (by its name) .gz, without the white space at their edges. A line ends on a newline."""
+    """Lines of a text file, plain or (by its name) .gz, without the white space at their edges. A line ends on a newline.
+
+    A byte order mark, with which some editors begin a file, is no text.
+    """
     number = 0
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         try:
             for line in file:
                 number += 1
-                yield line.decode().strip()
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}, line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8") from None
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:

@@ -11,6 +11,7 @@ class ParallelText(Translation):
 
     vocabulary: subwords at most, of both sides together (joint) or of each; learned on the training split alone.
     lowercase: neither text nor scores know capitals. longest: tokens a side that a training pair may have, END included.
+    tokenize: how BLEU finds the target's words, by sacreBLEU's name: 13a, intl, zh (Chinese) or char.
     Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8 or have empty lines; FileNotFoundError.
     """
 
@@ -27,6 +28,7 @@ class ParallelText(Translation):
         joint: bool = True,
         lowercase: bool = False,
         longest: int = 128,
+        tokenize: str = "13a",
         cache: str,
     ):
         names = {
@@ -35,7 +37,15 @@ class ParallelText(Translation):
             "test": (test_source, test_target),
         }
         files = {split: (_file(split, "source", s), _file(split, "target", t)) for split, (s, t) in names.items()}
-        super().__init__(files=files, vocabulary=vocabulary, joint=joint, lowercase=lowercase, longest=longest, cache=cache)
+        super().__init__(
+            files=files,
+            vocabulary=vocabulary,
+            joint=joint,
+            lowercase=lowercase,
+            longest=longest,
+            tokenize=tokenize,
+            cache=cache,
+        )
 
     def provenance(self) -> dict[str, Any]:
         return {"source": "the user's files"} | super().provenance()

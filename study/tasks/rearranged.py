@@ -24,6 +24,7 @@ class Rearranged(PairTask):
     """
 
     decoded = ("exact", "token_accuracy")
+    joint = True
 
     def __init__(self, *, min_length: int = 5, max_length: int = 40, symbols: int = 16, out_length: int | None = 0):
         at_least(min_length=(min_length, 1), max_length=(max_length, min_length), symbols=(symbols, 2))

@@ -6,7 +6,7 @@ from typing import Any
 from study.tasks.base import at_least
 from study.tasks.cache import sha256
 from study.tasks.corpus import Corpus, Split
-from study.tasks.judging import signatures, translation, up_to_tens
+from study.tasks.judging import TOKENIZERS, signatures, translation, up_to_tens
 from study.tasks.pairs import PairBatch, without_end
 from study.tasks.parallel import aligned
 from study.tasks.vocabulary import Subwords
@@ -31,10 +31,13 @@ class Translation(Corpus):
         lowercase: bool,
         longest: int,
         cache: str,
+        tokenize: str = "13a",
     ):
-        """files: source and target of each split."""
+        """files: source and target of each split. tokenize: one of `judging.TOKENIZERS`."""
         at_least(vocabulary=(vocabulary, len(SPECIAL) + 1))
-        self.lowercase = lowercase
+        if tokenize not in TOKENIZERS:
+            raise ValueError(f"tokenize is {tokenize}; use one of {', '.join(TOKENIZERS)}")
+        self.lowercase, self.tokenize = lowercase, tokenize
         splits = {}
         for name, (source, target) in files.items():
             for path in (source, target):
@@ -49,7 +52,7 @@ class Translation(Corpus):
         references = [texts[0] for batch in batches for texts in batch.references or []]
         sources = [without_end(row) for batch in batches for row in batch.source_BM.tolist()]
         bins = [up_to_tens(len(source)) for source in sources]
-        return translation([self.write(output) for output in outputs], references, bins, self.lowercase)
+        return translation([self.write(output) for output in outputs], references, bins, self.lowercase, self.tokenize)
 
     def provenance(self) -> dict[str, Any]:
-        return super().provenance() | {"sha256": self.hashes, "signature": signatures(self.lowercase)}
+        return super().provenance() | {"sha256": self.hashes, "signature": signatures(self.lowercase, self.tokenize)}

@@ -5,13 +5,16 @@ All begin with the tokens of `study.tokens`; text that spells one of these ("<s>
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from study.tokens import END, SPECIAL, UNKNOWN
+
+ENOUGH = 20_000_000  # characters a side that subwords are learned on
 
 
 class Pair(NamedTuple):
@@ -55,6 +58,8 @@ class Vocabulary:
 class Words:
     """A vocabulary for each side: all words (with space between them) of the training split."""
 
+    joint: ClassVar[bool] = False
+
     def learn(self, pairs: Pairs) -> tuple[Vocabulary, Vocabulary]:
         return _words(pair.source for pair in pairs()), _words(pair.target for pair in pairs())
 
@@ -65,7 +70,8 @@ class Subwords:
 
     joint: one vocabulary, learned on both sides; else each side has its own. lowercase: text loses its capitals first.
     No token runs across words or punctuation. Characters that the training split lacks are unknown; so are, in text with more
-    than `size` / 2 different characters, its rarest.
+    than `size` / 2 different characters, its rarest. Of a side with more than `ENOUGH` characters, only every so many-th line
+    counts: learning holds each different word in memory, and where no spaces are written a word is as long as a clause.
     """
 
     size: int
@@ -73,7 +79,7 @@ class Subwords:
     lowercase: bool
 
     def learn(self, pairs: Pairs) -> tuple[Vocabulary, Vocabulary]:
-        sources, targets = (pair.source for pair in pairs()), (pair.target for pair in pairs())
+        sources, targets = (_thinned(partial(_side, pairs, side)) for side in ("source", "target"))
         if self.joint:
             both = self._merge(chain(sources, targets))
             return both, both
@@ -92,6 +98,15 @@ class Subwords:
         )
         tokenizer.train_from_iterator(lines, trainer)
         return Vocabulary(tokenizer)
+
+
+def _side(pairs: Pairs, side: str) -> Iterator[str]:
+    return (getattr(pair, side) for pair in pairs())
+
+
+def _thinned(lines: Callable[[], Iterator[str]]) -> Iterator[str]:
+    """Every so many-th line, so that they come to about `ENOUGH` characters, or all."""
+    return islice(lines(), 0, None, -(-sum(map(len, lines())) // ENOUGH) or 1)
 
 
 def _words(lines: Iterable[str]) -> Vocabulary:

@@ -76,6 +76,11 @@ def build_encoder_decoder(config: DictConfig, task: PairTask) -> EncoderDecoder:
     mixer_class, mixer_keys = part(config.mixer)
     position_class, position_keys = part(config.position)
     model = config.model
+    if model.tie == "three_way" and not task.joint:
+        raise ValueError(
+            f"model.tie=three_way needs one vocabulary for source and target, and {type(task).__name__} has two here; use "
+            f"model.tie=output, or a task with joint=true"
+        )
 
     def build(hidden: int, architecture: Any = architecture, **keys: Any) -> EncoderDecoder:
         offered = {
@@ -146,8 +151,11 @@ def build_layer(config: DictConfig, causal: bool, width: int, layer: int) -> Mix
     return mixer_class(width, causal=causal, layer=layer, **asked, **mixer_keys)
 
 
-def validate(config: DictConfig) -> None:
-    """Refuse what could not be carried out, before anything is. Raises ``ValueError``, one line that says what would do."""
+def validate(config: DictConfig) -> Task:
+    """Refuse what could not be carried out, before anything is; gives the task, whose data are at hand then.
+
+    Raises ``ValueError``, one line that says what would do.
+    """
     schema.check(config)
     task = build_task(config)
     if config.evaluation.structure:
@@ -160,6 +168,7 @@ def validate(config: DictConfig) -> None:
         build_model(config, task)
         for width in config.cost.widths:
             build_layer(config, task.causal, width, 0)
+    return task
 
 
 def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:

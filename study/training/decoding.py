@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from study.models.seq2seq.base import EncoderDecoder
 from study.models.seq2seq.search import search
 from study.tasks.base import IGNORE
 from study.tasks.pairs import PairBatch, PairTask, without_end
@@ -44,7 +45,7 @@ def decode_all(module: Training, task: PairTask, split: str) -> tuple[dict[str, 
                 batch.source_BM,
                 beam=config.search.beam,
                 length_penalty=config.search.length_penalty,
-                longest=longest(task),
+                longest=longest(task, model),
             )
             outputs += [hypotheses[0].tokens for hypotheses in found]
             batches.append(batch)
@@ -63,9 +64,10 @@ def decode_all(module: Training, task: PairTask, split: str) -> tuple[dict[str, 
     return scores, slices, kept if statistics is None else {**kept, "statistics": statistics}
 
 
-def longest(task: PairTask) -> int:
-    """How many tokens an output may have."""
-    return round(LONGER * task.longest_target)
+def longest(task: PairTask, model: EncoderDecoder) -> int:
+    """How many tokens an output may have: no more than the model has positions for."""
+    longer = round(LONGER * task.longest_target)
+    return min(longer, model.longest_target or longer)
 
 
 def aligned(weights_BTM: Tensor, sources_BT: Tensor) -> tuple[int, int]:

@@ -127,7 +127,7 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
     ``ValueError`` for a config that contradicts itself, before anything is trained, and ``KeyboardInterrupt`` on Ctrl-C
     or SIGTERM: the run then goes on from its last checkpoint when launched again.
     """
-    validate(config)
+    data = validate(config).provenance()
     check_key(config)
     if config.trainer.accelerator == "gpu" and not torch.cuda.is_available():
         raise ValueError("trainer=gpu needs a CUDA GPU, and torch sees none here; use trainer=cpu")
@@ -136,9 +136,9 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with interrupts.orderly(), FileLock(folder / "lock", timeout=-1 if wait else 0):
-            if (done := _done(folder, config.retry_failed, config.trainer.keep_weights)) is not None:
+            if (done := _done(folder, config.retry_failed, config.trainer.keep_weights, data)) is not None:
                 return Outcome(name, done["status"], False, done, done["error"])
-            record = _attempt(config, name, folder, command)
+            record = _attempt(config, name, folder, command, data)
             return Outcome(name, record["status"], True, record, record["error"])
     except Timeout:
         return Outcome(name, "elsewhere", False, None, "another process trains it just now")
@@ -150,7 +150,7 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
         raise
 
 
-def _done(folder: Path, retry_failed: bool, keep_weights: bool) -> records.Record | None:
+def _done(folder: Path, retry_failed: bool, keep_weights: bool, data: dict[str, Any]) -> records.Record | None:
     try:
         record = records.read(folder / records.NAME)
     except FileNotFoundError:
@@ -161,13 +161,21 @@ def _done(folder: Path, retry_failed: bool, keep_weights: bool) -> records.Recor
         return None
     if keep_weights and record["status"] == "finished" and not (folder / WEIGHTS).exists():
         return None
+    if files(record["provenance"]["data"]) != files(data):  # a user's own, under the same names
+        warnings.warn(f"{record['name']}: its data have changed since, so it is trained again", stacklevel=2)
+        return None
     return None if retry_failed and record["status"] != "finished" else record
 
 
-def _attempt(config: DictConfig, name: str, folder: Path, command: str | None) -> records.Record:
+def files(data: dict[str, Any]) -> Any:
+    """What tells whether two runs saw the same data: hashes of what was read, None where all is generated."""
+    return data.get("sha256")
+
+
+def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, data: dict[str, Any]) -> records.Record:
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
-    known = _known(config, name)
+    known = {**_known(config, name), "provenance": {**_provenance(config), "data": data}}
     tracker = Tracker(config, name, Path(config.runs))
     exit_code = 1
     try:
@@ -212,6 +220,8 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     diagnostics = {"start": diagnose(module)} if task.kind == "tokens" else {}
     trainer.fit(module, ckpt_path=resume, weights_only=False)
     train_seconds = time.perf_counter() - started
+    if config.trainer.keep_weights:  # before anything else can fail
+        torch.save(model.state_dict(), folder / WEIGHTS)
     if not module.curve or module.curve[-1]["step"] != trainer.global_step:
         trainer.validate(module, verbose=False)
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
@@ -242,8 +252,6 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         written["test"] = {"glimpses": glimpses(module)}
     if tracker.run is not None:
         tracker.log_maps(maps(module), trainer.global_step)
-    if config.trainer.keep_weights:
-        torch.save(model.state_dict(), folder / WEIGHTS)
     return {
         "status": "finished",
         "error": None,
@@ -367,7 +375,6 @@ def _known(config: DictConfig, name: str) -> dict[str, Any]:
         "slices": {},
         "notes": {},
         "curve": [],
-        "provenance": _provenance(config),
     }
 
 
@@ -388,7 +395,6 @@ def _provenance(config: DictConfig) -> dict[str, Any]:
         "attention_backend": "torch scaled_dot_product_attention" if on_gpu else "torch, CPU",
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "system": f"{platform.system()} {platform.machine()}",
-        "data": build_task(config).provenance(),
     }
 
 

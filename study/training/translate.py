@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +18,15 @@ from study.models.seq2seq.search import Hypothesis, search
 from study.tasks.pairs import PairTask, padded
 from study.training.build import build_model, build_task
 from study.training.decoding import longest
-from study.training.runner import WEIGHTS
+from study.training.runner import WEIGHTS, files
+
+BATCH = 32  # lines answered together
+
+
+class Answer(NamedTuple):
+    source: list[int]  # tokens; empty where the line is blank or can't be read
+    best: Hypothesis | None  # None to a blank line, and to one that can't be read
+    complaint: str | None = None  # why it can't, with the line's number
 
 
 class Translator:
@@ -45,48 +53,65 @@ class Translator:
         self.task, self.beam, self.length_penalty = task, beam, length_penalty
         self.model = build_model(config, task).eval()
         trained_on = records.read(folder / records.NAME)["provenance"]["data"]
-        if trained_on != task.provenance():
+        if _learned_from(trained_on) != _learned_from(task.provenance()):
             raise ValueError(f"the data of {folder} have changed since, so its tokens mean something else: train it again")
         self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
 
     @torch.no_grad()
-    def __call__(self, lines: Iterable[str], batch: int = 32) -> Iterator[tuple[list[int], Hypothesis]]:
-        """The source and the best output of each line, in order.
-
-        Raises ``ValueError`` naming the first line that can't be read, once those before it are answered.
-        """
+    def __call__(self, lines: Iterable[bytes], batch: int = BATCH) -> Iterator[Answer]:
+        """One answer to each line, in order."""
         numbered = enumerate(lines, 1)
-        unread: ValueError | None = None
-        while unread is None and (part := list(itertools.islice(numbered, batch))):
-            sources: list[list[int]] = []
-            for number, line in part:
-                try:
-                    sources.append(self.task.read(line))
-                except ValueError as error:
-                    unread = ValueError(f"line {number}: {error}")
-                    break
-            if not sources:
-                break
-            source_BM = padded(sources, torch.device("cpu"))
-            limit = longest(self.task)
-            found = search(self.model, source_BM, beam=self.beam, length_penalty=self.length_penalty, longest=limit)
-            yield from zip(sources, (best for best, *_ in found), strict=True)
-        if unread is not None:
-            raise unread
+        while part := list(itertools.islice(numbered, batch)):
+            answers = [self._read(number, line) for number, line in part]
+            if sources := [answer.source for answer in answers if answer.source]:
+                found = search(
+                    self.model,
+                    padded(sources, torch.device("cpu")),
+                    beam=self.beam,
+                    length_penalty=self.length_penalty,
+                    longest=longest(self.task, self.model),
+                )
+                best = (hypotheses[0] for hypotheses in found)
+                answers = [answer._replace(best=next(best)) if answer.source else answer for answer in answers]
+            yield from answers
+
+    def _read(self, number: int, line: bytes) -> Answer:
+        try:
+            text = line.decode().strip()
+            source = self.task.read(text) if text else []
+            if (room := self.model.longest_source) and len(source) > room:
+                raise ValueError(f"{len(source)} tokens, and the model has positions for {room}; cut it in two")
+        except UnicodeDecodeError as error:
+            return Answer([], None, f"line {number}: not UTF-8 ({error.reason})")
+        except ValueError as error:
+            return Answer([], None, f"line {number}: {error}")
+        return Answer(source, None)
 
 
-def translate(config: DictConfig, lines: Iterable[str]) -> Iterator[str]:
-    """Answers to ``lines`` by the run that ``translate.run`` names; pictures into the folder ``translate.pictures``, if any."""
+def translate(config: DictConfig, lines: Iterable[bytes], batch: int = BATCH) -> Iterator[tuple[str, str | None]]:
+    """To each line (UTF-8) an answer by the run that ``translate.run`` names, and None; "" to a blank one.
+
+    A line that can't be read gets "" and what is wrong with it. Pictures go into the folder ``translate.pictures``, if any.
+    """
     translator = Translator(Path(config.translate.run), config.search.beam, config.search.length_penalty, config.data)
     task, folder = translator.task, config.translate.pictures
     if folder and not translator.model.aligns:
         raise ValueError("this model has no attention to draw: leave translate.pictures at null")
-    for number, (source, best) in enumerate(translator(line.rstrip("\n") for line in lines), 1):
+    for number, (source, best, complaint) in enumerate(translator(lines, batch), 1):
+        if best is None:
+            yield "", complaint
+            continue
         if folder:
             assert best.weights_TM is not None
             names = task.source_names(source), task.target_names(best.tokens)
             draw(best.weights_TM[: len(best.tokens), : len(source)], *names, Path(folder) / f"{number:04}.png")
-        yield task.write(best.tokens)
+        yield task.write(best.tokens), None
+
+
+def _learned_from(data: dict[str, Any]) -> Any:
+    """Hashes of what vocabularies were learned from."""
+    hashes = files(data)
+    return hashes.get("train", hashes) if isinstance(hashes, dict) else hashes
 
 
 def draw(weights_TM: Any, source: list[str], target: list[str], path: Path) -> None:

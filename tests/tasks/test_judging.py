@@ -99,9 +99,9 @@ def test_a_phone_is_one_symbol_however_long_its_name():
 
 def test_exact_match_by_hand():
     scores, slices = exact_match([[1, 2], [3, 4, 5], [6]], [[1, 2], [3, 5, 5], [6, 7]], [2, 4, 2])
-    assert scores == {"items": 3, "exact": 1 / 3, "token_accuracy": 5 / 7}
-    assert slices["length"]["2"] == {"items": 2, "exact": 1 / 2, "token_accuracy": 3 / 4}
-    assert slices["length"]["4"] == {"items": 1, "exact": 0, "token_accuracy": 2 / 3}
+    assert scores == {"items": 3, "exact": 1 / 3, "token_accuracy": 5 / 7, "tokens": 7}
+    assert slices["length"]["2"] == {"items": 2, "exact": 1 / 2, "token_accuracy": 3 / 4, "tokens": 4}
+    assert slices["length"]["4"] == {"items": 1, "exact": 0, "token_accuracy": 2 / 3, "tokens": 3}
 
 
 def test_tens():

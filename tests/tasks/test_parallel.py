@@ -28,6 +28,14 @@ def test_lines_are_pairs_less_the_white_space_at_their_edges(write, suffix):
     ]
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_byte_order_mark_is_no_text(write, suffix):
+    path = write(f"marked{suffix}", b"\xef\xbb\xbfein Mann\n\xef\xbb\xbfeine Frau\n")
+    assert list(lines(path)) == ["ein Mann", "\ufeffeine Frau"]
+    with pytest.raises(ValueError, match="line 1: empty"):
+        list(aligned(write(f"void{suffix}", b"\xef\xbb\xbf\n"), write(f"full{suffix}", b"x\n")))
+
+
 def test_a_file_is_read_as_it_is_asked_for(write):
     """A bad line far behind doesn't matter before it is reached."""
     path = write("endless", b"good\n" * 100_000 + b"\xff\n")

@@ -39,7 +39,7 @@ def change(own_files, tmp_path):
 
 def test_an_evaluation_is_the_files_line_by_line(task, own_files):
     batch = task.evaluation_batch(0, 100, generator(), "test")
-    assert batch.rows == range(20)
+    assert len(batch.target_BT) == 20
     for source, target, references, ours, theirs in zip(
         batch.source_BM.tolist(), batch.target_BT.tolist(), batch.references,
         lines(own_files["test_source"]), lines(own_files["test_target"]), strict=True,

@@ -72,11 +72,11 @@ def test_judged_by_hand():
     batches = [next(batch for batch in drawn if batch.slices["length"][:, 0].tolist() == [2, 3])]
     (a, b, *_), (c, d, e, *_) = batches[0].target_BT.tolist()
     scores, slices = task.judge([[a, b], [c, 99, e, d]], batches)
-    assert scores == {"items": 2, "exact": 0.5, "token_accuracy": 4 / 5}
+    assert scores == {"items": 2, "exact": 0.5, "token_accuracy": 4 / 5, "tokens": 5}
     assert slices == {
         "length": {
-            "2": {"items": 1, "exact": 1, "token_accuracy": 1},
-            "3": {"items": 1, "exact": 0, "token_accuracy": 2 / 3},
+            "2": {"items": 1, "exact": 1, "token_accuracy": 1, "tokens": 2},
+            "3": {"items": 1, "exact": 0, "token_accuracy": 2 / 3, "tokens": 3},
         }
     }
     assert task.judge([[a], [c, d, e]], batches)[0]["token_accuracy"] == 4 / 5

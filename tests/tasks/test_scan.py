@@ -56,8 +56,8 @@ def test_judged_by_hand(small):
     batch = small.evaluation_batch(0, 2, generator(), "test")
     (left, jump, *_), (walk, right, *_) = batch.target_BT.tolist()
     scores, slices = small.judge([[left, jump], [walk, jump]], [batch])
-    assert scores == {"items": 2, "exact": 0.5, "token_accuracy": 3 / 5}
-    assert slices["length"] == {"4": {"items": 2, "exact": 0.5, "token_accuracy": 3 / 5}}
+    assert scores == {"items": 2, "exact": 0.5, "token_accuracy": 3 / 5, "tokens": 5}
+    assert slices["length"] == {"4": {"items": 2, "exact": 0.5, "token_accuracy": 3 / 5, "tokens": 5}}
 
 
 def test_read(small):

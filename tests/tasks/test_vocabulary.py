@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.tasks.vocabulary import Pair, Subwords, Vocabulary, Words
+from study.tasks.vocabulary import Pair, Subwords, Vocabulary, Words, _thinned
 from study.tokens import END, SPECIAL, UNKNOWN
 
 ENGLISH = ["Two men stand at the stove, cooking.", "A man's hat; two hats!", "the lowest low - lower than low"] * 20
@@ -35,6 +35,21 @@ def test_subwords_spell_their_text(subwords):
             assert max(tokens) < vocabulary.size and UNKNOWN not in tokens
             assert "".join(vocabulary.names(tokens)).replace("▁", " ").strip() == line
         assert any(len(name.strip("▁")) > 2 for name in vocabulary.names(vocabulary.encode(lines[:1])[0])), "they are merged"
+
+
+def test_of_much_text_evenly_spread_lines_are_enough(monkeypatch):
+    texts = [f"word{number}" for number in range(1000)]
+
+    def many():
+        return iter([Pair(text, text.upper(), (text,)) for text in texts])
+
+    enough = sum(map(len, texts)) // 10
+    monkeypatch.setattr("study.tasks.vocabulary.ENOUGH", enough)
+    learned_on = list(_thinned(lambda: iter(texts)))
+    assert learned_on == texts[::11] or learned_on == texts[::10]
+    assert sum(map(len, learned_on)) <= enough * 1.1
+    source, target = Subwords(size=100, joint=False, lowercase=False).learn(many)
+    assert UNKNOWN not in source.encode(["word0"])[0] and UNKNOWN not in target.encode(["WORD0"])[0]
 
 
 def test_joint_means_one(subwords):

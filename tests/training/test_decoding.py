@@ -24,6 +24,8 @@ PAIRS = ["architecture=bahdanau", "model.match=nothing", "task.min_length=2", "t
 class Oracle(torch.nn.Module):
     """Writes the right answer, its eye on the token that it writes; with ``slip``, one symbol in each answer is wrong."""
 
+    longest_target = None
+
     def __init__(self, task, slip=False):
         super().__init__()
         self.task, self.slip = task, slip
@@ -84,17 +86,18 @@ def test_a_finished_run_translates_what_it_is_given(reversal, tmp_path, run_py, 
     record = outcome.record
     assert record["decoded"] == ["exact", "token_accuracy"]
     task = build_task(reversal)
-    lines = ["1 2 3", "15 0", "7"]
-    pairs = list(Translator(folder, 1, 0.0, reversal.data)(lines))
-    alone = [next(Translator(folder, 1, 0.0, reversal.data)([line])) for line in lines]
-    assert [best.tokens for _, best in pairs] == [best.tokens for _, best in alone]
-    assert all(len(best.tokens) <= longest(task) for _, best in pairs)
+    lines = [b"1 2 3\n", b"15 0\n", b"7"]
+    translator = Translator(folder, 1, 0.0, reversal.data)
+    answers = list(translator(lines))
+    alone = [next(translator([line])) for line in lines]
+    assert [answer.best.tokens for answer in answers] == [answer.best.tokens for answer in alone]
+    assert all(len(answer.best.tokens) <= longest(task, translator.model) for answer in answers)
 
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"".join(lines))))
     pictures = tmp_path / "pictures"
     ended = run_py(f"translate.run={folder}", f"translate.pictures={pictures}")
     assert ended.code == 0, ended.err
-    assert ended.out.splitlines() == [task.write(best.tokens) for _, best in pairs]
+    assert ended.out.splitlines() == [task.write(answer.best.tokens) for answer in answers]
     assert sorted(path.name for path in pictures.iterdir()) == ["0001.png", "0002.png", "0003.png"]
     assert (pictures / "0001.png").read_bytes().startswith(b"\x89PNG")
 
@@ -102,18 +105,65 @@ def test_a_finished_run_translates_what_it_is_given(reversal, tmp_path, run_py, 
 def test_a_wider_search_is_never_less_likely(reversal):
     execute(reversal)
     folder = Path(reversal.runs) / schema.name(reversal)
-    narrow, wide = (next(Translator(folder, beam, 0.0, reversal.data)(["1 2 3 4"]))[1] for beam in (1, 50))
+    narrow, wide = (next(Translator(folder, beam, 0.0, reversal.data)([b"1 2 3 4"])).best for beam in (1, 50))
     assert wide.score >= narrow.score
 
 
-@pytest.mark.parametrize("line, words", [("1 2 x", "line 2: 'x' is no symbol"), ("", "line 2")])
-def test_a_line_that_cannot_be_read_is_named(reversal, line, words):
+@pytest.mark.parametrize("batch", [1, 2, 32])
+def test_a_line_that_cannot_be_read_is_named_and_the_others_are_answered(reversal, batch):
     execute(reversal)
     reversal.translate.run = str(Path(reversal.runs) / schema.name(reversal))
-    answers = translate(reversal, ["1 2", line, "3"])
-    assert next(answers) == next(translate(reversal, ["1 2"])), "what stood before is answered"
-    with pytest.raises(ValueError, match=words):
-        next(answers)
+    given = [b"1 2\n", b"1 2 x\n", b" \n", b"3 \xff\n", b"1 2 3 4 5 6 7 8 9\n", b"3"]
+    answers, complaints = zip(*translate(reversal, given, batch), strict=True)
+    assert [answers[0], answers[-1]] == [next(translate(reversal, [line]))[0] for line in (given[0], given[-1])]
+    assert answers[1:-1] == ("",) * 4
+    assert complaints[1].startswith("line 2: 'x' is no symbol") and complaints[3].startswith("line 4: not UTF-8")
+    assert complaints[4].startswith("line 5: 9 symbols") and [complaints[i] for i in (0, 2, 5)] == [None] * 3
+
+
+def test_unread_lines_are_said_on_the_error_stream_and_by_the_exit_code(reversal, run_py, monkeypatch):
+    execute(reversal)
+    reversal.translate.run = str(Path(reversal.runs) / schema.name(reversal))
+    given = b"1 2\n\nx\n3\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given)))
+    ended = run_py(f"translate.run={reversal.translate.run}")
+    assert ended.code == 1 and "line 3: 'x' is no symbol" in ended.err and "1 lines could not be read" in ended.err
+    assert ended.out == "".join(f"{answer}\n" for answer, _ in translate(reversal, given.splitlines()))
+
+
+@pytest.mark.parametrize("given", ["seed=3", "trainer=gpu", "train.rate=1", "task=scan"])
+def test_what_a_finished_run_has_by_itself_is_refused(run_py, given):
+    ended = run_py("translate.run=runs/some", given, "search.beam=2")
+    assert ended.code == 1 and f"error: {given}: a finished run has its own" in ended.err
+
+
+def test_an_empty_name_of_a_run_trains_nothing(run_py, tmp_path):
+    ended = run_py("translate.run=")
+    assert ended.code == 1 and "trainer.keep_weights=true" in ended.err
+
+
+ARCHITECTURES = {
+    **dict.fromkeys(("fixed_vector", "last_state", "bahdanau", "luong_general", "luong_local", "transformer"), []),
+    "conv_s2s": ["position=learned"],
+}
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_translates(tiny, architecture):
+    keys = ["model.match=nothing", "task.min_length=2", "trainer.keep_weights=true", *ARCHITECTURES[architecture]]
+    config = tiny(f"architecture={architecture}", *keys, task="reversal")
+    outcome = execute(config)
+    assert outcome.state == "finished", outcome.error
+    config.translate.run = outcome.name if Path(outcome.name).is_dir() else str(Path(config.runs) / outcome.name)
+    answers = list(translate(config, [b"1 2", b"3 4 5"]))
+    assert len(answers) == 2 and all(set(answer.split()) <= set(map(str, range(16))) for answer, _ in answers)
+    assert [complaint for _, complaint in answers] == [None, None]
+
+
+def test_weights_outlive_a_failure_after_training(reversal, monkeypatch):
+    monkeypatch.setattr("study.training.runner.decode_all", lambda *_: 1 / 0)
+    outcome = execute(reversal)
+    assert outcome.state == "failed" and (Path(reversal.runs) / outcome.name / "weights.pt").exists()
 
 
 def test_weights_that_were_not_kept_are_trained_again_when_asked_for(reversal):
@@ -124,7 +174,9 @@ def test_weights_that_were_not_kept_are_trained_again_when_asked_for(reversal):
     assert (Path(reversal.runs) / schema.name(reversal) / "weights.pt").exists()
 
 
-def test_a_run_whose_data_have_changed_does_not_translate(tiny, tmp_path):
+@pytest.fixture
+def own_text(tiny, tmp_path):
+    """(config of a run on files, the files by key)."""
     files = {}
     for split in ("train", "validation", "test"):
         for side in ("source", "target"):
@@ -132,12 +184,43 @@ def test_a_run_whose_data_have_changed_does_not_translate(tiny, tmp_path):
             files[f"{split}_{side}"].write_text("one two three\nfour five six\n" * 4)
     keys = [f"task.{key}={path}" for key, path in files.items()]
     config = tiny(*PAIRS[:2], PAIRS[3], *keys, "task.vocabulary=40", f"data.cache={tmp_path / 'cache'}", task="parallel_text")
+    return config, files
+
+
+def test_one_table_needs_one_vocabulary_however_large_two_are(own_text):
+    config, _ = own_text
+    config.architecture = {"_target_": "study.models.seq2seq.transformer.Transformer", "heads": 2}
+    config.task.joint, config.model.tie = False, "three_way"
+    task = build_task(config)
+    assert task.vocabulary == task.classes, "so that their sizes tell nothing"
+    with pytest.raises(ValueError, match="has two here; use model.tie=output"):
+        execute(config)
+    config.task.joint = True
+    assert execute(config).state == "finished"
+
+
+def test_a_run_whose_data_have_changed_does_not_translate(own_text):
+    config, files = own_text
     execute(config)
     config.translate.run = str(Path(config.runs) / schema.name(config))
-    assert len(list(translate(config, ["one two"]))) == 1
+    assert len(list(translate(config, [b"one two"]))) == 1
+    files["test_source"].write_text("six five four\n" * 8)
+    assert len(list(translate(config, [b"one two"]))) == 1, "vocabularies come from training alone"
     files["train_source"].write_text("six five four\nthree two one\n" * 4)
     with pytest.raises(ValueError, match="have changed since"):
-        list(translate(config, ["one two"]))
+        list(translate(config, [b"one two"]))
+
+
+@pytest.mark.parametrize("key", ["train_source", "test_target"])
+def test_a_run_whose_data_have_changed_is_trained_again(own_text, key):
+    config, files = own_text
+    first = execute(config)
+    assert first.fresh and not execute(config).fresh
+    files[key].write_text("six five four\n" * 8)
+    with pytest.warns(UserWarning, match="its data have changed since"):
+        again = execute(config)
+    assert again.fresh and again.record["provenance"]["data"] != first.record["provenance"]["data"]
+    assert not execute(config).fresh
 
 
 def test_the_right_answer_to_another_source_is_kept_as_a_control(reversal):
@@ -155,7 +238,7 @@ def test_a_model_without_attention_has_nothing_to_draw(tiny, tmp_path):
     execute(config)
     config.translate.run, config.translate.pictures = str(Path(config.runs) / schema.name(config)), str(tmp_path)
     with pytest.raises(ValueError, match="no attention to draw"):
-        list(translate(config, ["1"]))
+        list(translate(config, [b"1"]))
 
 
 def test_tuning_runs_are_not_decoded(tiny):

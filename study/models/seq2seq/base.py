@@ -47,6 +47,8 @@ class EncoderDecoder(nn.Module):
 
     kind = "pairs"
     aligns: bool = True  # whether its decoder looks at the source by attention
+    longest_source: int | None = None  # tokens that it has positions for; None: any number
+    longest_target: int | None = None
 
     def __init__(
         self, source_vocabulary: int, target_vocabulary: int, *, width: int, dropout: float = 0.0, tie: str = "none",

@@ -114,6 +114,7 @@ class ConvS2S(EncoderDecoder):
         )
         self.hidden, self.kernel, self.layers = hidden, kernel, layers
         self.source_position, self.target_position = position(source_length), position(target_length)
+        self.longest_source, self.longest_target = self.source_position.longest, self.target_position.longest
         size: Any = {"hidden": hidden, "kernel": kernel, "dropout": dropout}
         self.encoder = ConvEncoder(width, layers=layers, **size)
         self.into, self.out = linear(width, hidden), linear(hidden, width)

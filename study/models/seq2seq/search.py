@@ -45,7 +45,8 @@ def search(
     At each step the best continuations of a source's hypotheses go on, `beam` of them. One that ends keeps its place (Sutskever
     et al. 2014, section 3.2): it is not lost again, and beam 1 is greedy. A source is done once no hypothesis can overtake
     the best one that ended: none is left, or their penalised scores would not be higher even if they lost no more up to
-    `longest`. Of equals the one with lower tokens comes first. PAD and START are never written.
+    `longest`. Of equals, the better parent's child goes on, then the lower token; of equal answers the one with lower tokens
+    comes first. PAD and START are never written.
 
     Args:
         beam: K, >= 1.

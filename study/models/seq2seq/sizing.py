@@ -25,7 +25,7 @@ def solve_hidden(build: Callable[[int], EncoderDecoder], target: int) -> int:
     if (least := count(below)) > target * (1 + TOLERANCE):
         raise ValueError(
             f"even hidden=1 has {least} non-embedding parameters, more than the {target} to be matched; "
-            f"match {least} or more, or use fewer layers or a smaller width"
+            f"use model.match=nothing, a larger model.ffn_width, fewer layers or a smaller width"
         )
     while count(above) < target:
         below, above = above, 2 * above
@@ -35,7 +35,7 @@ def solve_hidden(build: Callable[[int], EncoderDecoder], target: int) -> int:
     nearest = min(below, above, key=lambda hidden: abs(count(hidden) - target))
     if abs((found := count(nearest)) - target) > TOLERANCE * target:
         raise ValueError(
-            f"no hidden width comes within {TOLERANCE:.0%} of {target} non-embedding parameters; match the {found} of "
-            f"hidden={nearest}, or more"
+            f"no hidden width comes within {TOLERANCE:.0%} of {target} non-embedding parameters, hidden={nearest} has {found}; "
+            f"use model.match=nothing, or another model.ffn_width or model.width"
         )
     return nearest

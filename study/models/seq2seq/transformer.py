@@ -89,6 +89,7 @@ class Transformer(EncoderDecoder):
         )
         self.hidden = hidden
         self.source_position, self.target_position = position(source_length), position(target_length)
+        self.longest_source, self.longest_target = self.source_position.longest, self.target_position.longest
         self.encoder = nn.ModuleList(Block(full(mixer(False, layer)), hidden, dropout) for layer in range(layers))
         self.decoder = nn.ModuleList(
             DecoderBlock(full(mixer(True, layer)), CrossAttention(width, heads=heads), hidden, dropout)

@@ -201,6 +201,27 @@ def test_padding_changes_nothing(kind, cell):
         assert (wider[padding] == 0).all() and (wider[~padding] >= 0).all()
 
 
+@each_cell
+@each_class
+def test_pairs_apart_give_the_gradient_of_pairs_together(kind, cell):
+    """Each without its padding, as in a bucket of its own length."""
+    model, (source_BM, target_BT) = made(kind, cell), pairs()
+
+    def gradients(rows):
+        losses = [
+            F.cross_entropy(model(source_BM, target_BT).flatten(0, 1), target_BT.flatten(), ignore_index=PAD, reduction="sum")
+            for source_BM, target_BT in rows
+        ]
+        return torch.autograd.grad(sum(losses), list(model.parameters()))
+
+    lengths = zip((source_BM != PAD).sum(1).tolist(), (target_BT != PAD).sum(1).tolist(), strict=True)
+    apart = [(source_BM[b : b + 1, :m], target_BT[b : b + 1, :t]) for b, (m, t) in enumerate(lengths)]
+    together, summed = gradients([(source_BM, target_BT)]), gradients(apart)
+    for one, other in zip(together, summed, strict=True):
+        torch.testing.assert_close(one, other)
+    assert max(one.abs().max() for one in together) > 1e-3
+
+
 @pytest.mark.parametrize("kind", [Bahdanau, LuongGeneral])
 def test_weights_sum_to_one(kind):
     weights_BTM = made(kind).align(*pairs())

@@ -63,11 +63,11 @@ def test_nothing_is_allocated_and_no_random_number_drawn():
 
 
 @KIND
-def test_too_few_parameters_are_refused_with_a_number_that_would_do(build):
-    with pytest.raises(ValueError, match="even hidden=1 has .*; match [0-9]+ or more") as error:
+def test_too_few_parameters_are_refused_with_the_fewest_that_there_are(build):
+    with pytest.raises(ValueError, match="even hidden=1 has .*; use model.match=nothing") as error:
         solve_hidden(build, 200)
-    mend = int(str(error.value).split("match ")[1].split()[0])
-    assert solve_hidden(build, mend) == 1
+    least = int(str(error.value).split("hidden=1 has ")[1].split()[0])
+    assert solve_hidden(build, least) == 1
 
 
 def test_a_gap_wider_than_the_tolerance_is_refused():
