@@ -42,8 +42,8 @@ def write_out(config: DictConfig, overrides: list[str]) -> None:
     """Standard input, line by line, as the run named by ``translate.run`` answers it."""
     from study.training.translate import BATCH, translate
 
-    if ignored := [given for given in overrides if not given.lstrip("+").startswith(("translate.", "search.", "data."))]:
-        sys.exit(f"error: {' '.join(ignored)}: a finished run has its own; beside translate.*, give search.* and data.* alone")
+    if ignored := [given for given in overrides if not given.lstrip("+").startswith(("translate.", "search."))]:
+        sys.exit(f"error: {' '.join(ignored)}: a finished run has its own; give translate.* and search.* alone")
     unread = 0
     try:
         for answer, complaint in translate(config, sys.stdin.buffer, 1 if sys.stdin.isatty() else BATCH):

@@ -3,12 +3,13 @@
 Shapes: B pairs, M source tokens, T target tokens. L: lengths of a pair, that of its longer side, from 0 on.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import tokenizers
 import torch
@@ -22,6 +23,7 @@ from study.tokens import END, PAD
 
 FORMAT = 1  # of what is cached: raise it with every change of how text becomes tokens or of how they are kept
 CHUNK = 10_000  # pairs in memory while a corpus is tokenised
+SIZES = ("vocabulary", "classes", "joint", "source_length", "target_length", "longest_source", "longest_target")
 FEWEST = 256  # pairs in a bucket, so that a batch hardly ever holds a pair twice
 
 
@@ -108,6 +110,20 @@ class Corpus(PairTask):
         store = self._store(split)
         rows = range(len(store))[index * size : (index + 1) * size]
         return self._gather(store, rows, generator.device)
+
+    def keep(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self.source_vocabulary.save(folder / "source")
+        self.target_vocabulary.save(folder / "target")
+        (folder / "sizes.json").write_text(json.dumps({name: getattr(self, name) for name in SIZES}), encoding="utf-8")
+
+    @classmethod
+    def kept(cls, folder: Path, **keys: Any) -> Self:
+        task = cls.__new__(cls)  # without its files
+        task.source_vocabulary = Vocabulary.load(folder / "source")
+        task.target_vocabulary = Vocabulary.load(folder / "target")
+        vars(task).update(json.loads((folder / "sizes.json").read_text(encoding="utf-8")))
+        return task
 
     def write(self, tokens: list[int]) -> str:
         return self.target_vocabulary.decode(tokens)

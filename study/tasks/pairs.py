@@ -7,7 +7,8 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -64,6 +65,14 @@ class PairTask(Task):
     @abstractmethod
     def read(self, text: str) -> list[int]:
         """A source as tokens, END included. Raises ValueError where it can't be said, or is too long."""
+
+    def keep(self, folder: Path) -> None:
+        """Put into a folder what `kept` needs beside the task's keys; nothing, where all follows from these."""
+
+    @classmethod
+    def kept(cls, folder: Path, **keys: Any) -> Self:
+        """A task that reads, writes and has the sizes of the one that was kept there; it may have no data."""
+        return cls(**keys)
 
     def source_names(self, tokens: list[int]) -> list[str]:
         """Source tokens one by one, for pictures."""

@@ -43,6 +43,7 @@ CHECKPOINT = "last.ckpt"
 HISTORY = "history.jsonl"
 TRACEBACK = "traceback.txt"
 WEIGHTS = "weights.pt"
+VOCABULARY = "vocabulary"  # beside the weights, of a task of pairs that has files: all that translating needs
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # of the machine, not of the run: not recorded, goes on once there is room
 
 
@@ -222,6 +223,8 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
     train_seconds = time.perf_counter() - started
     if config.trainer.keep_weights:  # before anything else can fail
         torch.save(model.state_dict(), folder / WEIGHTS)
+        if isinstance(task, PairTask):
+            task.keep(folder / VOCABULARY)
     if not module.curve or module.curve[-1]["step"] != trainer.global_step:
         trainer.validate(module, verbose=False)
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from study import records, schema
+from study import schema
 from study.models.seq2seq.search import Hypothesis, search
 from study.tasks.pairs import PairTask, padded
-from study.training.build import build_model, build_task
+from study.training.build import build_model, part
 from study.training.decoding import longest
-from study.training.runner import WEIGHTS, files
+from study.training.runner import VOCABULARY, WEIGHTS
 
 BATCH = 32  # lines answered together
 
@@ -30,12 +30,12 @@ class Answer(NamedTuple):
 
 
 class Translator:
-    """The model of a finished run, in ``folder``, and the search for what it writes.
+    """The model of a finished run, in ``folder``, and the search for what it writes; the folder is all it needs.
 
     Raises ``ValueError`` where the folder holds no such run, or its task is none of pairs.
     """
 
-    def __init__(self, folder: Path, beam: int, length_penalty: float, data: DictConfig):
+    def __init__(self, folder: Path, beam: int, length_penalty: float):
         if not (folder / WEIGHTS).is_file():
             raise ValueError(
                 f"no {WEIGHTS} in {folder}: name the folder of a finished run that was trained with trainer.keep_weights=true"
@@ -44,17 +44,11 @@ class Translator:
         assert isinstance(loaded, DictConfig)
         config = OmegaConf.merge(OmegaConf.structured(schema.Config), loaded)
         assert isinstance(config, DictConfig)
-        for key in ("root", "download", "cache"):  # where data lie on this machine
-            if key in config.task:
-                config.task[key] = data[key]
-        task = build_task(config)
-        if not isinstance(task, PairTask):
-            raise ValueError(f"{folder} was trained on a task of {task.kind}; only tasks of pairs can be written out")
-        self.task, self.beam, self.length_penalty = task, beam, length_penalty
-        self.model = build_model(config, task).eval()
-        trained_on = records.read(folder / records.NAME)["provenance"]["data"]
-        if _learned_from(trained_on) != _learned_from(task.provenance()):
-            raise ValueError(f"the data of {folder} have changed since, so its tokens mean something else: train it again")
+        task_class, keys = part(config.task)
+        if not issubclass(task_class, PairTask):
+            raise ValueError(f"{folder} was trained on a task of {task_class.kind}; only tasks of pairs can be written out")
+        self.task, self.beam, self.length_penalty = task_class.kept(folder / VOCABULARY, **keys), beam, length_penalty
+        self.model = build_model(config, self.task).eval()
         self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
 
     @torch.no_grad()
@@ -93,7 +87,7 @@ def translate(config: DictConfig, lines: Iterable[bytes], batch: int = BATCH) ->
 
     A line that can't be read gets "" and what is wrong with it. Pictures go into the folder ``translate.pictures``, if any.
     """
-    translator = Translator(Path(config.translate.run), config.search.beam, config.search.length_penalty, config.data)
+    translator = Translator(Path(config.translate.run), config.search.beam, config.search.length_penalty)
     task, folder = translator.task, config.translate.pictures
     if folder and not translator.model.aligns:
         raise ValueError("this model has no attention to draw: leave translate.pictures at null")
@@ -106,12 +100,6 @@ def translate(config: DictConfig, lines: Iterable[bytes], batch: int = BATCH) ->
             names = task.source_names(source), task.target_names(best.tokens)
             draw(best.weights_TM[: len(best.tokens), : len(source)], *names, Path(folder) / f"{number:04}.png")
         yield task.write(best.tokens), None
-
-
-def _learned_from(data: dict[str, Any]) -> Any:
-    """Hashes of what vocabularies were learned from."""
-    hashes = files(data)
-    return hashes.get("train", hashes) if isinstance(hashes, dict) else hashes
 
 
 def draw(weights_TM: Any, source: list[str], target: list[str], path: Path) -> None:

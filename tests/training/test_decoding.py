@@ -4,6 +4,7 @@ B pairs, M source tokens, T target tokens.
 """
 
 import io
+import shutil
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_a_finished_run_translates_what_it_is_given(reversal, tmp_path, run_py, 
     assert record["decoded"] == ["exact", "token_accuracy"]
     task = build_task(reversal)
     lines = [b"1 2 3\n", b"15 0\n", b"7"]
-    translator = Translator(folder, 1, 0.0, reversal.data)
+    translator = Translator(folder, 1, 0.0)
     answers = list(translator(lines))
     alone = [next(translator([line])) for line in lines]
     assert [answer.best.tokens for answer in answers] == [answer.best.tokens for answer in alone]
@@ -105,7 +106,7 @@ def test_a_finished_run_translates_what_it_is_given(reversal, tmp_path, run_py, 
 def test_a_wider_search_is_never_less_likely(reversal):
     execute(reversal)
     folder = Path(reversal.runs) / schema.name(reversal)
-    narrow, wide = (next(Translator(folder, beam, 0.0, reversal.data)([b"1 2 3 4"])).best for beam in (1, 50))
+    narrow, wide = (next(Translator(folder, beam, 0.0)([b"1 2 3 4"])).best for beam in (1, 50))
     assert wide.score >= narrow.score
 
 
@@ -199,15 +200,29 @@ def test_one_table_needs_one_vocabulary_however_large_two_are(own_text):
     assert execute(config).state == "finished"
 
 
-def test_a_run_whose_data_have_changed_does_not_translate(own_text):
+def test_a_finished_run_needs_its_folder_alone(own_text, tmp_path):
     config, files = own_text
-    execute(config)
-    config.translate.run = str(Path(config.runs) / schema.name(config))
-    assert len(list(translate(config, [b"one two"]))) == 1
-    files["test_source"].write_text("six five four\n" * 8)
-    assert len(list(translate(config, [b"one two"]))) == 1, "vocabularies come from training alone"
-    files["train_source"].write_text("six five four\nthree two one\n" * 4)
-    with pytest.raises(ValueError, match="have changed since"):
+    task = build_task(config)
+    folder = Path(config.runs) / execute(config).name
+    config.translate.run = str(folder)
+    given = [b"one two", b"six", b"zzz"]
+    answers = list(translate(config, given))
+    folder.rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "cache")
+    for path in files.values():
+        path.unlink()
+    config.translate.run = str(tmp_path / "elsewhere")
+    assert list(translate(config, given)) == answers
+    kept = Translator(tmp_path / "elsewhere", 1, 0.0).task
+    assert kept.read("one two") == task.read("one two") and kept.longest_target == task.longest_target
+
+
+def test_a_run_without_its_vocabulary_is_told(own_text):
+    config, _ = own_text
+    folder = Path(config.runs) / execute(config).name
+    shutil.rmtree(folder / "vocabulary")
+    config.translate.run = str(folder)
+    with pytest.raises(FileNotFoundError, match="vocabulary"):
         list(translate(config, [b"one two"]))
 
 
