@@ -5,7 +5,7 @@ import random
 import pytest
 import sacrebleu
 
-from study.tasks.judging import bleu_of, error_rates, exact_match, signatures, translation, up_to_tens
+from study.tasks.judging import TOKENIZERS, bleu_of, error_rates, exact_match, signatures, translation, up_to_tens
 
 WORDS = "a man in a blue shirt is standing on the ladder , cleaning window . Ein Mann".split()
 
@@ -35,6 +35,15 @@ def test_bleu_and_chrf_are_sacrebleus(seed, lowercase):
         chrf = sacrebleu.metrics.CHRF(lowercase=lowercase).corpus_score(mine, theirs).score
         assert row["chrf"] == pytest.approx(chrf, rel=1e-12)
     assert set(slices["length"]) == {"10", "20", "30"}
+
+
+@pytest.mark.parametrize("tokenize", TOKENIZERS)
+def test_words_are_found_as_sacrebleu_finds_them(tokenize):
+    outputs, references = ["两个男人站在炉子旁做饭", "一个人戴着帽子"], ["两个男人在炉子旁边做饭", "一个男人戴着帽子"]
+    scores, _ = translation(outputs, references, [10] * 2, tokenize=tokenize)
+    assert scores["bleu"] == pytest.approx(sacrebleu.corpus_bleu(outputs, [references], tokenize=tokenize).score, rel=1e-12)
+    assert f"tok:{tokenize}" in signatures(tokenize=tokenize)["bleu"]
+    assert (scores["bleu"] > 30) is (tokenize in ("zh", "char")), "where no space is written, only these find words"
 
 
 def test_statistics_are_enough_to_score_any_resample():

@@ -72,6 +72,12 @@ def test_keys_reach_the_vocabulary(own_files, cache):
     assert lower.read("ONE") == lower.read("one") != joint.read("ONE")
 
 
+def test_tokenize_is_a_name_of_sacrebleus(own_files, cache):
+    assert "tok:zh" in ParallelText(**own_files, vocabulary=80, tokenize="zh", cache=cache).provenance()["signature"]["bleu"]
+    with pytest.raises(ValueError, match="tokenize is words; use one of 13a, intl, zh, char"):
+        ParallelText(**own_files, vocabulary=80, tokenize="words", cache=cache)
+
+
 @pytest.mark.parametrize("lowercase", [False, True])
 def test_bleu_is_that_of_the_files(own_files, change, cache, lowercase):
     """The reference is the line as it stands, not what the vocabulary makes of it."""
