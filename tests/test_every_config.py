@@ -242,7 +242,7 @@ def test_a_convolutional_net_matches_the_glimpse_model_in_parameters_or_in_work(
         (["task=reversal", "architecture=bahdanau", "position=none"], "no position"),
         (["task=reversal", "architecture=transformer", "model.arrangement=plain"], "no model.arrangement"),
         (["task=clutter", "architecture=cnn", "mixer=lstm"], "no mixer"),
-        (["task=clutter", "architecture=random_glimpses", "model.match=nothing"], "others are matched to glimpses"),
+        (["task=clutter", "architecture=random_glimpses", "model.match=nothing"], "others are matched to glimpse models"),
         (["task=recall", "model.tie=three_way"], "model.tie=output"),
         (["task=numbers", "architecture=transformer", "model.tie=three_way"], "has two here; use model.tie=output"),
         (["task=recall", "train.label_smoothing=0.1"], "leave train.label_smoothing at 0"),

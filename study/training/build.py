@@ -117,7 +117,7 @@ def build_classifier(config: DictConfig, task: ImageTask) -> RecurrentAttention 
     architecture, keys = part(config.architecture)
     if issubclass(architecture, RecurrentAttention):
         if config.model.match != "parameters":
-            raise ValueError(f"model.match={config.model.match}: others are matched to glimpses, which have no meaning for it")
+            raise ValueError(f"model.match={config.model.match}: others are matched to glimpse models; leave it at parameters")
         return architecture(task.classes, width=config.model.width, **keys)
     if config.model.match not in get_args(Match):
         raise ValueError(f"model.match={config.model.match} has no meaning for images; use parameters or multiply_adds")
