@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False)
     try:
         return run(options, console, errors)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         errors.print(f"analysis: {error}", style="red", markup=False, soft_wrap=True)
         return 2
 
@@ -133,16 +133,18 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         return _collect(options, console)
     claims = claims_module.read(options.claims)
     loaded = load.load(options.source, options.results)
-    for line in loaded.set_aside:
-        errors.print(f"set aside: {line}", style="yellow", markup=False, soft_wrap=True)
     declared = _declared(options)
     names = [tier for tier in loaded.by_tier if not options.tier or tier in options.tier]
     if options.part == "readme" and not names:
         names = ["core"]  # what is decided by construction stands without a record
+    tiers = [_tier(name, declared, loaded, claims, options) for name in names]
+    for line in loaded.set_aside:
+        errors.print(f"set aside: {line}", style="yellow", markup=False, soft_wrap=True)
     if not names:
         errors.print(_nothing(options, loaded), style="red", markup=False, soft_wrap=True)
         return 1
-    tiers = [_tier(name, declared, loaded, claims, options) for name in names]
+    for tier in sorted(set(options.tier or ()) - set(names)):
+        errors.print(f"no records of the {tier} tier in {_source_words(options)}", style="yellow", markup=False, soft_wrap=True)
     if options.part == "check":
         return _check(tiers, loaded, console)
     if options.part == "rates":
@@ -161,6 +163,8 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
 
 def _declared(options: argparse.Namespace) -> dict[str, experiments.Experiment]:
     names = sorted(path.stem for path in options.declarations.glob("*.yaml"))
+    if not names:
+        raise ValueError(f"--declarations {options.declarations}: no experiment (*.yaml) there")
     if unknown := [name for name in options.experiment or () if name not in names]:
         raise ValueError(f"--experiment {unknown[0]}: not declared; there are {', '.join(names)}")
     return {name: experiments.load(name, options.declarations) for name in names}

@@ -108,7 +108,10 @@ class Claims:
 def read(path: Path = FILE) -> Claims:
     """Raises ``ValueError`` naming the entry and the keys that would do."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    data = yaml.load(path.read_text(encoding="utf-8"), loader)
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
     _known(data, ("metrics", "controls", "claims", "corrections", "published_results"), path.name)
     claims = {}
     for name, node in data["claims"].items():

@@ -42,7 +42,7 @@ from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort
 from analysis.select import Study
 from analysis.statistics import crossings, growth, mean_interval, ratio_interval, share_interval
-from analysis.tables import AXES, margin_unit, measured_rows, slices, tells_chance
+from analysis.tables import AXES, CUT, margin_unit, measured_rows, slices, tells_chance
 from analysis.verdicts import Verdicts, measure
 from study.experiments import Experiment
 from study.records import Record
@@ -118,7 +118,7 @@ def forest(verdicts: Verdicts, metrics: Mapping[str, Metric]) -> Any | None:
         for y, row in enumerate(reversed(rows)):
             unit = margin_unit(row, metrics)
             low, high, mid = (
-                max(-6.0, min(6.0, value / unit)) for value in (row.low or 0, row.high or 0, row.effect or 0)
+                max(-CUT, min(CUT, value / unit)) for value in (row.low or 0, row.high or 0, row.effect or 0)
             )
             colour = VERDICT_COLOURS.get(row.verdict, "#7a7a7a")
             ax.plot([low, high], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
@@ -128,11 +128,11 @@ def forest(verdicts: Verdicts, metrics: Mapping[str, Metric]) -> Any | None:
             range(len(rows)), [_short(f"{row.claim}  {row.statement}", 105) for row in reversed(rows)], fontsize=7
         )
         ax.set_ylim(-0.7, len(rows) - 0.3)
-        ax.set_xlim(-6.3, 6.3)
+        ax.set_xlim(-1.05 * CUT, 1.05 * CUT)
         ax.axvspan(-1, 1, color="#000000", alpha=0.07, lw=0)
         ax.axvline(0, color="#000000", lw=0.7)
         ax.grid(axis="y", visible=False)
-        ax.set_xlabel("effect in units of its margin (grey: within the margin; cut at 6)")
+        ax.set_xlabel(f"effect in units of its margin (grey: within the margin; cut at {CUT:g})")
         ax.set_title("● supported   ✖ contradicted   ◇ inconclusive", fontsize=8, fontweight="normal")
     return figure
 

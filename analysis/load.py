@@ -94,10 +94,13 @@ def collect(
 ) -> list[str]:
     """Gather the records of ``source`` into the committed files, beside those already there. Says what it wrote.
 
-    A finished record never gives way to one that is not.
+    A finished record never gives way to one that is not. Raises ``ValueError``, and writes nothing, where a committed line
+    can't be believed: writing the rest anew would lose it.
     """
     fresh = load(source, results)
     both = committed(results)
+    if both.set_aside:
+        raise ValueError(f"{both.set_aside[0]}: mend or remove it first, since collecting writes these files anew")
     before = {record["checksum"] for found in both.by_tier.values() for record in found}
     touched: dict[tuple[str, str], int] = {}
     for tier, found in fresh.by_tier.items():

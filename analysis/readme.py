@@ -29,7 +29,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
             continue
         rows = [row for row in found.of(claim.name) if row.counts and row.verdict != NOT_RUN]
         effects = [
-            f"{row.contrast}: {tables.effect(row, claims.metrics)} ({row.verdict})"
+            f"{row.contrast}: {tables.effect(row, claims.metrics)} ({_because(row, claims)})"
             for row in rows
             if row.effect is not None
         ]
@@ -55,7 +55,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
     for tier in TIERS:
         if tier in by_tier and any(row.effect is not None for row in by_tier[tier].rows):
             folder = f"results/{tier}"
-            made = sorted({word for row in by_tier[tier].rows for word in row.revision.replace(",", " ").split()})
+            made = sorted({word for row in by_tier[tier].rows for word in row.revision.replace("/", " ").split()})
             lines += [
                 "",
                 f"Every contrast that decides a claim in the {tier} tier, with its interval, in units of its margin ([numbers]"
@@ -90,6 +90,11 @@ def _speaking(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
             if wanted is None and found.overall[claim] != NOT_RUN or wanted and found.overall[claim] in wanted:
                 return found
     return None
+
+
+def _because(row: Row, claims: Claims) -> str:
+    asked = tables.asked(row, claims.metrics)
+    return f"{asked}: {row.verdict}" if asked else row.verdict
 
 
 def _counts(rows: Sequence[Row]) -> str:

@@ -23,7 +23,6 @@ from study.records import Record
 TEMPLATES = Path(__file__).with_name("template")
 MOST_POINTS = 40  # of a learning curve on the page; the record keeps them all
 DASHES = ("", "6 3", "6 2 1 2", "1.5 2.5", "9 3", "3 2 1 2 1 2", "2 2", "8 2 2 2")
-CUT = 6.0  # margins at which the forest plot ends
 
 
 def build(
@@ -82,7 +81,7 @@ def _forest(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> list[dict[str
             continue
         unit = tables.margin_unit(row, metrics)
         low, high, mid = (
-            50 + 50 * max(-CUT, min(CUT, value / unit)) / CUT for value in (row.low, row.high, row.effect)
+            50 + 50 * max(-tables.CUT, min(tables.CUT, value / unit)) / tables.CUT for value in (row.low, row.high, row.effect)
         )
         bars.append(
             {**_contrast(row, metrics), "x": f"{low:.1f}", "width": f"{max(high - low, 0.4):.1f}", "mid": f"{mid:.1f}"}

@@ -139,8 +139,8 @@ def more_solved(solved_a: int, total_a: int, solved_b: int, total_b: int) -> Tes
 def bootstrapped(per_seed: Sequence[float], margin: float = 0.0) -> Test:
     """Is the mean of a per-seed statistic (a slope, an exponent, an interaction) above ``margin``?
 
-    Percentile interval over resampled seeds, always with the same draws. Needs three seeds: two resample to nothing
-    but themselves.
+    Percentile interval over resampled seeds, always with the same draws, widened to the t interval where that goes further, and
+    the larger p of the two: few seeds resample too narrowly. Needs three seeds: two resample to nothing but themselves.
     """
     n = len(per_seed)
     if n < 3:
@@ -154,9 +154,11 @@ def bootstrapped(per_seed: Sequence[float], margin: float = 0.0) -> Test:
         return Test(mean, mean, mean, p, n, leaning=leaning, note="all seeds equal")
     means = np.random.default_rng(SEED).choice(sample, size=(RESAMPLES, n)).mean(axis=1)
     tail = min(np.sum(means <= margin), np.sum(means >= margin))
-    p = min(1.0, 2 * (float(tail) + 1) / (RESAMPLES + 1))
+    by_t = better(per_seed, margin)
+    assert by_t.p is not None and by_t.low is not None and by_t.high is not None
+    p = max(by_t.p, min(1.0, 2 * (float(tail) + 1) / (RESAMPLES + 1)))
     low, high = np.percentile(means, [2.5, 97.5])
-    return Test(mean, float(low), float(high), p, n, leaning=leaning)
+    return Test(mean, min(float(low), by_t.low), max(float(high), by_t.high), p, n, leaning=leaning)
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float | None:
@@ -221,10 +223,15 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return [None if p is None else float(next(adjusted)) for p in p_values]
 
 
-def settle(family: Sequence[Test]) -> list[tuple[str, float | None, str]]:
-    """(verdict, adjusted p, reason) of each test of one family."""
+def settle(family: Sequence[Test], looks: Sequence[int] | None = None) -> list[tuple[str, float | None, str]]:
+    """(verdict, adjusted p, reason) of each test of one family.
+
+    ``looks``: how often each may be made, with more seeds where fewer left it open; its p counts so many times (Bonferroni).
+    """
     settled = []
-    for test, adjusted in zip(family, holm([test.p for test in family]), strict=True):
+    several = zip(family, looks or [1] * len(family), strict=True)
+    repeated = [None if test.p is None else min(1.0, test.p * times) for test, times in several]
+    for test, adjusted in zip(family, holm(repeated), strict=True):
         if test.p is None or adjusted is None:
             verdict, reason = INCONCLUSIVE, test.note or "nothing to test"
         elif test.leaning is None:
@@ -232,7 +239,7 @@ def settle(family: Sequence[Test]) -> list[tuple[str, float | None, str]]:
         elif adjusted <= ALPHA:
             verdict, reason = test.leaning, test.note
         elif test.p <= ALPHA:
-            verdict, reason = INCONCLUSIVE, "open after Holm's correction"
+            verdict, reason = INCONCLUSIVE, "open after correction for several contrasts and looks"
         else:
             verdict, reason = INCONCLUSIVE, "the interval does not decide"
         settled.append((verdict, adjusted, reason))

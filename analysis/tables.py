@@ -17,7 +17,7 @@ from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort, median
 from analysis.select import Cell, Study, best_arm
 from analysis.statistics import censored_median, crossings, growth, mean_interval
-from analysis.verdicts import Row, measure, revisions
+from analysis.verdicts import Row, as_cell, measure, revisions
 from study.records import Record
 
 TableRow = dict[str, Any]
@@ -416,22 +416,36 @@ def effect(row: Row, metrics: Mapping[str, Metric]) -> str:
     """A contrast's effect with its interval: points of 100 for shares, % for ratios, else the metric's own unit."""
     if row.effect is None:
         return ""
-    metric = metrics.get(row.metric.rpartition(".")[2])
-    scale, digits, unit = 1.0, 3, ""
-    if row.rule == "solves":
-        scale, digits, unit = 100.0, 0, " points"
-    elif row.rule == "slope":
-        digits = 2
-    elif metric is not None and metric.relative:
-        scale, digits, unit = 100.0, 1, " %"
-    elif metric is not None and metric.percent:
-        scale, digits, unit = 100.0, 1, " points"
-    elif metric is not None and metric.unit:
-        unit = f" {metric.unit}"
+    scale, digits, unit = _unit(row, metrics)
     text = f"{scale * row.effect:+.{digits}f}{unit}"
     if row.low is not None and row.high is not None:
         text += f" [{scale * row.low:+.{digits}f}, {scale * row.high:+.{digits}f}]"
     return text
+
+
+def asked(row: Row, metrics: Mapping[str, Metric]) -> str:
+    """What the interval has to do for the contrast to hold: exceed a margin ("> 2"), or lie within it ("± 2")."""
+    if row.margin is None or row.effect is None:
+        return ""
+    scale, *_ = _unit(row, metrics)
+    return f"{'±' if row.rule == 'equivalent' else '>'} {scale * row.margin:g}"
+
+
+def _unit(row: Row, metrics: Mapping[str, Metric]) -> tuple[float, int, str]:
+    """(factor, digits, unit) that an effect is written with."""
+    metric = metrics.get(row.metric.rpartition(".")[2])
+    if row.rule == "solves":
+        return 100.0, 0, " points"
+    if row.rule == "slope":
+        return 1.0, 2, ""
+    if metric is not None and metric.relative:
+        return 100.0, 1, " %"
+    if metric is not None and metric.percent:
+        return 100.0, 1, " points"
+    return 1.0, 3, f" {metric.unit}" if metric is not None and metric.unit else ""
+
+
+CUT = 6.0  # margins at which a plot of effects ends
 
 
 def margin_unit(row: Row, metrics: Mapping[str, Metric]) -> float:
@@ -448,7 +462,7 @@ def as_csv(rows: Iterable[TableRow]) -> str:
     if listed:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(listed[0])
-        writer.writerows([_cell(value) for value in row.values()] for row in listed)
+        writer.writerows([as_cell(value) for value in row.values()] for row in listed)
     return text.getvalue()
 
 
@@ -572,14 +586,6 @@ def _markdown_table(rows: Sequence[Mapping[str, str]]) -> list[str]:
 
 def _escaped(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else value
 
 
 def _write(path: Path, text: str) -> None:

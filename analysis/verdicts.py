@@ -84,6 +84,7 @@ class Evidence:
     margin: float | None = None
     task: str = ""
     planned: int = 0
+    looks: int = 1  # two, where further seeds are declared for what the first leave open
     records: list[Record] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -117,7 +118,8 @@ def judge(claims: Claims, studies: Mapping[str, Study], tier: str, root: Path = 
 def claim_verdict(rows: Sequence[Row]) -> str:
     """A claim's verdict from those of the contrasts that count.
 
-    Supported in one part and contradicted in another: qualified. A part that is open or not run leaves the claim open.
+    Supported in one part and contradicted in another: qualified, whatever a third says. Else a part that is open or not run
+    leaves the claim open.
     """
     found = [row.verdict for row in rows if row.counts]
     holds = {SUPPORTED, BY_CONSTRUCTION}
@@ -192,7 +194,7 @@ def as_csv(rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in dataclasses.fields(Row)])
-    writer.writerows([_cell(value) for value in dataclasses.astuple(row)] for row in rows)
+    writer.writerows([as_cell(value) for value in dataclasses.astuple(row)] for row in rows)
     return text.getvalue()
 
 
@@ -263,7 +265,7 @@ def _judge_family(
                 evidence[contrast.name] = evaluate(contrast, claims.metrics, studies, tier)
         except NotRun as why:
             rows[contrast.name] = dataclasses.replace(blank, reason=str(why))
-    settled = statistics.settle([found.test for found in evidence.values()])
+    settled = statistics.settle([found.test for found in evidence.values()], [found.looks for found in evidence.values()])
     for (name, found), (verdict, adjusted, reason) in zip(evidence.items(), settled, strict=True):
         contrast = next(contrast for contrast in contrasts if contrast.name == name)
         if tier == "smoke":
@@ -314,9 +316,10 @@ class _Evaluation:
         margin = contrast.margin
         if margin is None:
             margin = 0.0 if contrast.rule in ("slope", "at_least") else self.metric.margin
-            if contrast.rule not in ("slope", "at_least") and name == declared.metric:
+            if contrast.rule not in ("slope", "at_least") and name == declared.metric and declared.margin is not None:
                 margin = declared.margin
-        self.found = Evidence(Test(), self.metric, self.path, margin, task, planned=len(study.planned_seeds))
+        looks = 2 if study.experiment.sizes(study.tier).further_seeds else 1
+        self.found = Evidence(Test(), self.metric, self.path, margin, task, planned=len(study.planned_seeds), looks=looks)
         self.margin = math.log1p(margin) if self.metric.relative else margin
         self.cells: list[int] = []  # how many runs are planned in each cell that all runs are asked of
 
@@ -357,6 +360,8 @@ class _Evaluation:
         else:
             decide = statistics.equivalent if rule == "equivalent" else statistics.better
             self.found.test = decide(_minus(self._values(a), self._values(b)), self.margin)
+            if self.path.endswith("accuracy") and all(r.get("steps_to_solve") is not None for r in self.found.records):
+                self.found.notes.append("every run solves the task and stops there")
 
     def _within(self, term: Term) -> Term:
         return dataclasses.replace(term, slice={self.contrast.axis: ["<= reach"]})  # type: ignore[dict-item]
@@ -599,7 +604,8 @@ def _join(values: Iterable[Any]) -> str:
     return "/".join(str(value) for value in sorted(value for value in values if value is not None))
 
 
-def _cell(value: Any) -> Any:
+def as_cell(value: Any) -> Any:
+    """As a CSV has it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -45,7 +45,7 @@ class TaskVariant:
     settings: Settings
     arms: tuple[str, ...]
     metric: str
-    margin: float
+    margin: float | None  # None: that of the metric
     measure: str = "training"  # training | cost: a cost is measured as it is, there is no rate to tune
     target: float | None = None  # the score whose first reaching is compared, in what it took
     validated: str | None = None  # the validation score that rates are chosen by, where it isn't the metric
@@ -210,7 +210,7 @@ class Experiment:
             settings=settings if measure == "training" else {**settings, "measure": measure},
             arms=arms,
             metric=node.get("metric", "accuracy" if measure == "training" else "seconds"),
-            margin=node.get("margin", 0.02),
+            margin=node.get("margin", 0.02 if measure == "training" else None),
             measure=measure,
             target=node.get("target"),
             validated=node.get("validated"),

@@ -113,6 +113,25 @@ def test_wrong_arguments_say_what_would_do(arguments, words, tmp_path, capsys):
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("option", "content", "words"),
+    [
+        ("--declarations", None, "no experiment (*.yaml) there"),
+        ("--claims", None, "No such file"),
+        ("--claims", "claims: {{", "given"),
+    ],
+)
+def test_what_is_not_there_or_broken_is_told_and_nothing_is_written(option, content, words, tmp_path, capsys):
+    given = tmp_path / "given"
+    if content:
+        given.write_text(content)
+    inputs = dict(zip(INPUT[::2], INPUT[1::2], strict=True)) | {option: str(given)}
+    arguments = [part for pair in inputs.items() for part in pair]
+    assert main(["--results", str(GOLDEN / "results"), "--output", str(tmp_path / "out"), *arguments]) == 2
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def fresh(folder: Path, tier: str = "core") -> list[dict]:
     """A folder of fresh runs of the tiny experiment."""
     made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), tier)

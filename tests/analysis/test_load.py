@@ -98,6 +98,20 @@ def test_collect_keeps_a_finished_record_and_says_what_it_set_aside(tmp_path):
     assert any("y/record.json" in line for line in said)
 
 
+@pytest.mark.parametrize("damage", [lambda line: line[:-30] + b"\n", lambda line: line.replace(b'"seed":', b'"sead":', 1)])
+def test_collect_refuses_to_lose_what_it_cannot_read(tmp_path, damage):
+    path = tmp_path / "results" / "core" / "records" / "tiny.jsonl"
+    records.write_lines(path, MADE)
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(damage(first) + b"".join(others))
+    before = path.read_bytes()
+    (tmp_path / "runs" / "x").mkdir(parents=True)
+    records.write(tmp_path / "runs" / "x", MADE[0])
+    with pytest.raises(ValueError, match="tiny.jsonl.*mend or remove it first"):
+        load.collect(str(tmp_path / "runs"), tmp_path / "results")
+    assert path.read_bytes() == before
+
+
 class FakeRun:
     """What wandb.Api gives: nested summary with the last logged row in it, config, history rows."""
 

@@ -97,14 +97,27 @@ def test_more_solved_verdicts():
     assert statistics.settle([statistics.more_solved(0, 0, 5, 5)])[0][0] == INCONCLUSIVE
 
 
-def test_bootstrap_is_scipys():
-    sample = DRAW.normal(0.3, 0.1, 8)
+@pytest.mark.parametrize("n", [3, 5, 10])
+def test_a_trend_of_few_seeds_is_found_by_chance_no_more_often_than_it_may(n):
+    samples = np.random.default_rng(3).normal(0.1, 0.3, (400, n))
+    found = np.mean([statistics.bootstrapped(sample.tolist(), 0.1).p <= 0.05 for sample in samples])
+    assert found <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+
+
+def test_an_interval_leaves_the_margin_out_just_when_p_is_small():
+    for sample in np.random.default_rng(4).normal(0.2, 0.2, (40, 5)):
+        test = statistics.bootstrapped(sample.tolist(), 0.1)
+        assert (test.p <= 0.05) is not (test.low <= 0.1 <= test.high) or abs(test.p - 0.05) < 0.005
+
+
+def test_bootstrap_of_many_is_scipys():
+    sample = DRAW.normal(0.3, 0.1, 800)
     test = statistics.bootstrapped(sample.tolist())
     theirs = stats.bootstrap((sample,), np.mean, n_resamples=20000, method="percentile").confidence_interval
-    assert (test.low, test.high) == pytest.approx((theirs.low, theirs.high), abs=0.005)
+    assert (test.low, test.high) == pytest.approx((theirs.low, theirs.high), abs=0.0005)
     assert test == statistics.bootstrapped(sample.tolist())  # the same draws every time
     assert test.leaning == SUPPORTED and test.p < 0.01
-    assert statistics.bootstrapped(sample.tolist(), margin=float(sample.mean()) + 0.001).p > 0.5
+    assert statistics.bootstrapped(sample.tolist(), margin=float(sample.mean()) + 0.0001).p > 0.5
 
 
 def test_slope_is_polyfit():
@@ -147,7 +160,15 @@ def test_holm_can_leave_open_what_stood_alone():
     assert statistics.settle([narrow])[0][0] == SUPPORTED
     settled = statistics.settle([clear, narrow, other])
     assert [verdict for verdict, _, _ in settled] == [SUPPORTED, INCONCLUSIVE, INCONCLUSIVE]
-    assert settled[1][2] == "open after Holm's correction"
+    assert settled[1][2] == "open after correction for several contrasts and looks"
+
+
+def test_a_second_look_doubles_p():
+    narrow, clear = Test(0.1, 0.021, 0.2, 0.04, 5, leaning=SUPPORTED), Test(0.1, 0.05, 0.2, 0.02, 5, leaning=SUPPORTED)
+    assert statistics.settle([narrow], [1])[0][:2] == (SUPPORTED, 0.04)
+    assert statistics.settle([narrow], [2])[0][:2] == (INCONCLUSIVE, 0.08)
+    assert statistics.settle([clear], [2])[0][:2] == (SUPPORTED, 0.04)
+    assert statistics.settle([Test(p=0.9, leaning=SUPPORTED)], [2])[0][1] == 1.0
 
 
 @pytest.mark.parametrize("decide", [statistics.better, statistics.equivalent])
