@@ -315,6 +315,8 @@ def _draw_slices(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
         ax.minorticks_off()
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}" if x >= 1 else f"1/{1 / x:g}")
     _frame(ax, study, task, metric)
+    if not metric.percent:
+        ax.set_ylim(bottom=max(0.0, ax.get_ylim()[0]))  # no score is negative, whatever its interval
     if keys.get("reach"):
         _reaches(ax, study, reaches)
     if relative:
