@@ -548,7 +548,7 @@ def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]])
     if not ends:
         return
     low, high = np.log(ax.get_ylim())
-    reached = max(xs[-1] for _, xs, _, _ in ends)
+    first, reached = min(xs[0] for _, xs, _, _ in ends), max(xs[-1] for _, xs, _, _ in ends)
     ends = sorted(ends, key=lambda end: end[0])
     heights = [(math.log(y) - low) / (high - low) for y, *_ in ends]
     for i in range(1, len(heights)):
@@ -559,8 +559,8 @@ def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]])
     for height, (_, xs, name, colour) in zip(heights, ends, strict=True):
         at = (xs[-1], math.exp(low + height * (high - low)))
         ax.annotate(name, at, (6, 0), textcoords="offset points", fontsize=7, va="center", color=colour)
-    ax.set_xticks([x for x in ax.get_xticks() if x <= reached])
-    ax.set_xlim(right=reached * (reached / ax.get_xlim()[0]) ** 0.2)  # room for the names
+    ax.set_xticks([x for x in ax.get_xticks() if first <= x <= reached])
+    ax.set_xlim(right=reached * (reached / first) ** 0.25)  # room for the names
 
 
 def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, quantity: str) -> None:

@@ -389,7 +389,8 @@ def sizes_line(study: Study, task: str) -> str:
             model, train = record["config"]["model"], record["config"]["train"]
             trained = f"at most {train['steps']} steps of {train['batch']} sequences"
             has_layers = "vision" not in record["config"].get("architecture", {}).get("_target_", "")
-            sizes.add(f"{model['width']} wide, {str(model['layers']) + ' layers, ' if has_layers else ''}{trained}")
+            layers = f"{model['layers']} layer{'s' * (model['layers'] != 1)}, " if has_layers else ""
+            sizes.add(f"{model['width']} wide, {layers}{trained}")
     return f"The size of the runs here: {'; '.join(sorted(sizes)) or 'none yet'}."
 
 
