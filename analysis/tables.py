@@ -17,7 +17,7 @@ from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort, median
 from analysis.select import Cell, Study, best_arm
 from analysis.statistics import censored_median, crossings, growth, mean_interval
-from analysis.verdicts import Row, as_cell, measure, revisions
+from analysis.verdicts import Row, as_cell, measure, revisions, sees
 from study.records import Record
 
 TableRow = dict[str, Any]
@@ -388,8 +388,7 @@ def sizes_line(study: Study, task: str) -> str:
         for record in study.seeds((arm, task)).values():
             model, train = record["config"]["model"], record["config"]["train"]
             trained = f"at most {train['steps']} steps of {train['batch']} sequences"
-            has_layers = "vision" not in record["config"].get("architecture", {}).get("_target_", "")
-            layers = f"{model['layers']} layer{'s' * (model['layers'] != 1)}, " if has_layers else ""
+            layers = "" if sees(record["config"]) else f"{model['layers']} layer{'s' * (model['layers'] != 1)}, "
             sizes.add(f"{model['width']} wide, {layers}{trained}")
     return f"The size of the runs here: {'; '.join(sorted(sizes)) or 'none yet'}."
 

@@ -527,7 +527,7 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     if lengths := measured or {trained_length(record) for record in found.records} - {None}:
         parts.append(f"length {_join(lengths)}")
     model = [config.get("model", {}) for config in configs]
-    blocks = [node for node, config in zip(model, configs, strict=True) if not _sees(config)]
+    blocks = [node for node, config in zip(model, configs, strict=True) if not sees(config)]
     widths = {node.get("width") for node in model} - {None}
     if widths := {width for node in cost for width in node.get("widths", ())} or widths:
         parts.append(f"{_join(widths)} wide")
@@ -539,7 +539,7 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)
 
 
-def _sees(config: Mapping[str, Any]) -> bool:
+def sees(config: Mapping[str, Any]) -> bool:
     """Whether its model looks at images, and has no layers of which the config could say how many."""
     return ".vision." in config.get("architecture", {}).get("_target_", "")
 

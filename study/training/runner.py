@@ -162,21 +162,16 @@ def _done(folder: Path, retry_failed: bool, keep_weights: bool, data: dict[str, 
         return None
     if keep_weights and record["status"] == "finished" and not (folder / WEIGHTS).exists():
         return None
-    if files(record["provenance"]["data"]) != files(data):  # a user's own, under the same names
+    if record["provenance"]["data"].get("sha256") != data.get("sha256"):  # a user's own files, under the same names
         warnings.warn(f"{record['name']}: its data have changed since, so it is trained again", stacklevel=2)
         return None
     return None if retry_failed and record["status"] != "finished" else record
 
 
-def files(data: dict[str, Any]) -> Any:
-    """What tells whether two runs saw the same data: hashes of what was read, None where all is generated."""
-    return data.get("sha256")
-
-
 def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, data: dict[str, Any]) -> records.Record:
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
-    known = {**_known(config, name), "provenance": {**_provenance(config), "data": data}}
+    known = _known(config, name, data)
     tracker = Tracker(config, name, Path(config.runs))
     exit_code = 1
     try:
@@ -356,7 +351,7 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
     )
 
 
-def _known(config: DictConfig, name: str) -> dict[str, Any]:
+def _known(config: DictConfig, name: str, data: dict[str, Any]) -> dict[str, Any]:
     """What a record holds whatever becomes of its run."""
     origin = config.origin
     return {
@@ -378,6 +373,7 @@ def _known(config: DictConfig, name: str) -> dict[str, Any]:
         "slices": {},
         "notes": {},
         "curve": [],
+        "provenance": {**_provenance(config), "data": data},
     }
 
 

@@ -55,8 +55,8 @@ class Translator:
     def __call__(self, lines: Iterable[bytes], batch: int = BATCH) -> Iterator[Answer]:
         """One answer to each line, in order."""
         numbered = enumerate(lines, 1)
-        while part := list(itertools.islice(numbered, batch)):
-            answers = [self._read(number, line) for number, line in part]
+        while some := list(itertools.islice(numbered, batch)):
+            answers = [self._read(number, line) for number, line in some]
             if sources := [answer.source for answer in answers if answer.source]:
                 found = search(
                     self.model,
