@@ -1,7 +1,8 @@
 """Speed, as ratios inside one process: ``python -m study.benchmark [harness sweep block window analysis]``.
 
 Each comparison alternates its sides and takes the median of the repeats, with one thread, so that a busy machine slows
-both alike. Rows on the GPU are added where there is one. Times move from machine to machine; the ratios are the result.
+both alike. Where there is a GPU, what can run on it is measured on both, with
+``--device cuda`` there alone. Times move from machine to machine; the ratios are the result.
 """
 
 from __future__ import annotations
@@ -242,14 +243,21 @@ ON_GPU = ("harness", "block", "window")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m study.benchmark", description=__doc__)
     parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(SECTIONS)}; all by default")
-    chosen = parser.parse_args().sections or list(SECTIONS)
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="measure there alone; by default on all that are here")
+    options = parser.parse_args()
+    devices = [options.device] if options.device else ["cpu", *["cuda"] * torch.cuda.is_available()]
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch sees no CUDA device here")
+    chosen = options.sections or [name for name in SECTIONS if "cpu" in devices or name in ON_GPU]
     if unknown := set(chosen) - set(SECTIONS):
         parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if "cpu" not in devices and (others := set(chosen) - set(ON_GPU)):
+        parser.error(f"--device cuda: {', '.join(sorted(others))} takes no GPU; name {', '.join(ON_GPU)}")
     torch.set_num_threads(1)
     schema.register()
     table = Table("what", "study", "other", "ratio", "goal", title=f"torch {torch.__version__}, one thread")
     for name in chosen:
-        for device in ["cpu", "cuda"] if name in ON_GPU and torch.cuda.is_available() else ["cpu"]:
+        for device in devices if name in ON_GPU else ["cpu"]:
             rows: list[list[str]] = []
             SECTIONS[name](rows, device)
             for row in rows:

@@ -267,6 +267,14 @@ def identity(config: DictConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def portable(config: DictConfig) -> dict[str, Any]:
+    """The resolved config as a record keeps it: without the places of the machine that it ran on."""
+    container: Any = OmegaConf.to_container(config, resolve=True)
+    places = NEUTRAL_KEYS["task"]
+    kept = {key: node for key, node in container.items() if key not in ("runs", "data")}
+    return kept | {"task": {key: value for key, value in kept["task"].items() if key not in places}}
+
+
 def name(config: DictConfig) -> str:
     """The run's readable name; it ends on the id, so it is unique."""
     origin = config.origin

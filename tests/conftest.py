@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import hydra
 import pytest
+import torch
 import yaml
 from omegaconf import DictConfig
 
@@ -38,6 +39,13 @@ SMALL = [
     "tracking.mode=off",
 ]
 SHORT = {"length": 12, "max_length": 6, "keys": 12}  # of tasks that have such a key
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("cuda"):
+                item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
 
 
 class NoNetwork(OSError):

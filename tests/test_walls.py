@@ -16,18 +16,20 @@ MAY_IMPORT = {
     "study/mixers": {"torch", "study.attention", "study.positions.base"},
     "study/positions": {"torch"},
     "study/readouts": {"torch", "study.mixers.base"},
-    "study/tasks": {"torch", "tokenizers", "numpy", "sacrebleu", "rapidfuzz", "sklearn", "study.seeding", "study.tokens"},
+    "study/tasks": {"torch", "tokenizers", "numpy", "sacrebleu", "rapidfuzz", "sklearn", "study.files", "study.seeding",
+                    "study.tokens"},
     "study/models": {"torch", "study.mixers", "study.positions", "study.readouts", "study.tokens"},
     "study/cost": {"torch", "study.mixers"},
     "study/tokens.py": set(),
     "study/seeding.py": set(),
     "study/interrupts.py": set(),
-    "study/records.py": set(),
+    "study/records.py": {"study.files"},
+    "study/files.py": set(),
     "study/experiments.py": {"omegaconf", "yaml"},
     "study/schema.py": {"omegaconf", "hydra"},
     "study/help.py": {"omegaconf", "hydra"},
 }
-TORCH_FREE = ["study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping", "study.interrupts",
+TORCH_FREE = ["study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping", "study.interrupts", "study.files",
               "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
 HEAVY = ["torch", "pytorch_lightning", "lightning_fabric", "wandb"]
 

@@ -128,8 +128,12 @@ def hard(soft_BTN: Tensor) -> Tensor:
 
     The difference is exactly 0, so that the 1 stays exactly 1.
     """
-    one_BTN = F.one_hot(soft_BTN.argmax(-1), soft_BTN.shape[-1]).to(soft_BTN.dtype)
-    return one_BTN + (soft_BTN - soft_BTN.detach())
+    return one_at(soft_BTN.argmax(-1), soft_BTN) + (soft_BTN - soft_BTN.detach())
+
+
+def one_at(place_BT: Tensor, like_BTN: Tensor) -> Tensor:
+    """1 at the place and 0 elsewhere, (B, T, N). Unlike torch's one_hot it reads no value, for which a GPU would be waited for."""
+    return torch.zeros_like(like_BTN).scatter_(-1, place_BT[..., None], 1)
 
 
 def standard_gumbel(like: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study.mixers.base import linear
-from study.readouts.base import Classify, Query, at_least_float32, pick, standard_gumbel
+from study.readouts.base import Classify, Query, at_least_float32, one_at, pick, standard_gumbel
 
 
 class Sampled(Query):
@@ -24,7 +24,7 @@ class Sampled(Query):
         self.baseline = linear(width, 1)
 
     def weights(self, log_BTN: Tensor) -> Tensor:
-        return F.one_hot(self.draw(log_BTN), log_BTN.shape[-1]).to(log_BTN.dtype)
+        return one_at(self.draw(log_BTN), log_BTN)
 
     def draw(self, log_BTN: Tensor) -> Tensor:
         """A position with odds w, (B, T); in evaluation the likeliest."""

@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from study import files
+
 
 def cached(cache: Path, kind: str, made_of: Any, make: Callable[[Path], None]) -> Path:
     """The folder cache/kind-HASH, filled by `make` where it isn't there; HASH is of `made_of` (plain data).
@@ -21,6 +23,7 @@ def cached(cache: Path, kind: str, made_of: Any, make: Callable[[Path], None]) -
     if folder.exists():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
+    files.sweep(cache, ".part-*", files.DAY)  # younger ones may be another process's
     own = Path(tempfile.mkdtemp(dir=cache, prefix=".part-"))
     try:
         make(own)

@@ -122,7 +122,8 @@ class Corpus(PairTask):
         task = cls.__new__(cls)  # without its files
         task.source_vocabulary = Vocabulary.load(folder / "source")
         task.target_vocabulary = Vocabulary.load(folder / "target")
-        vars(task).update(json.loads((folder / "sizes.json").read_text(encoding="utf-8")))
+        sizes = json.loads((folder / "sizes.json").read_text(encoding="utf-8"))
+        vars(task).update({name: sizes[name] for name in SIZES})
         return task
 
     def write(self, tokens: list[int]) -> str:

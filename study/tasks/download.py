@@ -7,6 +7,8 @@ import tempfile
 import urllib.request
 from pathlib import Path
 
+from study import files
+
 TIMEOUT = 30  # seconds without a byte
 
 
@@ -38,6 +40,7 @@ def _fetch(path: Path, url: str, sha256: str) -> None:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        files.sweep(path.parent, f".{path.name}.*.part", files.DAY)  # younger ones may be another process's
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             data = response.read()
         found = hashlib.sha256(data).hexdigest()
@@ -45,7 +48,9 @@ def _fetch(path: Path, url: str, sha256: str) -> None:
             raise ValueError(
                 f"{url} sent {len(data)} bytes with sha256 {found}, not {sha256}: nothing kept, try again"
             )
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+        ) as file:
             temporary = file.name
             file.write(data)
         os.chmod(temporary, 0o644)  # temporary files are private; a shared folder's file is not

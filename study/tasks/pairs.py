@@ -90,6 +90,8 @@ def padded(rows: Sequence[Sequence[int]], device: torch.device) -> Tensor:
     """Rows of different lengths as one tensor on `device`, PAD behind each."""
     longest = max(len(row) for row in rows)
     filled = torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows], dtype=torch.long, device="cpu")
+    if device.type == "cuda":
+        filled = filled.pin_memory()  # else the copy would wait for the device
     return filled.to(device, non_blocking=True)
 
 

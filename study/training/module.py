@@ -63,9 +63,16 @@ class Training(pl.LightningModule):
         generator = torch.Generator(self.device).manual_seed(stream(self.config.seed, split, index))
         return task.evaluation_batch(index, self.config.evaluation.batch, generator, split)
 
+    def reseed(self, seed: int) -> None:
+        """``torch.manual_seed`` of the one device in use; seeding all that torch knows takes as long as a small step."""
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        else:
+            torch.default_generator.manual_seed(seed)
+
     def training_step(self, step: Any, batch_idx: int) -> torch.Tensor:
         step = self.global_step
-        torch.manual_seed(stream(self.config.seed, "dropout", step))
+        self.reseed(stream(self.config.seed, "dropout", step))
         batch = self.draw(self.task, "train", step, self.config.train.batch)
         loss = self.loss(batch)
         self.loss_sum += loss.detach()
@@ -106,6 +113,7 @@ class Training(pl.LightningModule):
         self.evaluated = (task, split)
         batches = indices(self.batches(task, self.config.evaluation.test_items, split))
         self.trainer.test(self, dataloaders=batches, verbose=False)
+        self.to(self.trainer.strategy.root_device)  # Lightning leaves it on the CPU
         result = self.scores.compute()
         self.scores.reset()
         return result
@@ -128,6 +136,11 @@ class Training(pl.LightningModule):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Lightning's own clipping refuses fused optimisers under mixed precision, for the sake of float16's scaler."""
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        nn.utils.clip_grad_norm_(parameters, self.config.train.clip)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["progress"] = (self.curve, self.steps_to_90, self.steps_to_solve)
 
@@ -136,7 +149,7 @@ class Training(pl.LightningModule):
 
     def _score(self, task: Task, split: str, index: int) -> None:
         batch = self.draw_for_evaluation(task, split, index)
-        torch.manual_seed(stream(self.config.seed, split, "choices", index))  # of a model that chooses by chance
+        self.reseed(stream(self.config.seed, split, "choices", index))  # of a model that chooses by chance
         self.scores.update(self.model(**batch.inputs()), batch)
 
     def batches(self, task: Task, items: int, split: str) -> int:

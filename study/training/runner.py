@@ -23,12 +23,13 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.trainer.states import TrainerFn
 
-from study import interrupts, records, schema
+from study import files, interrupts, records, schema
 from study.cost.decoding import decode
 from study.cost.images import measure_images
 from study.cost.measure import measure, wait_for
 from study.cost.memory import training_bytes
 from study.seeding import stream
+from study.tasks.base import Task
 from study.tasks.pairs import PairTask
 from study.training.build import build_layer, build_model, build_task, part, validate
 from study.training.decoding import decode_all
@@ -40,6 +41,7 @@ from study.training.tracking import Tracker, check_key
 
 ROOT = Path(__file__).parent.parent.parent
 CHECKPOINT = "last.ckpt"
+MADE_WITH = "made_with"  # its key for what must be the same where it is gone on from
 HISTORY = "history.jsonl"
 TRACEBACK = "traceback.txt"
 WEIGHTS = "weights.pt"
@@ -78,10 +80,14 @@ class Checkpoint(pl.Callback):
     for granted that it was, and a run resumed from an earlier one would go without it.
     """
 
-    def __init__(self, folder: Path, every: int, look_every: int):
+    def __init__(self, folder: Path, every: int, look_every: int, made_with: dict[str, str]):
         self.path = folder / CHECKPOINT
         self.every = every
         self.look_every = look_every
+        self.made_with = made_with
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[MADE_WITH] = self.made_with
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
         if trainer.global_step % self.look_every:
@@ -93,9 +99,8 @@ class Checkpoint(pl.Callback):
 
     def write(self, trainer: pl.Trainer) -> None:
         if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
-            temporary = self.path.with_suffix(".tmp")
-            trainer.save_checkpoint(temporary)
-            os.replace(temporary, self.path)
+            with files.replacing(self.path) as temporary:
+                trainer.save_checkpoint(temporary)
 
 
 class Clock(pl.Callback):
@@ -137,13 +142,15 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with interrupts.orderly(), FileLock(folder / "lock", timeout=-1 if wait else 0):
-            if (done := _done(folder, config.retry_failed, config.trainer.keep_weights, data)) is not None:
+            if (done := _done(folder, config, data)) is not None:
                 return Outcome(name, done["status"], False, done, done["error"])
             record = _attempt(config, name, folder, command, data)
             return Outcome(name, record["status"], True, record, record["error"])
     except Timeout:
         return Outcome(name, "elsewhere", False, None, "another process trains it just now")
     except OSError as error:
+        if (done := _done(folder, config, data)) is not None:  # in a folder that can only be read
+            return Outcome(name, done["status"], False, done, done["error"])
         return Outcome(name, "failed", True, None, f"{error}: nothing recorded; mend that and launch again to go on")
     except KeyboardInterrupt:
         if interrupts.is_worker():
@@ -151,24 +158,38 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
         raise
 
 
-def _done(folder: Path, retry_failed: bool, keep_weights: bool, data: dict[str, Any]) -> records.Record | None:
+def _done(folder: Path, config: DictConfig, data: dict[str, Any]) -> records.Record | None:
+    """The record of the run, where there is one that counts; says why where there is one that doesn't."""
     try:
         record = records.read(folder / records.NAME)
-    except FileNotFoundError:
-        return None
     except records.RecordError as error:
         warnings.warn(f"{error} (set aside as {records.NAME}.unreadable)", stacklevel=2)
-        os.replace(folder / records.NAME, folder / f"{records.NAME}.unreadable")
         return None
-    if keep_weights and record["status"] == "finished" and not (folder / WEIGHTS).exists():
+    except OSError:
         return None
     if record["provenance"]["data"].get("sha256") != data.get("sha256"):  # a user's own files, under the same names
         warnings.warn(f"{record['name']}: its data have changed since, so it is trained again", stacklevel=2)
         return None
-    return None if retry_failed and record["status"] != "finished" else record
+    if config.retry_failed and record["status"] != "finished":
+        return None
+    if config.trainer.keep_weights and record["status"] == "finished" and not _has_weights(folder, record):
+        return None
+    return record
+
+
+def _has_weights(folder: Path, record: records.Record) -> bool:
+    try:
+        return _digest(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True)) == record["weights_sha256"]
+    except FileNotFoundError:
+        return False
+    except Exception as error:  # of many types, and none that promises to be all
+        warnings.warn(f"{folder / WEIGHTS} can't be read ({type(error).__name__}): trained again", stacklevel=2)
+        return False
 
 
 def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, data: dict[str, Any]) -> records.Record:
+    files.sweep(folder)
+    _set_aside(folder / records.NAME)
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
     known = _known(config, name, data)
@@ -176,7 +197,7 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
     exit_code = 1
     try:
         try:
-            outcome = _train(config, folder, tracker) if config.measure == "training" else _measure_cost(config)
+            outcome = _train(config, folder, data, tracker) if config.measure == "training" else _measure_cost(config)
         except SystemExit:  # what Lightning makes of an interrupt
             raise KeyboardInterrupt from None
         except Exception as error:
@@ -194,7 +215,19 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
         tracker.close(exit_code)
 
 
-def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]:
+def _set_aside(path: Path) -> None:
+    """Rename a record that can't be believed, so that the run's new one can take its place and no bytes are lost."""
+    try:
+        records.read(path)
+    except FileNotFoundError:
+        pass
+    except records.RecordError:
+        aside = path.with_name(f"{path.name}.unreadable")
+        files.remove(aside)
+        os.replace(path, aside)
+
+
+def _train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Tracker) -> dict[str, Any]:
     started = time.perf_counter()
     torch.set_num_threads(config.trainer.threads)
     torch.manual_seed(stream(config.seed, "init"))
@@ -208,22 +241,24 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         tracker.log({key: value for key, value in row.items() if key != "step"}, row["step"])
 
     module = Training(model, task, config, on_evaluation)
-    checkpoint = Checkpoint(folder, config.trainer.checkpoint_every, config.train.evaluate_every)
+    made_with = {"data": json.dumps(data.get("sha256")), "code": _code(), "torch": str(torch.__version__)}
+    checkpoint = Checkpoint(folder, config.trainer.checkpoint_every, config.train.evaluate_every, made_with)
     clock = Clock()
     trainer = make_trainer(config, [checkpoint, clock])
-    resume = _resumable(checkpoint.path)
+    resume = _resumable(checkpoint.path, module, made_with)
     history.write_text("", encoding="utf-8")
     diagnostics = {"start": diagnose(module)} if task.kind == "tokens" else {}
-    trainer.fit(module, ckpt_path=resume, weights_only=False)
+    if on_gpu := trainer.strategy.root_device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()  # those of an earlier run in this process
+    trainer.fit(module, ckpt_path=resume, weights_only=True)
     train_seconds = time.perf_counter() - started
     if config.trainer.keep_weights:  # before anything else can fail
-        torch.save(model.state_dict(), folder / WEIGHTS)
-        if isinstance(task, PairTask):
-            task.keep(folder / VOCABULARY)
+        _keep(folder, task, model)
     if not module.curve or module.curve[-1]["step"] != trainer.global_step:
         trainer.validate(module, verbose=False)
+    module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
-    peak = _peak_bytes(module)
+    peak = torch.cuda.max_memory_allocated() if on_gpu else _counted_bytes(module)
     if diagnostics:
         diagnostics["end"] = diagnose(module)
 
@@ -266,7 +301,7 @@ def _train(config: DictConfig, folder: Path, tracker: Tracker) -> dict[str, Any]
         **size(config, task, model),
         "peak_memory_bytes": peak,
         "tokens_seen": trainer.global_step * config.train.batch * task.length,
-        "weights_sha256": _digest(model),
+        "weights_sha256": _digest(model.state_dict()),
         "resumed": resume is not None,
         "train_seconds": round(train_seconds, 3),
         "step_seconds": clock.step_seconds,
@@ -316,17 +351,48 @@ def _measured(slices: dict[str, Any], started: float) -> dict[str, Any]:
     }
 
 
-def _resumable(checkpoint: Path) -> Path | None:
-    """The checkpoint to go on from, if there is one; a broken one is removed, and the run starts afresh."""
+def _keep(folder: Path, task: Task, model: torch.nn.Module) -> None:
+    """All that translating needs; the weights last, since they say that it is there."""
+    if isinstance(task, PairTask):
+        with files.replacing(folder / VOCABULARY) as temporary:
+            temporary.mkdir()
+            task.keep(temporary)
+    with files.replacing(folder / WEIGHTS) as temporary:
+        torch.save(model.state_dict(), temporary)
+
+
+def _resumable(checkpoint: Path, module: Training, made_with: dict[str, str]) -> Path | None:
+    """The checkpoint to go on from, if there is one; one that doesn't serve is removed, and the run starts afresh."""
     if not checkpoint.exists():
         return None
     try:
-        torch.load(checkpoint, map_location="cpu", weights_only=False)
-    except Exception as error:
-        warnings.warn(f"{checkpoint} can't be read ({type(error).__name__}): starting afresh", stacklevel=2)
-        checkpoint.unlink()
-        return None
-    return checkpoint
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        defect = _misfit(found, module, made_with)
+    except Exception as error:  # of many types, and none that promises to be all
+        defect = f"can't be read ({type(error).__name__})"
+    if defect is None:
+        return checkpoint
+    warnings.warn(f"{checkpoint} {defect}: starting afresh", stacklevel=2)
+    files.remove(checkpoint)
+    return None
+
+
+def _misfit(checkpoint: dict[str, Any], module: Training, made_with: dict[str, str]) -> str | None:
+    """Why a run may not go on from a checkpoint: what it would end as must not hang on when it was interrupted."""
+    found = checkpoint[MADE_WITH]
+    if other := [what for what, value in made_with.items() if found.get(what) != value]:
+        return f"was made with other {' and '.join(other)}"
+    shapes, own = ({k: v.shape for k, v in state.items()} for state in (checkpoint["state_dict"], module.state_dict()))
+    return None if shapes == own else "does not fit the model"
+
+
+@functools.cache
+def _code() -> str:
+    """Hash of the study's own sources, as they were when this process began to train."""
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "study").rglob("*.py")):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -342,7 +408,6 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
         val_check_interval=min(config.train.evaluate_every, config.train.steps),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
-        gradient_clip_val=config.train.clip,
         callbacks=callbacks,
         logger=False,
         enable_checkpointing=False,
@@ -368,7 +433,7 @@ def _known(config: DictConfig, name: str, data: dict[str, Any]) -> dict[str, Any
             "digest": origin.digest,
         },
         "claims": list(origin.claims),
-        "config": OmegaConf.to_container(config, resolve=True),
+        "config": schema.portable(config),
         "metrics": {},
         "slices": {},
         "notes": {},
@@ -402,15 +467,13 @@ def _last_validation(module: Training) -> dict[str, Any]:
     return {key.removeprefix(prefix): value for key, value in module.curve[-1].items() if key.startswith(prefix)}
 
 
-def _peak_bytes(module: Training) -> int:
-    if module.device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
+def _counted_bytes(module: Training) -> int:
     batch = module.draw(module.task, "train", 0, module.config.train.batch)
     return training_bytes(module.model.parameters(), lambda: module.loss(batch))
 
 
-def _digest(model: torch.nn.Module) -> str:
+def _digest(weights: dict[str, torch.Tensor]) -> str:
     digest = hashlib.sha256()
-    for tensor in model.state_dict().values():
+    for tensor in weights.values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -27,7 +27,7 @@ class Scores(Metric):
     def __init__(self) -> None:
         super().__init__()
         self.add_state("total", torch.zeros(4, dtype=torch.float64), dist_reduce_fx="sum")
-        self.slices: dict[str, torch.Tensor] = {}
+        self.sliced: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}  # of each batch: values (M,), tallies (M, 4)
 
     def update(self, logits_BTV: torch.Tensor, batch: AnyBatch) -> None:
         logits_MV = logits_BTV.flatten(0, 1).float()
@@ -40,9 +40,7 @@ class Scores(Metric):
         self.total += tally_M4.sum(0)
         for name, value_BT in batch.slices.items():
             value_M = torch.where(scored_M, value_BT.flatten(), 0)
-            bins = int(value_M.max()) + 1
-            sums = torch.zeros(bins, 4, dtype=torch.float64, device=value_M.device).index_add_(0, value_M, tally_M4)
-            self.slices[name] = _add(self.slices.get(name), sums)
+            self.sliced.setdefault(name, []).append((value_M, tally_M4))
 
     def compute(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """(scores of all items, scores per slice and value).
@@ -51,24 +49,23 @@ class Scores(Metric):
         beside ``items`` where the two differ.
         """
         slices = {
-            name: {str(value): _scores(row) for value, row in enumerate(sums.tolist()) if row[0]}
-            for name, sums in self.slices.items()
+            name: {str(value): _scores(row) for value, row in enumerate(_sums(parts).tolist()) if row[0]}
+            for name, parts in self.sliced.items()
         }
         return _scores(self.total.tolist()), slices
 
     def reset(self) -> None:
         super().reset()
-        self.slices = {}
+        self.sliced = {}
 
 
-def _add(old: torch.Tensor | None, new: torch.Tensor) -> torch.Tensor:
-    if old is None:
-        return new
-    if len(old) < len(new):
-        old, new = new, old
-    old = old.clone()
-    old[: len(new)] += new
-    return old
+def _sums(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+    """Tallies (values, 4) of all batches. How many values there are is asked for here, once: a batch's update never waits."""
+    values = 1 + max(int(value_M.max()) for value_M, _ in parts)
+    total = torch.zeros(values, 4, dtype=torch.float64, device=parts[0][0].device)
+    for value_M, tally_M4 in parts:
+        total += torch.zeros_like(total).index_add_(0, value_M, tally_M4)
+    return total
 
 
 def _scores(row: list[float]) -> dict[str, Any]:

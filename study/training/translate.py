@@ -49,7 +49,13 @@ class Translator:
             raise ValueError(f"{folder} was trained on a task of {task_class.kind}; only tasks of pairs can be written out")
         self.task, self.beam, self.length_penalty = task_class.kept(folder / VOCABULARY, **keys), beam, length_penalty
         self.model = build_model(config, self.task).eval()
-        self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
+        try:
+            self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
+        except Exception as error:  # of many types, and none that promises to be all
+            raise ValueError(
+                f"{folder / WEIGHTS} can't be read, or is no model of its config.yaml ({type(error).__name__}); "
+                "launch the run again"
+            ) from None
 
     @torch.no_grad()
     def __call__(self, lines: Iterable[bytes], batch: int = BATCH) -> Iterator[Answer]:

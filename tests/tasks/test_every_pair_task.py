@@ -107,7 +107,7 @@ def test_batches_lie_on_the_generators_device_not_on_the_default_one(pair_task):
         assert {batch.source_BM.device.type, batch.target_BT.device.type, batch.slices["length"].device.type} == {"cpu"}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_batches_are_made_on_the_gpu_without_waiting_for_it(pair_task):
     generator = torch.Generator("cuda").manual_seed(6)
     torch.cuda.set_sync_debug_mode("error")

@@ -135,7 +135,7 @@ def test_batches_lie_on_the_generators_device_not_on_the_default_one(task):
     assert {value.device.type for value in tensors(batch).values()} == {"cpu"}
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.cuda
 def test_batches_are_made_on_the_gpu_without_waiting_for_it(task):
     generator = torch.Generator("cuda").manual_seed(6)
     task.batch(4, generator)  # what is constant is copied now

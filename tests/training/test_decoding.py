@@ -18,6 +18,8 @@ from study.training.decoding import aligned, decode_all, longest
 from study.training.module import Training
 from study.training.runner import Path, execute
 from study.training.translate import Translator, translate
+from tests.training.test_resume import stop_at
+from tests.training.test_runner import planted
 
 PAIRS = ["architecture=bahdanau", "model.match=nothing", "task.min_length=2", "trainer.keep_weights=true"]
 
@@ -236,6 +238,29 @@ def test_a_run_whose_data_have_changed_is_trained_again(own_text, key):
         again = execute(config)
     assert again.fresh and again.record["provenance"]["data"] != first.record["provenance"]["data"]
     assert not execute(config).fresh
+
+
+def test_a_checkpoint_made_on_other_data_is_not_gone_on_from(own_text, monkeypatch):
+    config, files = own_text
+    config.trainer.checkpoint_every = 1
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, "training_step", 2)
+        execute(config)
+    files["train_source"].write_text("three two one\nsix five four\n" * 4)
+    with pytest.warns(UserWarning, match="last.ckpt was made with other data: starting afresh"):
+        outcome = execute(config)
+    assert outcome.state == "finished" and outcome.record["resumed"] is False
+
+
+def test_weights_that_are_none_are_told(reversal, tmp_path):
+    reversal.trainer.keep_weights = True
+    folder = Path(reversal.runs) / execute(reversal).name
+    for damage in (planted(tmp_path / "ran"), (folder / "weights.pt").read_bytes()[:1000]):
+        (folder / "weights.pt").write_bytes(damage)
+        reversal.translate.run = str(folder)
+        with pytest.raises(ValueError, match="weights.pt can't be read.*launch the run again"):
+            list(translate(reversal, [b"1 2"]))
+    assert not (tmp_path / "ran").exists()
 
 
 def test_the_right_answer_to_another_source_is_kept_as_a_control(reversal):

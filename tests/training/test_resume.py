@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from study import records, schema
+from study.models.encoder import SequenceModel
 from study.training import runner
 from study.training.module import Training
 from study.training.runner import execute
+from tests.training.test_runner import planted
 
 SAME = ("metrics", "slices", "curve", "steps", "steps_to_90", "steps_to_solve", "weights_sha256", "tokens_seen")
 
@@ -155,6 +158,65 @@ def test_a_broken_checkpoint_is_told_and_the_run_starts_afresh(tiny, reference, 
         outcome = execute(config)
     assert (outcome.state, outcome.record["resumed"]) == ("finished", False)
     assert_same(outcome.record, reference(*overrides))
+
+
+def interrupted(tiny, monkeypatch, *overrides, task="recall"):
+    """(config, checkpoint) of a run that was stopped in its sixth step."""
+    config = tiny("train.steps=7", "trainer.checkpoint_every=2", *overrides, task=task)
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, "training_step", 5)
+        execute(config)
+    return config, Path(config.runs) / schema.name(config) / runner.CHECKPOINT
+
+
+def test_a_checkpoint_that_is_a_program_is_not_carried_out(tiny, monkeypatch, tmp_path):
+    config, checkpoint = interrupted(tiny, monkeypatch)
+    checkpoint.write_bytes(planted(tmp_path / "ran"))
+    with pytest.warns(UserWarning, match="can't be read .*: starting afresh"):
+        assert execute(config).record["resumed"] is False
+    found = torch.load(interrupted(tiny, monkeypatch, "seed=1")[1], weights_only=True)
+    assert found["global_step"] == 4  # a true one needs no such program
+    assert not (tmp_path / "ran").exists()
+
+
+def change_code(monkeypatch):
+    monkeypatch.setattr(runner, "_code", lambda: "other")
+
+
+def change_model(monkeypatch):
+    real = SequenceModel.__init__
+
+    def wider(self, *arguments, **keywords):
+        real(self, *arguments, **keywords)
+        self.further = torch.nn.Linear(2, 2)
+
+    monkeypatch.setattr(SequenceModel, "__init__", wider)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (change_code, "was made with other code"),
+        (change_model, "does not fit the model"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_told_and_the_run_starts_afresh(tiny, monkeypatch, change, said):
+    config, checkpoint = interrupted(tiny, monkeypatch)
+    change(monkeypatch)
+    with pytest.warns(UserWarning, match=f"{checkpoint} {said}: starting afresh"):
+        outcome = execute(config)
+    assert (outcome.state, outcome.record["resumed"]) == ("finished", False)
+
+
+def test_the_code_that_is_hashed_is_all_of_the_study(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    (tmp_path / "study" / "tasks").mkdir(parents=True)
+    file = tmp_path / "study" / "tasks" / "task.py"
+    hashes = []
+    for text in ("a = 1", "a = 2", "a = 1"):
+        file.write_text(text)
+        hashes.append(runner._code.__wrapped__())
+    assert hashes[0] != hashes[1] and hashes[0] == hashes[2]
 
 
 def test_a_checkpoint_appears_whole_or_not_at_all(tiny, reference, monkeypatch):

@@ -5,9 +5,11 @@ import fcntl
 import json
 import math
 import os
+import pickle
 import threading
 import time
 import types
+import warnings
 
 import pytest
 import torch
@@ -64,7 +66,7 @@ def break_training(monkeypatch, error):
 # --- what a record holds -----------------------------------------------------------------------------------------------
 
 
-def test_a_record_says_everything_about_its_run(tiny):
+def test_a_record_says_everything_about_its_run(tiny, tmp_path):
     config = tiny("mixer=convolution", "model.layers=3", "task.length=10", "seed=5", "train.rate=0.002")
     outcome = execute(config, command="python run.py mixer=convolution")
     record = kept(config)
@@ -76,7 +78,9 @@ def test_a_record_says_everything_about_its_run(tiny):
     assert (record["status"], record["error"]) == ("finished", None)
     assert (record["id"], record["name"]) == (schema.identity(config), schema.name(config))
     assert record["command"] == "python run.py mixer=convolution"
-    assert record["config"] == json.loads(json.dumps(yaml.safe_load((folder_of(config) / "config.yaml").read_text())))
+    whole = yaml.safe_load((folder_of(config) / "config.yaml").read_text())
+    assert str(tmp_path) in json.dumps(whole) and str(tmp_path) not in json.dumps(record)  # no places of this machine
+    assert record["config"] == {key: value for key, value in whole.items() if key not in ("runs", "data")}
 
     task = build_task(config)
     model = build_model(config, task)
@@ -135,7 +139,40 @@ def test_weights_are_kept_when_asked_for_and_are_those_of_the_record(tiny):
     record = execute(config).record
     model = build_model(config, build_task(config))
     model.load_state_dict(torch.load(folder_of(config) / "weights.pt"))
-    assert runner._digest(model) == record["weights_sha256"]
+    assert runner._digest(model.state_dict()) == record["weights_sha256"]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "another run's", "a pickle"])
+def test_weights_that_are_not_those_of_the_record_are_made_again(tiny, tmp_path, damage):
+    config = tiny("trainer.keep_weights=true")
+    record = execute(config).record
+    path = folder_of(config) / "weights.pt"
+    whole = path.read_bytes()
+    assert not execute(config).fresh
+    if damage == "truncated":
+        path.write_bytes(whole[: len(whole) // 2])
+    elif damage == "a pickle":
+        path.write_bytes(planted(tmp_path / "ran"))
+    else:
+        other = tiny("trainer.keep_weights=true", "seed=1")
+        execute(other)
+        path.write_bytes((folder_of(other) / "weights.pt").read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        again = execute(config)
+    assert again.fresh and again.record["weights_sha256"] == record["weights_sha256"]
+    assert not (tmp_path / "ran").exists()
+    assert runner._digest(torch.load(path)) == record["weights_sha256"]
+
+
+def planted(mark):
+    """A pickle that makes a file when it is loaded."""
+
+    class Planted:
+        def __reduce__(self):
+            return os.mkdir, (str(mark),)
+
+    return pickle.dumps(Planted())
 
 
 def test_the_same_config_gives_the_same_numbers_and_another_seed_others(tiny, tmp_path):
@@ -242,6 +279,28 @@ def test_a_failed_run_is_tried_again_only_when_asked(tiny, monkeypatch):
     assert (retried.state, retried.fresh) == ("finished", True)
     assert kept(config)["status"] == "finished"
     assert not (folder_of(config) / "traceback.txt").exists()
+
+
+def test_a_finished_run_is_finished_where_nothing_can_be_written(tiny, monkeypatch):
+    """A folder in the lock's place, which fails as a read-only disk does, also for root."""
+    config = tiny()
+    first = execute(config)
+    (folder_of(config) / "lock").unlink()
+    (folder_of(config) / "lock").mkdir()
+    forbid_training(monkeypatch)
+    outcome = execute(config)
+    assert (outcome.state, outcome.fresh, outcome.record) == ("finished", False, first.record)
+    (folder_of(config) / records.NAME).unlink()
+    assert execute(config).record is None
+
+
+def test_what_a_killed_run_left_half_written_is_swept(tiny):
+    config = tiny()
+    folder = folder_of(config)
+    (folder / ".vocabulary.123.tmp").mkdir(parents=True)
+    (folder / ".last.ckpt.123.tmp").write_text("half")
+    execute(config)
+    assert {path.name for path in folder.iterdir()} == {"config.yaml", "history.jsonl", "record.json", "lock"}
 
 
 @pytest.mark.parametrize("damage", ["truncated", "edited"])
