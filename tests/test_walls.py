@@ -29,8 +29,8 @@ MAY_IMPORT = {
     "study/schema.py": {"omegaconf", "hydra"},
     "study/help.py": {"omegaconf", "hydra"},
 }
-TORCH_FREE = ["study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping", "study.interrupts", "study.files",
-              "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
+TORCH_FREE = ["study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping", "study.interrupts",
+              "study.files", "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
 HEAVY = ["torch", "pytorch_lightning", "lightning_fabric", "wandb"]
 
 

@@ -132,7 +132,7 @@ def hard(soft_BTN: Tensor) -> Tensor:
 
 
 def one_at(place_BT: Tensor, like_BTN: Tensor) -> Tensor:
-    """1 at the place and 0 elsewhere, (B, T, N). Unlike torch's one_hot it reads no value, for which a GPU would be waited for."""
+    """1 at the place and 0 elsewhere, (B, T, N). Unlike torch's one_hot it reads no value, so nothing waits for the device."""
     return torch.zeros_like(like_BTN).scatter_(-1, place_BT[..., None], 1)
 
 
