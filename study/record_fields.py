@@ -33,7 +33,7 @@ class Unfit(Exception):
         self.path: list[str] = []
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path) or 'it'} must be {self.wanted}, and is {brief.repr(self.value)}"
+        return f"{'.'.join(self.path) or 'the record'} must be {self.wanted}, and is {brief.repr(self.value)}"
 
 
 def leaf(wanted: str, fits: Callable[[Any], Any]) -> Check:
@@ -229,8 +229,8 @@ FIELDS = {
     "slices": mapping({}, others=mapping({}, others=by_numeral(SCORES))),
     "notes": mapping({}, others=text),
     "curve": list_of(mapping({"step": count}, ("step",), others=score)),
-    "metric": text,
-    "decoded": list_of(text),
+    "metric": name,
+    "decoded": list_of(name),
     "solved_at": score,
     "chance": score,
     "heuristic": nullable(mapping({"name": text, "score": score}, ("name", "score"))),

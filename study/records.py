@@ -99,6 +99,8 @@ def load_runs(folder: Path) -> Iterator[Record | RecordError]:
             yield error
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            yield _unreadable(run / NAME, error)
 
 
 def load_lines(path: Path) -> Iterator[Record | RecordError]:
@@ -108,11 +110,22 @@ def load_lines(path: Path) -> Iterator[Record | RecordError]:
     except RecordError as error:
         yield error
         return
+    except OSError as error:
+        yield _unreadable(path, error)
+        return
     for number, line in enumerate(lines, 1):
         try:
             yield parse(line, f"{path}:{number}")
         except RecordError as error:
             yield error
+
+
+def put_aside(path: Path) -> Path:
+    """Give what lies at ``path``, be it a folder or a link to nothing, a name that nothing has yet; returns it."""
+    names = (path.with_name(f"{path.name}.unreadable{ending}") for ending in ("", *(f"-{n}" for n in range(2, 1000))))
+    other = next(name for name in names if not os.path.lexists(name))
+    os.rename(path, other)
+    return other
 
 
 def committed(tier: str, experiment: str, results: Path | None = None) -> Path:
@@ -179,7 +192,11 @@ def _bytes(path: Path) -> bytes:
             raise _ill(path, "no file, but a folder, a pipe or a link to nothing")
         return path.read_bytes()
     except PermissionError as error:
-        raise _ill(path, f"can't be read ({error.strerror})") from None
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> RecordError:
+    return _ill(path, f"can't be read ({error.strerror})")
 
 
 def _body(record: Mapping[str, Any]) -> str:

@@ -167,11 +167,15 @@ def test_committed_records_count_as_done_only_when_asked(stage, tmp_path, monkey
     assert len(stage.launched) == 2 * first
 
 
-def test_a_record_that_cant_be_believed_is_as_good_as_none(stage):
+@pytest.mark.parametrize("ill", ["edited", "nested", "another run's", "link to nothing"])
+def test_a_record_that_cant_be_believed_is_as_good_as_none(stage, ill):
     stage.sweep().run()
     first = len(stage.launched)
     path = next(stage.folder.glob("toy-x-b-verdict-*-s2-*")) / records.NAME
-    path.write_text(path.read_text().replace("0.9", "0.99"))
+    other = next(stage.folder.glob("toy-x-b-verdict-*-s1-*")) / records.NAME
+    texts = {"edited": path.read_text().replace("0.9", "0.99"), "nested": "[" * 100_000, "another run's": other.read_text()}
+    path.unlink()
+    path.write_text(texts[ill]) if ill in texts else path.symlink_to("nowhere")
     stage.sweep().run()
     assert stage.launched[first:] == [("b", "verdict", 0.001, 2)]
 
