@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,10 @@ PARTS = {
     "report": "report.html, from the figures that are there (missing ones are drawn)",
     "readme": "the verdict table in README.md; with --check only say whether it is up to date",
 }
+NAMED = 5  # of what is missing; check names all
 EPILOG = """\
+exit code: 0; 1 where records were set aside, there are none, or a check does not hold; 2 where nothing could be done
+
 examples:
   python -m analysis                                     all tiers with committed records
   python -m analysis --source runs --tier smoke          straight from fresh runs
@@ -129,8 +133,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
+    """The exit code."""
     if options.part == "collect":
-        return _collect(options, console)
+        return _collect(options, console, errors)
     claims = claims_module.read(options.claims)
     loaded = load.load(options.source, options.results)
     declared = _declared(options)
@@ -138,27 +143,34 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     if options.part == "readme" and not names:
         names = ["core"]  # what is decided by construction stands without a record
     tiers = [_tier(name, declared, loaded, claims, options) for name in names]
-    for line in loaded.set_aside:
-        errors.print(f"set aside: {line}", style="yellow", markup=False, soft_wrap=True)
+    _say_set_aside(loaded.set_aside, errors)
+    for line in loaded.replaced:
+        errors.print(line, style="yellow", markup=False, soft_wrap=True)
+    code = 1 if loaded.set_aside else 0
     if not names:
         errors.print(_nothing(options, loaded), style="red", markup=False, soft_wrap=True)
         return 1
     for tier in sorted(set(options.tier or ()) - set(names)):
         errors.print(f"no records of the {tier} tier in {_source_words(options)}", style="yellow", markup=False, soft_wrap=True)
     if options.part == "check":
-        return _check(tiers, loaded, console)
+        return max(code, _check(tiers, console))
     if options.part == "rates":
         for tier in tiers:
             _print_rates(tier, console)
-        return 0
+        return code
     if options.part == "readme":
-        return _readme(options, claims, tiers, declared, console)
+        return max(code, _readme(options, claims, tiers, declared, console))
     for tier in tiers:
-        _write(tier, claims, loaded.set_aside, options, console)
+        _write(tier, claims, [*loaded.set_aside, *loaded.replaced], options, console)
     narrowed = options.tier or options.experiment or options.output or options.source != "committed"
     if options.part == "all" and not narrowed:
         _readme(options, claims, tiers, declared, console)
-    return 0
+    return code
+
+
+def _say_set_aside(lines: Iterable[str], errors: Console) -> None:
+    for line in lines:
+        errors.print(f"set aside: {line}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _declared(options: argparse.Namespace) -> dict[str, experiments.Experiment]:
@@ -181,11 +193,10 @@ def _tier(
     present = {record["plan"]["experiment"] for record in records}
     for unknown in sorted(present - declared.keys()):
         loaded.set_aside.append(f"{name}: records of {unknown}, an experiment that is not declared")
-    studies = {
-        key: select.arrange(experiment, name, records)
-        for key, experiment in declared.items()
-        if key in present and name in experiment.tiers
-    }
+    of_tier = {key: experiment for key, experiment in declared.items() if name in experiment.tiers}
+    for without in sorted((present & declared.keys()) - of_tier.keys()):
+        loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
+    studies = {key: select.arrange(experiment, name, records) for key, experiment in of_tier.items() if key in present}
     found = verdicts.judge(claims, studies, name)
     chosen = {key: study for key, study in studies.items() if not options.experiment or key in options.experiment}
     return Tier(name, studies, chosen, found, (options.output or options.results) / name)
@@ -194,6 +205,7 @@ def _tier(
 def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.Namespace, console: Console) -> None:
     part, folder = options.part, tier.folder
     everything = part == "all"
+    folder.mkdir(parents=True, exist_ok=True)
     if everything or part == "verdicts":
         verdicts.write(folder / "verdicts.csv", tier.found.rows)
         verdicts.write(folder / "controls.csv", tier.found.controls)
@@ -223,34 +235,40 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
         _print_verdicts(tier, claims, console, options.experiment or ())
     for study in tier.chosen.values():
         console.print(f"[bold]{study.experiment.name}[/bold] ({tier.name}): {study.summary()}")
+    _name_gaps(tier, options, console)
     written = folder / "report.html" if everything or part == "report" else folder
     console.print(f"{'report' if written.suffix else 'written to'}: {written.resolve()}", markup=False, soft_wrap=True)
 
 
-def _collect(options: argparse.Namespace, console: Console) -> int:
+def _name_gaps(tier: Tier, options: argparse.Namespace, console: Console) -> None:
+    """The first few of what is missing, and the command that names all."""
+    gaps = [f"{name}: {gap}" for name, study in tier.chosen.items() for gap in study.gaps()]
+    for gap in gaps[:NAMED]:
+        console.print(f"  {gap}", markup=False, soft_wrap=True)
+    if gaps:
+        source = "" if options.source == "committed" else f" --source {shlex.quote(options.source)}"
+        more = f"and {len(gaps) - NAMED} more; " if len(gaps) > NAMED else ""
+        console.print(f"  {more}all of it: python -m analysis check --tier {tier.name}{source}", markup=False, soft_wrap=True)
+
+
+def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:
     source = "runs" if options.source == "committed" else options.source
-    said = load.collect(source, options.results, options.tier or (), options.experiment or ())
+    said, set_aside = load.collect(source, options.results, options.tier or (), options.experiment or ())
     for line in said or [f"no records of declared experiments in {source}"]:
         console.print(line, markup=False, soft_wrap=True)
-    return 0 if said else 1
+    _say_set_aside(set_aside, errors)
+    return 0 if said and not set_aside else 1
 
 
-def _check(tiers: Iterable[Tier], loaded: load.Loaded, console: Console) -> int:
-    complete = not loaded.set_aside
+def _check(tiers: Iterable[Tier], console: Console) -> int:
+    complete = True
     for tier in tiers:
         for study in tier.chosen.values():
             console.print(f"[bold]{study.experiment.name}[/bold] ({tier.name}): {study.summary()}")
-            for record in [*study.with_status("diverged"), *study.with_status("failed")]:
-                console.print(
-                    f"  {record['status']}: {record['name']}: {record.get('error')}", markup=False, soft_wrap=True
-                )
-            for run in study.missing:
-                console.print(f"  missing: {run.task}, {run.arm}, {run.role}, rate {run.rate}, seed {run.seed}")
-            for arm, task in study.untuned:
-                console.print(f"  no rate yet: {task}, {arm}")
-            for record in study.stale:
-                console.print(f"  stale: {record['name']}", markup=False, soft_wrap=True)
-            complete &= not (study.missing or study.untuned or study.stale or study.with_status("failed"))
+            diverged = [f"diverged: {record['name']}: {record['error']}" for record in study.with_status("diverged")]
+            for line in [*diverged, *study.gaps()]:
+                console.print(f"  {line}", markup=False, soft_wrap=True)
+            complete &= not study.gaps()
     return 0 if complete else 1
 
 

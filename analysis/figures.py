@@ -296,10 +296,11 @@ def _draw_slices(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
             reaches[arm] = reach
         divisor = 1
         if relative:
-            if reach is None:
+            if not reach:
                 mean = mean_interval(_scores(study, arm, task, f"test.{metric.name}"))[0]
                 colour, _, line = _look(study, arm)
-                ax.axhline(mean, color=colour, ls=line, lw=1.2)  # no reach to divide by: its score at any distance
+                if mean is not None:  # no reach to divide by: its score at any distance
+                    ax.axhline(mean, color=colour, ls=line, lw=1.2)
                 continue
             divisor = reach
         xs = [x / divisor for x in values]
@@ -459,8 +460,8 @@ def _draw_alignment(ax: Any, study: Study, task: str, keys: Mapping[str, Any], m
     ax.grid(visible=False)
     ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
     source, output = ([name[:LONGEST_NAME] for name in sample[side]] for side in ("source", "output"))
-    ax.set_xticks(range(len(source)), source, rotation=90, fontsize=5.5)
-    ax.set_yticks(range(len(output)), output, fontsize=5.5)
+    ax.set_xticks(range(len(source)), source, rotation=90, fontsize=5.5, parse_math=False)
+    ax.set_yticks(range(len(output)), output, fontsize=5.5, parse_math=False)
 
 
 def _looked(study: Study, arm: str, task: str) -> list[Mapping[str, Any]]:
@@ -583,7 +584,8 @@ def _draw_effort(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
     ax.minorticks_off()
     ax.set_yticks([])
     ax.set_ylim(-0.5, len(arms) - 0.2)
-    own = next((record["metric"] for arm in arms for record in study.seeds((arm, task)).values()), metric.name)
+    found_by = (record.get("metric") for arm in arms for record in study.seeds((arm, task)).values())
+    own = next(filter(None, found_by), metric.name)
     label = metric.label if own == metric.name else f"validation {own.replace('_', ' ')}"
     ax.set_xlabel(f"{quantity.replace('_', '-')} to {label} {target:g}\n(hollow: never reached)" if target else quantity)
     ax.set_title(study.experiment.tasks[task].label)

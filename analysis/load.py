@@ -17,23 +17,23 @@ from study.records import RESULTS, Record, RecordError
 
 ROOT = Path(__file__).parent.parent
 WANDB = "wandb:"
-PLAN_KEYS = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
 
 
 @dataclass
 class Loaded:
-    """Records of declared runs by tier, and what was set aside, each with its reason."""
+    """Records of declared runs by tier; what was set aside as it can't be believed or belongs nowhere, each with its reason;
+    and what gave way to another record of its run.
+    """
 
     by_tier: dict[str, list[Record]] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
     singles: int = 0  # runs that belong to no experiment
 
     def add(self, found: Iterable[Record | RecordError]) -> Loaded:
         for item in found:
             if isinstance(item, RecordError):
                 self.set_aside.append(str(item))
-            elif not isinstance(item.get("plan"), Mapping) or not PLAN_KEYS <= item["plan"].keys():
-                self.set_aside.append(f"{item.get('name')}: no plan in the record, so nothing says what it answers")
             elif item["plan"]["experiment"] is None:
                 self.singles += 1
             else:
@@ -41,16 +41,14 @@ class Loaded:
         return self
 
     def finish(self) -> Loaded:
-        """One record per planned run: a finished one before any other, then the latest. The rest is set aside."""
+        """One record per planned run: a finished one before any other, then the latest."""
         for tier, found in self.by_tier.items():
             kept: dict[tuple, Record] = {}
             for record in sorted(found, key=_rank):
                 plan = record["plan"]
                 key = tuple(plan[part] for part in ("experiment", "arm", "task", "role", "rate", "seed", "digest"))
-                if key in kept and kept[key].get("checksum") != record.get("checksum"):
-                    self.set_aside.append(
-                        f"{kept[key]['name']} ({kept[key]['status']}): replaced by another record of the run"
-                    )
+                if key in kept and kept[key]["checksum"] != record["checksum"]:
+                    self.replaced.append(f"{kept[key]['name']} ({kept[key]['status']}): replaced by another record of the run")
                 kept[key] = record
             self.by_tier[tier] = sorted(kept.values(), key=lambda record: record["name"])
         self.by_tier = {tier: self.by_tier[tier] for tier in (*TIERS, *self.by_tier) if tier in self.by_tier}
@@ -65,7 +63,7 @@ def load(source: str = "committed", results: Path = RESULTS) -> Loaded:
     if source == "committed":
         return committed(results)
     if source.startswith(WANDB):
-        return Loaded().add(from_wandb(source.removeprefix(WANDB))).finish()
+        return Loaded().add(_checked(from_wandb(source.removeprefix(WANDB)), source)).finish()
     folder = Path(source)
     if not folder.is_dir():
         raise ValueError(
@@ -79,20 +77,21 @@ def committed(results: Path = RESULTS) -> Loaded:
     loaded = Loaded()
     for path in sorted(results.glob("*/records/*.jsonl")):
         tier, experiment = path.parent.parent.name, path.stem
-        for item in records.load_lines(path):
-            if not isinstance(item, RecordError) and (plan := item.get("plan") or {}):
-                if (plan.get("tier"), plan.get("experiment")) != (tier, experiment):
-                    item = RecordError(
-                        f"{path}: {item.get('name')} is a record of {plan.get('experiment')}, {plan.get('tier')}"
-                    )
+        for number, item in enumerate(records.load_lines(path), 1):
+            if not isinstance(item, RecordError):
+                plan = item["plan"]
+                if (plan["tier"], plan["experiment"]) != (tier, experiment):
+                    item = RecordError(f"{path}:{number}: {item['name']} is a record of {plan['experiment']}, {plan['tier']}")
             loaded.add([item])
     return loaded.finish()
 
 
 def collect(
     source: str, results: Path = RESULTS, tiers: Iterable[str] = (), experiments: Iterable[str] = ()
-) -> list[str]:
-    """Gather the records of ``source`` into the committed files, beside those already there. Says what it wrote.
+) -> tuple[list[str], list[str]]:
+    """Gather the records of ``source`` into the committed files, beside those already there.
+
+    Returns, in words, what it wrote and what gave way, and what it set aside.
 
     A finished record never gives way to one that is not. Raises ``ValueError``, and writes nothing, where a committed line
     can't be believed: writing the rest anew would lose it.
@@ -115,7 +114,7 @@ def collect(
         lines = [record for record in both.by_tier[tier] if record["plan"]["experiment"] == name]
         records.write_lines(records.committed(tier, name, results), lines)
     said = [f"{tier}/{name}: {new} new records" for (tier, name), new in sorted(touched.items())]
-    return said + [f"set aside: {line}" for line in dict.fromkeys(fresh.set_aside + both.set_aside)]
+    return said + list(dict.fromkeys(fresh.replaced + both.replaced)), fresh.set_aside
 
 
 def from_wandb(project: str, api: Any = None) -> Iterator[Record | RecordError]:
@@ -140,6 +139,15 @@ def from_wandb(project: str, api: Any = None) -> Iterator[Record | RecordError]:
         yield record
 
 
+def _checked(found: Iterable[Record | RecordError], source: str) -> Iterator[Record | RecordError]:
+    """What was not read from a file, held against what a record holds."""
+    for item in found:
+        try:
+            yield item if isinstance(item, RecordError) else records.check(item, f"{source}/{item.get('name')}")
+        except RecordError as error:
+            yield error
+
+
 def _curve_row(row: Mapping[str, Any]) -> dict[str, Any]:
     scores = {key: _plain(value) for key, value in row.items() if key == "train_loss" or key.startswith("validation_")}
     return {"step": row["_step"], **scores}
@@ -159,4 +167,4 @@ def _plain(value: Any) -> Any:
 
 
 def _rank(record: Record) -> tuple[bool, str]:
-    return record["status"] == "finished", record.get("provenance", {}).get("started") or ""
+    return record["status"] == "finished", record["provenance"].get("started") or ""

@@ -65,6 +65,13 @@ class Study:
         found |= {("verdict", 0.0, seed): record for seed, record in self.verdict.get(cell, {}).items()}
         return {key: record for key, record in found.items() if record["status"] != "failed"}
 
+    def gaps(self) -> list[str]:
+        """What stands between this study and a complete one, a line each."""
+        failed = [f"failed: {record['name']}: {record['error']}" for record in self.with_status("failed")]
+        missing = [f"missing: {r.task}, {r.arm}, {r.role}, rate {r.rate}, seed {r.seed}" for r in self.missing]
+        untuned = [f"no rate yet: {task}, {arm}" for arm, task in self.untuned]
+        return [*failed, *missing, *untuned, *(f"stale: {record['name']}" for record in self.stale)]
+
     def summary(self) -> str:
         waiting = len(self.untuned) * len(self.planned_seeds)
         counts = {
@@ -93,7 +100,8 @@ def arrange(experiment: Experiment, tier: str, records: Iterable[Record]) -> Stu
         study.planned += runs
         found = []
         for run in runs:
-            record = by_run.pop((run.role, run.arm, run.task, run.seed, run.digest), None)
+            trained = experiment.tasks[run.task].measure
+            record = by_run.pop((run.role, run.arm, run.task, run.rate, run.seed, run.digest, trained), None)
             if record is None:
                 study.missing.append(run)
             else:
@@ -147,4 +155,5 @@ def best_arm(study: Study, task: str, arms: Sequence[str]) -> str | None:
 
 def _key(record: Record) -> tuple:
     plan = record["plan"]
-    return plan["role"], plan["arm"], plan["task"], plan["seed"], plan["digest"]
+    measure = record["config"].get("measure", "training")
+    return plan["role"], plan["arm"], plan["task"], plan["rate"], plan["seed"], plan["digest"], measure

@@ -18,6 +18,7 @@ from scipy import stats
 ALPHA = 0.05
 RESAMPLES = 9999
 SEED = 20170612
+FLAT = 0.01  # a logarithm that rises by less per e-fold has no base to speak of
 TINY = 1e-12  # differences that vary by less are taken as equal
 
 SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
@@ -179,14 +180,14 @@ def growth(letter: str, x: Sequence[float], y: Sequence[float], may_be_log: bool
     power, line = stats.linregress(np.log(x), np.log(y)), stats.linregress(np.log(x), y)
     off_power = np.sum((np.exp(power.intercept) * np.power(x, power.slope) - y) ** 2)
     off_line = np.sum((line.intercept + line.slope * np.log(x) - y) ** 2)
-    if may_be_log and len(set(x)) > 2 and off_line < off_power:
+    if may_be_log and len(set(x)) > 2 and line.slope > FLAT and off_line < off_power:
         return f"log_{math.exp(1 / line.slope):.2g} {letter}"
     return f"{letter}^{power.slope:.2f}"
 
 
 def crossings(x: Sequence[float], a: Sequence[float], b: Sequence[float]) -> list[float]:
     """Each x at which ``a`` starts or ceases to lie below ``b``, straight between points on log axes; all values positive."""
-    gaps = [math.log(up / down) for up, down in zip(a, b, strict=True)]
+    gaps = [math.log(up) - math.log(down) for up, down in zip(a, b, strict=True)]
     found = []
     for i in range(1, len(x)):
         if (gaps[i - 1] < -TINY) != (gaps[i] < -TINY):

@@ -99,6 +99,8 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
             "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
             "train": {"batch": 32, "steps": 1000},
+            "measure": run.settings.get("measure", "training"),
+            "cost": {key: list(run.settings.get(f"cost.{key}", ())) for key in ("lengths", "widths", "positions", "sizes")},
         },
         "metric": metric,
         "solved_at": solved_at,
@@ -127,7 +129,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "provenance": {
             "revision": "0" * 40, "clean": True, "versions": {"python": "3.11"}, "threads": 1, "dtype": "float32",
             "device": "cpu", "device_name": "made up", "attention_backend": "none", "system": "none",
-            "started": "2024-01-01T00:00:00+00:00",
+            "started": "2024-01-01T00:00:00+00:00", "data": {},
         },
     }  # fmt: skip
     if run.settings.get("evaluation.structure"):

@@ -337,7 +337,8 @@ def floors(rows: Sequence[TableRow], metrics: Mapping[str, Metric]) -> str:
 
 def tells_chance(record: Record, metric: str) -> bool:
     """Whether the chance level and the heuristic, said in the record's own metric, can be held against ``metric``."""
-    return metric == record["metric"] or (metric, record["metric"]) == ("token_accuracy", "accuracy")
+    own = record.get("metric")
+    return metric == own or (metric, own) == ("token_accuracy", "accuracy")
 
 
 def sentence_tables(study: Study) -> dict[str, list[dict[str, str]]]:
@@ -361,6 +362,9 @@ def sentence_tables(study: Study) -> dict[str, list[dict[str, str]]]:
                 continue
             cells = {"arm": study.experiment.arms[arm].label}
             for seed in sorted(kept[arm].keys() & kept[best].keys()):
+                if len(kept[arm][seed]) != len(kept[best][seed]):
+                    cells[f"seed {seed}"] = "scored on other sentences"
+                    continue
                 test = paired_bootstrap(kept[arm][seed], kept[best][seed])
                 cells[f"seed {seed}"] = f"{test.difference:+.2f} [{test.low:+.2f}, {test.high:+.2f}], p = {test.p:.3f}"
             lines.append(cells)

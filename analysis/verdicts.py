@@ -26,6 +26,7 @@ from study.records import Record
 BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
 VERDICTS = (SUPPORTED, CONTRADICTED, QUALIFIED, INCONCLUSIVE, BY_CONSTRUCTION, NOT_RUN)
 DECIDED = (SUPPORTED, CONTRADICTED, QUALIFIED, BY_CONSTRUCTION)
+MOST_NATS = 700  # e to the power of more is no float
 SMOKE = "the smoke tier decides nothing"
 
 
@@ -168,8 +169,9 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     if not sliced:
         scores = record["metrics"].get(split) or _deeper(record, split)
         value = scores.get(name)
-        if name == "perplexity" and value is None and _number(scores.get("loss")) is not None:
-            value = math.exp(scores["loss"])
+        loss = _number(scores.get("loss"))
+        if name == "perplexity" and value is None and loss is not None and loss < MOST_NATS:
+            value = math.exp(loss)
         return _number(value)
     if len(sliced) != 1:
         raise ValueError(f"one slice at a time, not {', '.join(sliced)}: records hold no slices of slices")
@@ -398,12 +400,15 @@ class _Evaluation:
             return self._oriented(term.value)
         if term.chance:
             chances = {seed: r.get("chance") for seed, r in self._records(self.contrast.a).items()}
-            return {seed: self._oriented(value) for seed, value in chances.items() if value is not None}
+            return self._all_oriented(chances)
         path, sliced = term.metric or self.path, term.slice or self.contrast.slice
         values = {seed: measure(record, path, sliced) for seed, record in self._records(term).items()}
-        if self.metric.relative:
-            values = {seed: value for seed, value in values.items() if value is not None and value > 0}
-        return {seed: self._oriented(value) for seed, value in values.items() if value is not None}
+        return self._all_oriented(values)
+
+    def _all_oriented(self, values: Mapping[Any, float | None]) -> dict[Any, float]:
+        """Those that are there, and of a ratio those that have a logarithm."""
+        known = {seed: value for seed, value in values.items() if value is not None}
+        return {seed: self._oriented(value) for seed, value in known.items() if value > 0 or not self.metric.relative}
 
     def _oriented(self, value: float) -> float:
         value = math.log(value) if self.metric.relative else value
@@ -430,9 +435,9 @@ class _Evaluation:
             for seed, record in self._records(term).items():
                 bins = record.get("slices", {}).get(split, {}).get(self.contrast.axis, {})
                 series[seed] = [
-                    (math.log(float(x)), _linear(name, scores))
+                    (math.log(float(x)), y)
                     for x, scores in bins.items()
-                    if float(x) > 0 and scores.get(name) is not None
+                    if float(x) > 0 and (y := _linear(name, scores)) is not None
                 ]
         slopes = {seed: statistics.slope(*zip(*points, strict=True)) for seed, points in series.items() if points}
         return {seed: value for seed, value in slopes.items() if value is not None}
@@ -465,7 +470,7 @@ class _Evaluation:
             {seed: found for seed, r in self._records(term).items() if (found := effort(r, target, quantity)) is not None}
             for term in (a, b)
         ]
-        values = [{seed: self._oriented(found.value) for seed, found in side.items()} for side in took]
+        values = [self._all_oriented({seed: found.value for seed, found in side.items()}) for side in took]
         test = statistics.better(_minus(*values), self.margin)
         never = [  # diverged runs among them
             sum(seed not in side or not side[seed].reached for seed in self._records(term))
@@ -493,7 +498,7 @@ def _row(
 ) -> Row:
     test = found.test
     assert found.metric is not None
-    shown = math.expm1 if found.metric.relative and contrast.rule not in ("slope", "solves") else float
+    shown = _as_share if found.metric.relative and contrast.rule not in ("slope", "solves") else float
     effect, low, high = (None if value is None else shown(value) for value in (test.effect, test.low, test.high))
     return dataclasses.replace(
         row,
@@ -522,7 +527,7 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     parts = [f"{found.task}"]
     if contrast.slice:
         parts += [f"{axis} {' and '.join(conditions)}" for axis, conditions in contrast.slice.items()]
-    cost = [r["config"]["cost"] for r in found.records if r["config"].get("measure") == "cost"]
+    cost = [r["config"].get("cost", {}) for r in found.records if r["config"].get("measure") == "cost"]
     measured = {length for node in cost for length in node.get("positions") or node.get("lengths", ())}
     if lengths := measured or {trained_length(record) for record in found.records} - {None}:
         parts.append(f"length {_join(lengths)}")
@@ -567,17 +572,25 @@ def _deeper(record: Record, path: str) -> Mapping[str, Any]:
     return node
 
 
-def _linear(name: str, scores: Mapping[str, Any]) -> float:
-    """A score on the scale on which trends are straight: log odds of a share of right answers, else the logarithm."""
-    if name in ("accuracy", "token_accuracy", "exact"):
-        return statistics.empirical_logit(scores[name], _counted(name, scores))
-    return math.log(scores[name])
+def _linear(name: str, scores: Mapping[str, Any]) -> float | None:
+    """A score on the scale on which trends are straight: log odds of a share of right answers, else the logarithm.
+
+    None where it is not there, or has no logarithm.
+    """
+    score = scores.get(name)
+    if score is not None and name in ("accuracy", "token_accuracy", "exact"):
+        return statistics.empirical_logit(score, _counted(name, scores))
+    return math.log(score) if score is not None and score > 0 else None
 
 
 def _counted(name: str, scores: Mapping[str, Any]) -> int:
     """How many answers a score is the mean of."""
     key = {"bits_per_character": "characters", "token_accuracy": "tokens"}.get(name, "items")
     return scores.get(key, scores.get("items", 1))
+
+
+def _as_share(log_ratio: float) -> float:
+    return math.expm1(min(log_ratio, MOST_NATS))
 
 
 def _paired(a: Any, b: Any) -> dict[Any, float]:

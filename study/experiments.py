@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +20,7 @@ from omegaconf import OmegaConf
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 TIERS = ("smoke", "core", "full")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: fit to be a file's, no path
 
 LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss", "word_error_rate", "phoneme_error_rate"}
 
@@ -119,6 +121,8 @@ class Experiment:
         self.arms = {name: self._arm(name, node) for name, node in declaration["arms"].items()}
         self.tasks = {name: self._task(name, node) for name, node in declaration["tasks"].items()}
         self.tiers = {name: self._sizes(name, node) for name, node in declaration["tiers"].items()}
+        if unfit := [name for name in (self.name, *self.arms, *self.tasks) if not NAME.fullmatch(str(name))]:
+            raise ValueError(f"{source}: the name {unfit[0]!r} must be of letters, digits and _ . - alone, as files bear it")
 
     def __repr__(self) -> str:
         return f"Experiment({self.name!r})"
@@ -280,8 +284,8 @@ def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = F
     """Rule *solved, then fastest, then best*, on validation scores of tuning runs alone, never on reported seeds.
 
     ``runs`` are records of one cell, of any status. Rates are ranked by how many seeds solved the task, then by the mean
-    number of steps the solved ones took, then by the mean validation score. A rate at which a run diverged or failed is
-    ranked by its surviving runs, after every rate without such a loss. None when no run has a score.
+    number of steps the solved ones took, then by the mean validation score. A rate at which a run diverged, failed or has
+    no such score is ranked by its other runs, after every rate without such a loss. None when no run has a score.
     """
     higher = metric not in LOWER_IS_BETTER
     by_rate: dict[float, list[Mapping[str, Any]]] = {}
@@ -289,7 +293,8 @@ def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = F
         by_rate.setdefault(run["plan"]["rate"], []).append(run)
     ranked, curve = [], {}
     for rate, group in by_rate.items():
-        scored = [run for run in group if run["status"] == "finished"]
+        finished = [run for run in group if run["status"] == "finished"]
+        scored = [run for run in finished if run["metrics"].get("validation", {}).get(metric) is not None]
         if not scored:
             continue
         score = math.fsum(run["metrics"]["validation"][metric] for run in scored) / len(scored)

@@ -2,6 +2,8 @@
 
 A run's folder holds ``config.yaml``, ``history.jsonl``, while it trains ``last.ckpt``, and at its end ``record.json``.
 Committed records are the same objects, one per line, in ``results/<tier>/records/<experiment>.jsonl``.
+
+What a reader may rely on is declared in ``study.record_fields``; whatever else is found comes as a ``RecordError``.
 """
 
 from __future__ import annotations
@@ -11,73 +13,119 @@ import json
 import math
 import os
 import platform
+import reprlib
 import subprocess
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from study import record_fields
+from study.record_fields import STATUSES
+
 RESULTS = Path(__file__).parent.parent / "results"  # committed records
 SCHEMA = 1
 NAME = "record.json"
-STATUSES = ("finished", "diverged", "failed")
 
 Record = dict[str, Any]
 
 
 class RecordError(ValueError):
-    """A record that can't be believed: truncated, edited by hand, or of another schema."""
+    """A record that can't be believed: truncated, edited by hand, of another schema or structure, or no readable file."""
 
 
 def checksum(record: Mapping[str, Any]) -> str:
     """sha256 of the record without its own checksum."""
-    body = {key: value for key, value in record.items() if key != "checksum"}
-    return hashlib.sha256(_dump(body).encode()).hexdigest()
+    return _digest(_body(record))
 
 
 def write(folder: Path, record: Mapping[str, Any]) -> Record:
     """Write ``record.json`` whole or not at all; the old one stays until the new one is on the disk."""
     sealed = {"schema": SCHEMA, **record}
-    sealed = json.loads(_dump(sealed))  # as it will be read: keys are strings, tuples are lists
+    sealed = json.loads(_dump(sealed).encode(errors="replace"))  # as it will be read: string keys, lists, no half characters
     sealed["checksum"] = checksum(sealed)
     replace_atomically(folder / NAME, _dump(sealed) + "\n")
     return sealed
 
 
-def read(path: Path) -> Record:
-    """Read one record file. Raises ``RecordError`` saying what is wrong and what would do."""
-    return parse(path.read_text(encoding="utf-8", errors="replace"), str(path))
+def read(path: Path, name: str | None = None) -> Record:
+    """Read one record file, with ``name`` only as the record of that run.
+
+    Raises ``RecordError`` saying what is wrong and what would do, ``FileNotFoundError`` where there is nothing, and another
+    ``OSError`` where the machine is at fault.
+    """
+    record = parse(_bytes(path), str(path))
+    if name not in (None, record["name"]):
+        raise _ill(path, f"the record of another run, {record['name']}")
+    return record
 
 
-def parse(text: str, where: str) -> Record:
+def parse(text: bytes, where: str) -> Record:
+    """The record written in ``text``; ``where`` says where it stands. Raises ``RecordError``."""
     try:
-        record = json.loads(text, parse_constant=_no_constant, parse_float=_finite_float)
-    except ValueError as error:
-        raise RecordError(f"{where}: not a whole JSON record ({error}); remove it and launch the run again") from None
+        written = text.decode("utf-8").strip()
+        record = json.loads(written, parse_constant=_no_constant, parse_float=_finite_float)
+    except (ValueError, RecursionError) as error:
+        raise _ill(where, f"not a whole JSON record ({error})") from None
     if not isinstance(record, dict) or record.get("schema") != SCHEMA or record.get("status") not in STATUSES:
-        raise RecordError(f"{where}: not a record of schema {SCHEMA}; remove it and launch the run again")
-    if record.get("checksum") != checksum(record):
-        raise RecordError(f"{where}: its checksum does not fit, so it was edited; remove it and launch the run again")
+        raise _ill(where, f"not a record of schema {SCHEMA}")
+    try:
+        body = _body(record)
+        seal = _digest(body)
+        if written.replace(f'"checksum":"{seal}",', "", 1) != body:  # not as write() has it, so a key may be there twice
+            json.loads(written, object_pairs_hook=_no_key_twice)
+    except (ValueError, RecursionError) as error:
+        raise _ill(where, f"not a record that can be sealed ({error})") from None
+    if record.get("checksum") != seal:
+        raise _ill(where, "its checksum does not fit, so it was edited")
+    return check(record, where)
+
+
+def check(record: Record, where: str) -> Record:
+    """``record``, if its fields are what they are declared to be. Raises ``RecordError``."""
+    try:
+        record_fields.check(record)
+    except record_fields.Unfit as unfit:
+        raise _ill(where, str(unfit)) from None
     return record
 
 
 def load_runs(folder: Path) -> Iterator[Record | RecordError]:
     """Every record of a folder of fresh runs, by run name; what can't be believed comes as the error that says why."""
-    for path in sorted(folder.glob(f"*/{NAME}")):
+    for run in sorted(folder.iterdir()):
         try:
-            yield read(path)
+            yield read(run / NAME)
+        except RecordError as error:
+            yield error
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            yield _unreadable(run / NAME, error)
+
+
+def load_lines(path: Path) -> Iterator[Record | RecordError]:
+    """Every record of a JSON-lines file; what can't be believed, be it the file, comes as the error that says why."""
+    try:
+        lines = _bytes(path).splitlines()
+    except RecordError as error:
+        yield error
+        return
+    except OSError as error:
+        yield _unreadable(path, error)
+        return
+    for number, line in enumerate(lines, 1):
+        try:
+            yield parse(line, f"{path}:{number}")
         except RecordError as error:
             yield error
 
 
-def load_lines(path: Path) -> Iterator[Record | RecordError]:
-    """Every record of a JSON-lines file."""
-    with path.open(encoding="utf-8", errors="replace") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield parse(line, f"{path}:{number}")
-            except RecordError as error:
-                yield error
+def put_aside(path: Path) -> Path:
+    """Give what lies at ``path``, be it a folder or a link to nothing, a name that nothing has yet; returns it."""
+    names = (path.with_name(f"{path.name}.unreadable{ending}") for ending in ("", *(f"-{n}" for n in range(2, 1000))))
+    other = next(name for name in names if not os.path.lexists(name))
+    os.rename(path, other)
+    return other
 
 
 def committed(tier: str, experiment: str, results: Path | None = None) -> Path:
@@ -134,6 +182,31 @@ def versions(*packages: str) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
 
 
+def _ill(where: str | Path, why: str) -> RecordError:
+    return RecordError(f"{where}: {why}; remove it and launch the run again")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        if os.path.lexists(path) and not path.is_file():
+            raise _ill(path, "no file, but a folder, a pipe or a link to nothing")
+        return path.read_bytes()
+    except PermissionError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> RecordError:
+    return _ill(path, f"can't be read ({error.strerror})")
+
+
+def _body(record: Mapping[str, Any]) -> str:
+    return _dump({key: value for key, value in record.items() if key != "checksum"})
+
+
+def _digest(body: str) -> str:
+    return hashlib.sha256(body.encode()).hexdigest()
+
+
 def _dump(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
@@ -145,5 +218,13 @@ def _no_constant(name: str) -> None:
 def _finite_float(text: str) -> float:
     number = float(text)
     if math.isinf(number):  # 1e999
-        _no_constant(text)
+        _no_constant(text[:20])
     return number
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {reprlib.repr(next(key for key in keys if keys.count(key) > 1))} is there twice")
+    return found

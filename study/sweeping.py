@@ -132,7 +132,7 @@ class Sweep:
 
     def _record(self, job: Job) -> records.Record | None:
         try:
-            return records.read(self.folder / job.name / records.NAME)
+            return records.read(self.folder / job.name / records.NAME, job.name)
         except (OSError, records.RecordError):
             return self.committed.get(job.run.digest)
 

@@ -119,6 +119,9 @@ REFUSED = [
     ({"tiers__core__rates": [0.01, 0.01]}, "must grow and not repeat"),
     ({"arms__a__set": {"train.steps": 3}}, "task 'x' and arm 'a' both set train.steps; leave it to one of them"),
     ({"tasks__x__measure": "speed"}, "must be training or cost"),
+    ({"name": "../toy"}, "the name '../toy' must be of letters, digits and _ . - alone"),
+    ({"arms__..": {}}, "the name '..' must be of letters"),
+    ({"tasks__a/b": {}}, "the name 'a/b' must be of letters"),
 ]  # fmt: skip
 
 
@@ -237,6 +240,15 @@ def test_a_best_rate_on_an_edge_asks_for_one_step_further(scores, further):
 
 def test_one_rate_has_no_edge_to_go_beyond():
     assert choose_rate([run(0.003, 0.9)], "accuracy", extend=True).further is None
+
+
+def test_a_finished_run_without_the_score_counts_as_a_loss():
+    nameless, nothing = run(0.01, 1.0, 5, metric="loss"), run(0.01, 1.0, 5)
+    nothing["metrics"]["validation"]["accuracy"] = None
+    for lost in (nameless, nothing, nothing | {"metrics": {}}):
+        found = choose_rate([lost, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy")
+        assert (found.rate, found.curve[0.01]) == (0.001, 1.0)
+        assert choose_rate([lost], "accuracy") is None
 
 
 def test_a_failed_run_counts_as_a_loss_like_a_diverged_one():

@@ -13,7 +13,14 @@ import pytest
 from study import records
 from study.records import RecordError
 
-RUN = {"name": "toy-lr0.01-s0-abc", "id": "abc", "status": "finished", "metrics": {"test": {"accuracy": 0.1 + 0.2}}}
+RUN = {  # a measurement of cost: the least that a finished run holds
+    "name": "toy-lr0.01-s0-abc", "id": "abc", "status": "finished", "error": None, "claims": [], "notes": {}, "slices": {},
+    "plan": {"experiment": "toy", "tier": "core", "arm": "a", "task": "x", "role": "verdict", "rate": None, "seed": 0,
+             "digest": "abc"},
+    "config": {"measure": "cost", "task": {}, "model": {"width": 8, "layers": 1}, "train": {"batch": 2, "steps": 1}},
+    "metric": "accuracy", "metrics": {"test": {"accuracy": 0.1 + 0.2}}, "curve": [], "seconds": 1.5,
+    "provenance": {"data": {}},
+}  # fmt: skip
 
 
 def made(name="toy", **fields):
@@ -39,8 +46,10 @@ def test_written_is_read_back_exactly(folder):
 
 def test_what_is_returned_is_what_a_reader_gets(folder):
     """Keys become strings, tuples lists: before the checksum, so that it fits what is read."""
-    written = records.write(folder, made(slices={1: (2, 3)}))
-    assert written["slices"] == {"1": [2, 3]} == records.read(folder / records.NAME)["slices"]
+    written = records.write(folder, made(more={1: (2, 3)}, error="no file '\udcff'"))
+    assert written["more"] == {"1": [2, 3]}
+    assert written["error"] == "no file '?'"  # what no encoding can write, as of a file name that is no text
+    assert records.read(folder / records.NAME) == written
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -74,36 +83,163 @@ def test_a_kill_in_the_midst_of_writing_leaves_the_old_record(folder):
     assert list(records.load_runs(folder.parent)) == [old]  # what the kill left lying is no record
 
 
-def broken_texts():
-    folder_text = json.dumps({"schema": 1, "status": "finished"})
-    sealed = {"schema": 1, **RUN}
-    sealed["checksum"] = records.checksum(sealed)
-    text = json.dumps(sealed)
-    return {
-        "empty": ("", "not a whole JSON record"),
-        "half": (text[: len(text) // 2], "not a whole JSON record"),
-        "zeros": ("\0" * 50, "not a whole JSON record"),
-        "no object": ("[1, 2]", "not a record of schema 1"),
-        "other schema": (text.replace('"schema": 1', '"schema": 2'), "not a record of schema 1"),
-        "unknown status": (text.replace("finished", "great"), "not a record of schema 1"),
-        "no checksum": (folder_text, "its checksum does not fit, so it was edited"),
-        "a better score": (text.replace("0.30000000000000004", "0.99"), "its checksum does not fit, so it was edited"),
-        "NaN": (text.replace("0.30000000000000004", "NaN"), "NaN is no number"),
-        "infinity": (text.replace("0.30000000000000004", "-Infinity"), "-Infinity is no number"),
-        "a huge number": (text.replace("0.30000000000000004", "1e999"), "1e999 is no number"),
-    }
+def sealed(**fields):
+    """The text of a record under a checksum that fits."""
+    record = {"schema": 1, **made(**fields)}
+    return json.dumps({**record, "checksum": records.checksum(record)}, sort_keys=True, separators=(",", ":"))
 
 
-@pytest.mark.parametrize("kind", broken_texts())
+def put(text, path, value):
+    """The text of a record with ``value`` at a path of keys (or without it, where that is ...), sealed anew."""
+    node = record = json.loads(text)
+    *way, last = path.split(".")
+    for key in way:
+        node = node[int(key) if isinstance(node, list) else key]
+    if value is ...:
+        del node[last]
+    else:
+        node[int(last) if isinstance(node, list) else last] = value
+    return json.dumps({**record, "checksum": records.checksum(record)})
+
+
+TEXT = sealed()
+NUMBER = "0.30000000000000004"
+BROKEN = {
+    "empty": (b"", "not a whole JSON record"),
+    "half": (TEXT[: len(TEXT) // 2], "not a whole JSON record"),
+    "zeros": ("\0" * 50, "not a whole JSON record"),
+    "UTF-16": (TEXT.encode("utf-16"), "not a whole JSON record"),
+    "Latin-1": (TEXT.replace("toy", "tóy").encode("latin-1"), "not a whole JSON record"),
+    "a mark of byte order": (TEXT.encode("utf-8-sig"), "not a whole JSON record"),
+    "nested too deeply": ("[" * 100_000, "not a whole JSON record"),
+    "nested too deeply to be used": (put(TEXT, "more", json.loads("[" * 30 + "]" * 30)), "more must be less deeply nested"),
+    "a number of 5,000 digits": (TEXT.replace("1.5", "9" * 5000), "not a whole JSON record"),
+    "a huge whole number": (sealed(seconds=10**60), "seconds must be a number, 0 or more"),
+    "a huge seed": (put(TEXT, "plan.seed", 10**20), "plan.seed must be a whole number"),
+    "half a character": (TEXT.replace("toy", "t\\ud800y"), "not a record that can be sealed"),
+    "a key twice": (TEXT.replace('"error":null', '"error":null,"error":null'), "the key 'error' is there twice"),
+    "no object": ("[1, 2]", "not a record of schema 1"),
+    "other schema": (TEXT.replace('"schema":1', '"schema":2'), "not a record of schema 1"),
+    "a schema that only equals": (sealed(schema=True), "schema must be a whole number"),
+    "unknown status": (TEXT.replace("finished", "great"), "not a record of schema 1"),
+    "a status that is a list": (sealed(status=["finished"]), "not a record of schema 1"),
+    "no checksum": (json.dumps({"schema": 1, **RUN}), "its checksum does not fit, so it was edited"),
+    "a better score": (TEXT.replace(NUMBER, "0.99"), "its checksum does not fit, so it was edited"),
+    "NaN": (TEXT.replace(NUMBER, "NaN"), "NaN is no number"),
+    "infinity": (TEXT.replace(NUMBER, "-Infinity"), "-Infinity is no number"),
+    "a huge number": (TEXT.replace(NUMBER, "1e999"), "1e999 is no number"),
+    "a score that is text": (sealed(metrics={"test": {"accuracy": "0.9"}}), "metrics.test.accuracy must be a share"),
+    "more than all right": (sealed(metrics={"test": {"accuracy": 1.5}}), "metrics.test.accuracy must be a share"),
+    "a plan that is a list": (sealed(plan=["toy"]), "plan must be an object, and is ['toy']"),
+    "no seed": (put(TEXT, "plan.seed", ...), "plan must be an object with seed"),
+    "no curve": (put(TEXT, "curve", ...), "the record must be an object with curve"),
+    "a truth for a number": (put(TEXT, "plan.seed", True), "plan.seed must be a whole number, and is True"),
+    "a step that is none": (sealed(curve=[{"step": 1}, {"step": None}]), "curve.1.step must be a whole number"),
+    "a length that is no number": (sealed(slices={"test": {"length": {"long": {}}}}), "slices.test.length must be an object"),
+    "a map of uneven rows": (sealed(structure={"example": {"map": [[1], []], "edges": []}}), "example.map must be rows of"),
+    "a training without steps": (put(TEXT, "config.measure", "training"), "the record must be an object with solved_at"),
+    "an unknown tier": (put(TEXT, "plan.tier", "huge"), "plan.tier must be one of smoke, core, full, and is 'huge'"),
+    **{
+        f"{field}: {text}": (put(TEXT, field, text), f"{field} must be a name of letters, digits")
+        for field in ("plan.experiment", "plan.arm", "plan.task", "plan.role", "plan.digest", "name", "id")
+        for text in ("../../out", "/tmp/out", "..", "a b", "<script>alert(1)</script>", "a\nb", "")
+    },
+    **{f"tier: {text}": (put(TEXT, "plan.tier", text), "plan.tier must be one of") for text in ("../..", "/tmp", "core/..")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BROKEN)
 def test_a_record_that_cant_be_believed_is_named_with_the_mend(folder, kind):
-    text, why = broken_texts()[kind]
+    text, why = BROKEN[kind]
     path = folder / records.NAME
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(RecordError) as caught:
         records.read(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message
+    assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < 600
     assert why in message and "launch the run again" in message
+
+
+def test_how_a_record_is_laid_out_does_not_matter(folder):
+    """Nor what else it holds: a key that nobody reads may come from another version."""
+    path = folder / records.NAME
+    path.write_text(json.dumps(json.loads(sealed(other={"a": [None, "x"]})), indent=1))
+    assert records.read(path)["other"] == {"a": [None, "x"]}
+
+
+def in_its_place(path, what):
+    path.unlink(missing_ok=True)
+    if what == "folder":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path if what == "link to itself" else path.with_name("nowhere"))
+
+
+@pytest.mark.parametrize("what", ["folder", "pipe", "dangling link", "link to itself"])
+def test_what_is_no_file_is_named_like_any_ill_record(tmp_path, what):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = records.write(tmp_path / "a", made("a"))
+    in_its_place(tmp_path / "b" / records.NAME, what)
+    kept, ill = records.load_runs(tmp_path)
+    assert kept == whole and isinstance(ill, RecordError) and str(ill).startswith(str(tmp_path / "b" / records.NAME))
+    in_its_place(tmp_path / "all.jsonl", what)
+    [lines] = records.load_lines(tmp_path / "all.jsonl")
+    assert isinstance(lines, RecordError) and str(lines).startswith(str(tmp_path / "all.jsonl"))
+
+
+def test_what_is_put_aside_is_kept_whatever_it_is(folder):
+    path = folder / records.NAME
+    for what in ("folder", "dangling link", "pipe"):
+        in_its_place(path, what)
+        (path / "kept.txt").write_text("x") if what == "folder" else None
+        records.put_aside(path)
+        assert not os.path.lexists(path)
+    first, second, third = (folder / f"record.json.unreadable{ending}" for ending in ("", "-2", "-3"))
+    assert (first / "kept.txt").read_text() == "x" and second.is_symlink() and third.is_fifo()
+    records.write(folder, made())
+    assert records.read(path)["name"] == "toy"
+
+
+def test_a_file_that_may_not_be_read_is_named(folder, monkeypatch):
+    records.write(folder, made())
+
+    def refused(_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(type(folder), "read_bytes", refused)  # as root may read any
+    [found] = records.load_runs(folder.parent)
+    assert isinstance(found, RecordError) and "can't be read (Permission denied)" in str(found)
+
+
+def test_a_disk_that_fails_makes_no_ill_record(folder, monkeypatch):
+    """A run that reads its own record gets the error as it is, so that a good record is not put aside for it."""
+    records.write(folder, made())
+
+    def broken(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(type(folder), "read_bytes", broken)
+    with pytest.raises(OSError, match="Input/output error"):
+        records.read(folder / records.NAME)
+    [found] = records.load_runs(folder.parent)
+    assert isinstance(found, RecordError) and "can't be read (Input/output error)" in str(found)
+
+
+def test_a_record_that_is_not_there_is_no_ill_one(folder):
+    with pytest.raises(FileNotFoundError):
+        records.read(folder / records.NAME)
+    (folder.parent / "notes.txt").write_text("a file beside the runs")
+    assert list(records.load_runs(folder.parent)) == []
+
+
+def test_a_record_of_another_run_is_no_record_of_this_one(folder):
+    whole = records.write(folder, made("one"))
+    assert records.read(folder / records.NAME, "one") == whole
+    with pytest.raises(RecordError, match="the record of another run, one"):
+        records.read(folder / records.NAME, "two")
 
 
 def test_bytes_that_are_no_text_are_named_too(folder):

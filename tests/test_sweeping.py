@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from study import records, schema, sweeping
@@ -23,6 +24,14 @@ TOY = {
     "tasks": {"x": {"set": {"task": "recall", "train.steps": 10}}},
     "tiers": {"smoke": {"rates": [0.001, 0.01], "tuning_seeds": [100, 101], "verdict_seeds": [0, 1, 2]}},
 }
+BLANK = {  # what every record holds
+    "error": None, "claims": [], "metrics": {}, "slices": {}, "notes": {}, "curve": [], "provenance": {"data": {}},
+}  # fmt: skip
+TRAINED = {  # what that of a training holds beside
+    "metric": "accuracy", "seconds": 1.0, "solved_at": None, "chance": None, "heuristic": None, "steps": 10,
+    "steps_to_90": None, "steps_to_solve": None, "parameters": {"other": 1}, "peak_memory_bytes": 1, "tokens_seen": 10,
+    "multiply_adds_per_token": 1.0,
+}  # fmt: skip
 BEST = {"a": 0.01, "b": 0.001}  # the rates at which the arms of this play do well
 
 
@@ -66,12 +75,15 @@ class Stage:
             return SimpleNamespace(state="failed", record=None, error="No space left on device: nothing recorded")
         folder = Path(config.runs) / schema.name(config)
         folder.mkdir(parents=True, exist_ok=True)
-        plan = {"rate": config.train.rate, "seed": config.seed, "digest": config.origin.digest}
-        base = {"name": schema.name(config), "plan": plan, "error": None, "metrics": {}}
+        origin = OmegaConf.to_container(config.origin)
+        origin.pop("claims")
+        plan = {**origin, "tier": config.tier, "rate": config.train.rate, "seed": config.seed}
+        name, identity = schema.name(config), schema.identity(config)
+        base = {**BLANK, "name": name, "id": identity, "plan": plan, "config": OmegaConf.to_container(config, resolve=True)}
         if result in ("failed", "diverged"):
             body = {**base, "status": result, "error": f"{result} for a reason"}
         else:
-            body = {**base, "status": "finished", "metrics": {"validation": {"accuracy": result}}}
+            body = {**base, **TRAINED, "status": "finished", "metrics": {"validation": {"accuracy": result}}}
         return SimpleNamespace(state=body["status"], record=records.write(folder, body), error=body["error"])
 
     @property
@@ -155,11 +167,15 @@ def test_committed_records_count_as_done_only_when_asked(stage, tmp_path, monkey
     assert len(stage.launched) == 2 * first
 
 
-def test_a_record_that_cant_be_believed_is_as_good_as_none(stage):
+@pytest.mark.parametrize("ill", ["edited", "nested", "another run's", "link to nothing"])
+def test_a_record_that_cant_be_believed_is_as_good_as_none(stage, ill):
     stage.sweep().run()
     first = len(stage.launched)
     path = next(stage.folder.glob("toy-x-b-verdict-*-s2-*")) / records.NAME
-    path.write_text(path.read_text().replace("0.9", "0.99"))
+    other = next(stage.folder.glob("toy-x-b-verdict-*-s1-*")) / records.NAME
+    texts = {"edited": path.read_text().replace("0.9", "0.99"), "nested": "[" * 100_000, "another run's": other.read_text()}
+    path.unlink()
+    path.write_text(texts[ill]) if ill in texts else path.symlink_to("nowhere")
     stage.sweep().run()
     assert stage.launched[first:] == [("b", "verdict", 0.001, 2)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis import load, readme, synthetic
-from analysis.__main__ import PARTS, main
+from analysis.__main__ import NAMED, PARTS, main
 from study import experiments, records
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -18,6 +18,7 @@ INPUT = ["--declarations", str(GOLDEN / "declarations"), "--claims", str(GOLDEN 
 
 
 def golden(output: Path, *arguments: str) -> int:
+    """The exit code: 1 where all goes well, as two of the golden records are ill."""
     return main([*arguments, "--results", str(GOLDEN / "results"), *INPUT, "--output", str(output)])
 
 
@@ -25,7 +26,7 @@ def golden(output: Path, *arguments: str) -> int:
 def made(tmp_path_factory):
     """All that the command makes of the golden sweep."""
     folder = tmp_path_factory.mktemp("made")
-    assert golden(folder) == 0
+    assert golden(folder) == 1
     return folder / "core"
 
 
@@ -52,7 +53,7 @@ def test_golden_files_say_what_the_hand_says():
 
 
 def test_same_records_give_the_same_bytes(made, tmp_path):
-    assert golden(tmp_path) == 0
+    assert golden(tmp_path) == 1
     files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
     assert files and Path("report.html") in files and Path("figures/tiny.png") in files
     for file in files:
@@ -69,15 +70,43 @@ def test_bad_records_are_named_and_set_aside(tmp_path, capsys):
     assert "tiny-recall-a-verdict" in found.out.split("stale:")[1]
 
 
+def test_what_is_missing_is_named_with_the_command_that_names_all(tmp_path, capsys):
+    assert golden(tmp_path, "tables") == 1
+    said = capsys.readouterr().out
+    assert "tiny: missing: copy, b, verdict, rate 0.001, seed 2" in said and "tiny: stale: " in said
+    assert "all of it: python -m analysis check --tier core" in said and "more;" not in said
+    fresh(tmp_path / "runs")
+    for folder in sorted((tmp_path / "runs").iterdir())[:9]:
+        shutil.rmtree(folder)
+    where = ["--source", str(tmp_path / "runs"), "--results", str(tmp_path / "results"), *INPUT]
+    assert main(["verdicts", *where]) == 0  # nothing that is there was set aside
+    said = capsys.readouterr().out
+    assert said.count("tiny: missing: ") + said.count("tiny: no rate yet: ") == NAMED
+    assert f"more; all of it: python -m analysis check --tier core --source {tmp_path / 'runs'}" in said
+    assert main(["check", *where]) == 1
+    assert capsys.readouterr().out.count("  missing: ") + len(said) > NAMED
+
+
 def test_parts_make_their_part(tmp_path):
-    assert golden(tmp_path, "tables") == 0
+    assert golden(tmp_path, "tables") == 1
     assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables"}
-    assert golden(tmp_path, "verdicts") == 0
+    assert golden(tmp_path, "verdicts") == 1
     assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables", "verdicts.csv", "controls.csv"}
 
 
+def test_a_report_needs_neither_its_folder_nor_a_figure(tmp_path):
+    """Nothing can be drawn of runs that failed."""
+    made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")
+    lost = [record | {"status": "failed", "error": "out of memory"} for record in made if record["plan"]["role"] == "tuning"]
+    lost = [record | {"checksum": records.checksum(record)} for record in lost]
+    records.write_lines(tmp_path / "results" / "core" / "records" / "tiny.jsonl", lost)
+    arguments = ["report", "--results", str(tmp_path / "results"), *INPUT, "--output", str(tmp_path / "new")]
+    assert main(arguments) == 0
+    assert "out of memory" in (tmp_path / "new" / "core" / "report.html").read_text()
+
+
 def test_chosen_rates_are_printed(tmp_path, capsys):
-    assert golden(tmp_path, "rates") == 0
+    assert golden(tmp_path, "rates") == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if "chosen" in line and "0.001" in line]
     assert len(lines) == 6 and all("0.7000" in line for line in lines)
 
@@ -156,6 +185,71 @@ def test_straight_from_fresh_runs(tmp_path, capsys):
     assert "report.html" in capsys.readouterr().out
 
 
+HOSTILE = ["../../planted", "/planted", "..", "<script>alert(1)</script>", "a/b", "a\nb", "\x1b[2J"]
+
+
+def planted(folder: Path) -> int:
+    """Fresh runs with each hostile text in each field that is a name; how many."""
+    made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")
+    fields = [(None, "name"), (None, "id"), *(("plan", key) for key in ("experiment", "tier", "arm", "task", "role", "digest"))]
+    cases = [(node, key, text) for node, key in fields for text in HOSTILE]
+    for number, (node, key, text) in enumerate(cases):
+        record = {**made[0], "plan": {**made[0]["plan"]}}
+        (record[node] if node else record)[key] = text
+        (folder / str(number)).mkdir(parents=True)
+        records.write(folder / str(number), record)
+    return len(cases)
+
+
+@pytest.mark.parametrize("part", ["all", "collect"])
+def test_names_in_a_record_lead_nowhere(part, tmp_path, capsys):
+    ours = tmp_path / "deep" / "er"
+    number = planted(ours / "runs")
+    made = fresh(ours / "runs")
+    before = sorted(tmp_path.rglob("*"))
+    options = ["--source", str(ours / "runs"), "--results", str(ours / "results"), "--output", str(ours / "out"), *INPUT]
+    assert main([*([part] if part != "all" else []), *options]) == 1
+    assert capsys.readouterr().err.count("set aside: ") == number
+    results = {"all": ours / "out", "collect": ours / "results"}[part]
+    written = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
+    assert written and all(path == results or results in path.parents for path in written)
+    assert [path.name for path in results.iterdir()] == ["core"]
+    if part == "collect":
+        assert len(load.committed(results).by_tier["core"]) == len(made)
+    else:
+        page = (results / "core" / "report.html").read_text()
+        assert "<script>alert" not in page and "&lt;script&gt;alert" in page
+
+
+@pytest.mark.parametrize("place", ["folder", "link"])
+def test_what_is_no_file_is_set_aside_and_the_rest_is_used(place, tmp_path, capsys):
+    made = fresh(tmp_path / "runs")
+    ill = [tmp_path / "runs" / made[-1]["name"] / records.NAME, tmp_path / "results" / "core" / "records" / "other.jsonl"]
+    ill[0].unlink()
+    ill[1].parent.mkdir(parents=True)
+    for path in ill:
+        path.mkdir() if place == "folder" else path.symlink_to("nowhere")
+    for source, path, found in ((str(tmp_path / "runs"), ill[0], len(made) - 1), ("committed", ill[1], len(made))):
+        records.write_lines(ill[1].with_name("tiny.jsonl"), made)
+        assert main(["check", "--source", source, "--results", str(tmp_path / "results"), *INPUT]) == 1
+        said = capsys.readouterr()
+        assert f"set aside: {path}: no file" in said.err and f"{found} finished" in said.out
+
+
+def test_records_of_what_is_not_declared_are_named(tmp_path, capsys):
+    made = fresh(tmp_path / "runs")
+    for name in ("declared_nowhere", "tiny"):
+        tier = "core" if name != "tiny" else "full"
+        record = {**made[0], "name": name, "plan": {**made[0]["plan"], "experiment": name, "tier": tier}}
+        (tmp_path / "runs" / name).mkdir()
+        records.write(tmp_path / "runs" / name, record)
+    arguments = ["verdicts", "--source", str(tmp_path / "runs"), "--results", str(tmp_path / "results"), *INPUT]
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "set aside: core: records of declared_nowhere, an experiment that is not declared" in said
+    assert "set aside: full: records of tiny, which declares no full tier" in said
+
+
 def test_collect_gathers_once_and_then_nothing_new(tmp_path, capsys):
     made = fresh(tmp_path / "runs")
     arguments = ["collect", "--source", str(tmp_path / "runs"), "--results", str(tmp_path / "results")]
@@ -172,7 +266,7 @@ def test_collect_gathers_once_and_then_nothing_new(tmp_path, capsys):
 def test_imports_neither_torch_nor_lightning_nor_wandb(tmp_path):
     code = (
         "import sys; from analysis.__main__ import main\n"
-        f"assert main({['--results', str(GOLDEN / 'results'), *INPUT, '--output', str(tmp_path)]}) == 0\n"
+        f"assert main({['--results', str(GOLDEN / 'results'), *INPUT, '--output', str(tmp_path)]}) == 1\n"
         "heavy = {'torch', 'pytorch_lightning', 'lightning', 'wandb', 'hydra', 'requests'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -185,11 +279,12 @@ def test_readme_table_is_written_and_checked(tmp_path, capsys):
     path.write_text(f"before\n{readme.BEGIN}\nstale words\n{readme.END}\nafter\n")
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
     assert "stale" in capsys.readouterr().out and "stale words" in path.read_text()
-    assert golden(tmp_path, "readme", "--readme", str(path)) == 0
+    assert golden(tmp_path, "readme", "--readme", str(path)) == 1
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
     assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
-    assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 0
+    assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
+    assert "up to date" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("text", ["no markers", f"{readme.END}\n{readme.BEGIN}"])

@@ -58,7 +58,8 @@ def test_a_spoilt_record_is_named_and_never_counted(spoil, tmp_path):
 def test_a_record_in_the_wrong_file_is_set_aside(tmp_path):
     records.write_lines(tmp_path / "full" / "records" / "tiny.jsonl", MADE[:1])
     loaded = load.committed(tmp_path)
-    assert loaded.by_tier == {} and "is a record of tiny, core" in loaded.set_aside[0]
+    [line] = loaded.set_aside
+    assert loaded.by_tier == {} and "tiny.jsonl:1: " in line and "is a record of tiny, core" in line
 
 
 def altered(record, **changes):
@@ -72,7 +73,7 @@ def test_a_finished_record_stands_before_a_failed_one(tmp_path):
     for order in ([MADE[0], failed], [failed, MADE[0]]):
         loaded = load.Loaded().add(order).finish()
         assert [r["status"] for r in loaded.by_tier["core"]] == ["finished"]
-        assert loaded.set_aside == ["again (failed): replaced by another record of the run"]
+        assert loaded.replaced == ["again (failed): replaced by another record of the run"] and loaded.set_aside == []
 
 
 def test_the_same_record_twice_is_one(tmp_path):
@@ -93,9 +94,10 @@ def test_collect_keeps_a_finished_record_and_says_what_it_set_aside(tmp_path):
     records.write(tmp_path / "runs" / "x", failed)
     (tmp_path / "runs" / "y").mkdir()
     (tmp_path / "runs" / "y" / "record.json").write_text("{")
-    said = load.collect(str(tmp_path / "runs"), tmp_path / "results")
+    said, set_aside = load.collect(str(tmp_path / "runs"), tmp_path / "results")
     assert load.committed(tmp_path / "results").by_tier["core"] == sorted(MADE, key=lambda r: r["name"])
-    assert any("y/record.json" in line for line in said)
+    assert said == ["core/tiny: 1 new records", f"{failed['name']} (failed): replaced by another record of the run"]
+    assert len(set_aside) == 1 and "y/record.json" in set_aside[0]
 
 
 @pytest.mark.parametrize("damage", [lambda line: line[:-30] + b"\n", lambda line: line.replace(b'"seed":', b'"sead":', 1)])
@@ -155,6 +157,16 @@ def test_what_wandb_calls_nan_is_no_number():
     run.rows[0]["validation_accuracy"] = float("nan")
     [found] = load.from_wandb("someone/study", FakeApi([run]))
     assert found["metrics"]["test"]["accuracy"] is None and found["curve"][0]["validation_accuracy"] is None
+
+
+def test_a_wandb_run_whose_record_is_of_another_structure_is_set_aside_by_name(monkeypatch):
+    runs = [FakeRun(record) for record in MADE]
+    runs[0].summary["plan"] = {**runs[0].summary["plan"], "tier": "../.."}
+    monkeypatch.setattr("wandb.Api", lambda: FakeApi(runs))
+    loaded = load.load("wandb:someone/study")
+    assert len(loaded.by_tier["core"]) == len(MADE) - 1
+    [line] = loaded.set_aside
+    assert line.startswith(f"wandb:someone/study/{MADE[0]['name']}: plan.tier must be one of smoke, core, full")
 
 
 def test_a_missing_folder_says_what_would_do():

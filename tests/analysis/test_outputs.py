@@ -223,6 +223,11 @@ def test_bleu_is_compared_sentence_by_sentence_with_the_best_arms():
     others = [arms[name].label for name in run if name != "fixed_vector" and arms[name].label != best]
     assert [line["arm"] for line in lines] == others
     assert all(line["seed 0"] == "+0.00 [+0.00, +0.00], p = 1.000" for line in lines)
+    best_arm = next(name for name in run if arms[name].label == best)
+    task = next(name for name in study.trained_tasks if title.startswith(study.experiment.tasks[name].label))
+    study.seeds((best_arm, task))[0]["written"] = {"test": {"statistics": [[1] * 10]}}
+    [lines] = tables.sentence_tables(study).values()
+    assert all(line["seed 0"] == "scored on other sentences" for line in lines)
 
 
 def test_data_of_one_file_or_of_several_are_named_by_their_hashes():

@@ -75,10 +75,12 @@ def test_a_cell_without_tuning_has_no_rate_and_its_verdict_runs_are_missing():
 
 def test_a_record_of_another_question_is_stale():
     made = synthetic.complete(TINY, "core", best_at(0.003))
-    other = copy.deepcopy(made[-1])
-    other["plan"]["digest"] = "0" * 16
-    study = select.arrange(TINY, "core", [*made, other])
-    assert study.stale == [other] and other not in study.records
+    changes = [("plan", "digest", "0" * 16), ("plan", "rate", 0.5), ("plan", "rate", None), ("config", "measure", "cost")]
+    for part, key, value in changes:
+        other = copy.deepcopy(made[0])
+        other[part][key] = value
+        study = select.arrange(TINY, "core", [*made, other])
+        assert study.stale == [other] and other not in study.records
 
 
 def test_further_seeds_are_planned_once_one_of_them_ran():

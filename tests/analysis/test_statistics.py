@@ -208,6 +208,7 @@ def test_growth_in_a_word():
     assert statistics.growth("n", x, [2, 3, 4, 5], may_be_log=True) == "log_3 n"  # powers of 3
     assert statistics.growth("n", x, [2, 3, 4, 5]).startswith("n^0.2")
     assert statistics.growth("n", x, x, may_be_log=True) == "n^1.00"
+    assert statistics.growth("n", x, [2, 3, 3, 2], may_be_log=True).startswith("n^")  # no base of a logarithm gives that
     assert statistics.growth("n", [9], [1]) == statistics.growth("n", [], []) == ""
 
 
@@ -218,3 +219,4 @@ def test_crossings_on_log_axes():
     assert statistics.crossings(x, x, [16] * 4) == pytest.approx([16])  # equal is not below
     assert statistics.crossings(x, x, x) == [] == statistics.crossings(x, x, [100] * 4)
     assert len(statistics.crossings(x, [1, 3, 1, 3], [2] * 4)) == 3
+    assert statistics.crossings([1, 4], [1e-300, 1e-300], [1e50, 1e-310]) == pytest.approx([3.9], abs=0.1)

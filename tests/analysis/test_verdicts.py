@@ -110,6 +110,30 @@ def test_perplexity_comes_from_the_loss():
     assert row.effect == pytest.approx(2 ** (4.0 * 0.15) - 1)
 
 
+def test_what_has_no_logarithm_leaves_a_gap():
+    def spoil(record):
+        if (record["plan"]["arm"], record["plan"]["seed"]) == ("lstm", 0):
+            record["seconds"] = 0
+            record["metrics"]["test"] = {"loss": 800.0}
+            record["slices"].get("cost", {}).get("length", {}).get("64", {})["multiply_adds"] = 0
+
+    spoilt = study(change=spoil)
+    assert only(contrast(metric="seconds"), studies=spoilt).dropped == 1
+    assert only(contrast(task="text", metric="test.perplexity"), studies=spoilt).dropped == 1
+    keys = {"task": "cost", "metric": "cost.multiply_adds", "axis": "length"}
+    assert only(contrast("slope", a=Term(value=2.1), b="lstm", **keys), studies=spoilt).effect == pytest.approx(0.1)
+
+
+def test_an_effect_beyond_every_float_is_cut():
+    def extreme(record):
+        if record["plan"]["arm"] == "lstm" and record["plan"]["role"] == "verdict":
+            record["seconds"] = 1e50 if record["plan"]["seed"] else 1e-50
+
+    few = study(change=extreme, drop=lambda record: record["plan"]["seed"] in (2, 3, 4))  # so a wide interval
+    row = only(contrast(metric="seconds"), studies=few)
+    assert math.isfinite(row.effect) and row.low == pytest.approx(-1) and row.high > 1e300
+
+
 def test_within_reach_minus_beyond():
     row = only(contrast("reach", a="convolution", b=Term(), axis="distance"))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.602 - 0.125)
