@@ -159,23 +159,43 @@ def write(folder: Path, study: Study, metrics: Mapping[str, Metric]) -> list[Pat
     return written
 
 
-def write_all(folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric]) -> None:
-    """``write`` for each study, in two processes where the system can fork: drawing is most of the analysis' time."""
-    draw = partial(_write_one, folder=folder, metrics=metrics)
-    if len(studies) < 3 or "fork" not in multiprocessing.get_all_start_methods():
-        for study in studies:
-            draw(study)
+def write_all(
+    folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric], verdicts: Verdicts | None = None
+) -> None:
+    """``write`` for each study, and ``verdicts`` as a forest where they are given.
+
+    In two processes where the system can fork: drawing is most of the analysis' time.
+    """
+    jobs: list[Callable[[], object]] = [partial(write, folder, study, metrics) for study in studies]
+    if verdicts is not None:
+        jobs.insert(0, partial(_write_forest, folder, verdicts, metrics))  # the longest first
+    if len(jobs) < 3 or "fork" not in multiprocessing.get_all_start_methods():
+        for job in jobs:
+            job()
         return
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_svg
     import matplotlib.figure  # noqa: F401 (loaded once, before the fork)
 
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        pool.map(draw, studies, chunksize=1)
+    with multiprocessing.get_context("fork").Pool(2, _inherit, (jobs,)) as pool:
+        pool.map(_do, range(len(jobs)), chunksize=1)
 
 
-def _write_one(study: Study, folder: Path, metrics: Mapping[str, Metric]) -> None:
-    write(folder, study, metrics)
+_inherited: list[Callable[[], object]] = []
+
+
+def _inherit(jobs: list[Callable[[], object]]) -> None:
+    """Takes over the jobs with all their records in a forked process, where nothing has to be pickled."""
+    _inherited[:] = jobs
+
+
+def _do(index: int) -> None:
+    _inherited[index]()
+
+
+def _write_forest(folder: Path, verdicts: Verdicts, metrics: Mapping[str, Metric]) -> None:
+    if (figure := forest(verdicts, metrics)) is not None:
+        save(figure, folder / "verdicts")
 
 
 def check(experiment: Experiment) -> None:

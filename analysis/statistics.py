@@ -213,7 +213,7 @@ def censored_median(steps: Sequence[int | None]) -> int | None:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p values of one family; what has none is left out of the family."""
+    """Holm's adjusted p values of one family, as statsmodels has them; what has none is left out of the family."""
     order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     adjusted = list(p_values)
     at_least = 0.0
