@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
@@ -221,11 +222,8 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
             for name, study in tier.studies.items()
             if (part != "report" and name in tier.chosen) or not (folder / "figures" / f"{name}.svg").exists()
         ]
-        figures.write_all(folder / "figures", wanted, claims.metrics)
-        if (part != "report" or not (folder / "figures" / "verdicts.svg").exists()) and (
-            forest := figures.forest(tier.found, claims.metrics)
-        ):
-            figures.save(forest, folder / "figures" / "verdicts")
+        redraw = part != "report" or not (folder / "figures" / "verdicts.svg").exists()
+        figures.write_all(folder / "figures", wanted, claims.metrics, tier.found if redraw else None)
     if everything or part == "report":
         from analysis import report
 
@@ -367,4 +365,5 @@ def _source_words(options: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
+    gc.disable()  # records are trees without cycles: to go over them again and again would find nothing and take seconds
     sys.exit(main())

@@ -26,7 +26,6 @@ The same input gives the same bytes.
 
 from __future__ import annotations
 
-import io
 import math
 import multiprocessing
 import re
@@ -44,6 +43,7 @@ from analysis.select import Study
 from analysis.statistics import crossings, growth, mean_interval, ratio_interval, share_interval
 from analysis.tables import AXES, CUT, margin_unit, measured_rows, slices, tells_chance
 from analysis.verdicts import Verdicts, measure
+from study import pictures
 from study.experiments import Experiment
 from study.records import Record
 
@@ -65,13 +65,12 @@ KEYS = {
 }  # fmt: skip
 
 RC = {
-    "font.family": "DejaVu Sans", "font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False,
+    "font.family": pictures.FAMILY, "font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False,
     "axes.linewidth": 0.7, "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.titley": 1.0,
     "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.5, "legend.frameon": False, "legend.fontsize": 8,
     "lines.linewidth": 1.6, "lines.markersize": 4.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
-    "xtick.bottom": False, "ytick.left": False, "svg.fonttype": "none",
-    "svg.hashsalt": "attention-study", "path.simplify": True,
+    "xtick.bottom": False, "ytick.left": False, "path.simplify": True,
 }  # fmt: skip
 
 
@@ -138,14 +137,16 @@ def forest(verdicts: Verdicts, metrics: Mapping[str, Metric]) -> Any | None:
 
 
 def save(figure: Any, path: Path) -> None:
-    """``path`` with .svg and .png, without dates, so that the same figure is the same file."""
+    """``path`` with .svg and, where it can show all text, .png, without dates, so that the same figure is the same file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with _style():
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-        short = re.sub(r"<[^>]*>", _shortened, text.getvalue())
+        shows_all = pictures.fit_fonts(figure)
+        short = re.sub(r"<[^>]*>", _shortened, pictures.svg(figure))
         path.with_suffix(".svg").write_text(short, encoding="utf-8")
-        figure.savefig(path.with_suffix(".png"), format="png", dpi=110, metadata={"Software": None})
+        if shows_all:
+            figure.savefig(path.with_suffix(".png"), format="png", dpi=110, metadata={"Software": None})
+        else:
+            path.with_suffix(".png").unlink(missing_ok=True)
 
 
 def write(folder: Path, study: Study, metrics: Mapping[str, Metric]) -> list[Path]:
@@ -159,23 +160,43 @@ def write(folder: Path, study: Study, metrics: Mapping[str, Metric]) -> list[Pat
     return written
 
 
-def write_all(folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric]) -> None:
-    """``write`` for each study, in two processes where the system can fork: drawing is most of the analysis' time."""
-    draw = partial(_write_one, folder=folder, metrics=metrics)
-    if len(studies) < 3 or "fork" not in multiprocessing.get_all_start_methods():
-        for study in studies:
-            draw(study)
+def write_all(
+    folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric], verdicts: Verdicts | None = None
+) -> None:
+    """``write`` for each study, and ``verdicts`` as a forest where they are given.
+
+    In two processes where the system can fork: drawing is most of the analysis' time.
+    """
+    jobs: list[Callable[[], object]] = [partial(write, folder, study, metrics) for study in studies]
+    if verdicts is not None:
+        jobs.insert(0, partial(_write_forest, folder, verdicts, metrics))  # the longest first
+    if len(jobs) < 3 or "fork" not in multiprocessing.get_all_start_methods():
+        for job in jobs:
+            job()
         return
     import matplotlib.backends.backend_agg
     import matplotlib.backends.backend_svg
     import matplotlib.figure  # noqa: F401 (loaded once, before the fork)
 
-    with multiprocessing.get_context("fork").Pool(2) as pool:
-        pool.map(draw, studies, chunksize=1)
+    with multiprocessing.get_context("fork").Pool(2, _inherit, (jobs,)) as pool:
+        pool.map(_do, range(len(jobs)), chunksize=1)
 
 
-def _write_one(study: Study, folder: Path, metrics: Mapping[str, Metric]) -> None:
-    write(folder, study, metrics)
+_inherited: list[Callable[[], object]] = []
+
+
+def _inherit(jobs: list[Callable[[], object]]) -> None:
+    """Takes over the jobs with all their records in a forked process, where nothing has to be pickled."""
+    _inherited[:] = jobs
+
+
+def _do(index: int) -> None:
+    _inherited[index]()
+
+
+def _write_forest(folder: Path, verdicts: Verdicts, metrics: Mapping[str, Metric]) -> None:
+    if (figure := forest(verdicts, metrics)) is not None:
+        save(figure, folder / "verdicts")
 
 
 def check(experiment: Experiment) -> None:
@@ -459,7 +480,7 @@ def _draw_alignment(ax: Any, study: Study, task: str, keys: Mapping[str, Any], m
     ax.set_title(f"{task}, {study.experiment.arms[arm].label}", fontsize=8)
     ax.grid(visible=False)
     ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
-    source, output = ([name[:LONGEST_NAME] for name in sample[side]] for side in ("source", "output"))
+    source, output = ([pictures.label(name[:LONGEST_NAME]) for name in sample[side]] for side in ("source", "output"))
     ax.set_xticks(range(len(source)), source, rotation=90, fontsize=5.5, parse_math=False)
     ax.set_yticks(range(len(output)), output, fontsize=5.5, parse_math=False)
 

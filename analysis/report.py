@@ -129,7 +129,7 @@ def _experiment(study: Study, found: Verdicts, claims: Claims, figures: Path) ->
         "missing": [f"{run.task}, {run.arm}: {run.role}, rate {run.rate}, seed {run.seed}" for run in study.missing],
         "untuned": [f"{task}, {arm}" for arm, task in study.untuned],
         "stale": [record["name"] for record in study.stale],
-        "runs": len(study.records),
+        "trained": any(study.is_trained(record["plan"]["task"]) for record in study.records),
     }
 
 

@@ -214,14 +214,13 @@ def censored_median(steps: Sequence[int | None]) -> int | None:
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p values of one family; what has none is left out of the family."""
-    known = [p for p in p_values if p is not None]
-    if not known:
-        return list(p_values)
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted = iter(multipletests(known, alpha=ALPHA, method="holm")[1])
-    return [None if p is None else float(next(adjusted)) for p in p_values]
+    """Holm's adjusted p values of one family, as statsmodels has them; what has none is left out of the family."""
+    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted = list(p_values)
+    at_least = 0.0
+    for left, (p, place) in zip(range(len(order), 0, -1), order, strict=True):
+        adjusted[place] = at_least = max(at_least, min(1.0, left * p))
+    return adjusted
 
 
 def settle(family: Sequence[Test], looks: Sequence[int] | None = None) -> list[tuple[str, float | None, str]]:

@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from study import record_fields
+from study import files, record_fields
 from study.record_fields import STATUSES
 
 RESULTS = Path(__file__).parent.parent / "results"  # committed records
@@ -141,16 +141,9 @@ def write_lines(path: Path, records: list[Record]) -> None:
 
 
 def replace_atomically(path: Path, text: str) -> None:
-    """Write beside ``path`` and rename: a reader, a kill or a full disk never sees or leaves half a file there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write ``path`` whole or not at all."""
+    with files.replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def finite(value: Any) -> Any:

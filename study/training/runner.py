@@ -189,7 +189,6 @@ def _has_weights(folder: Path, record: records.Record) -> bool:
 
 def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, data: dict[str, Any]) -> records.Record:
     files.sweep(folder)
-    _set_aside(folder / records.NAME)
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
     known = _known(config, name, data)
@@ -213,18 +212,6 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
         return record
     finally:
         tracker.close(exit_code)
-
-
-def _set_aside(path: Path) -> None:
-    """Rename a record that can't be believed, so that the run's new one can take its place and no bytes are lost."""
-    try:
-        records.read(path)
-    except FileNotFoundError:
-        pass
-    except records.RecordError:
-        aside = path.with_name(f"{path.name}.unreadable")
-        files.remove(aside)
-        os.replace(path, aside)
 
 
 def _train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Tracker) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from study import schema
+from study import pictures, schema
 from study.models.seq2seq.search import Hypothesis, search
 from study.tasks.pairs import PairTask, padded
 from study.training.build import build_model, part
@@ -21,6 +21,7 @@ from study.training.decoding import longest
 from study.training.runner import VOCABULARY, WEIGHTS
 
 BATCH = 32  # lines answered together
+CELL = 0.3  # inches of an alignment's picture to a token
 
 
 class Answer(NamedTuple):
@@ -109,16 +110,23 @@ def translate(config: DictConfig, lines: Iterable[bytes], batch: int = BATCH) ->
 
 
 def draw(weights_TM: Any, source: list[str], target: list[str], path: Path) -> None:
-    """An alignment as a picture: a row for each target token, a column for each source token, dark is weight 1."""
+    """An alignment as a picture: a row for each target token, a column for each source token, dark is weight 1.
+
+    ``path`` is that of a PNG; tokens that a PNG can't show make it an SVG, with that suffix.
+    """
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.5 + 0.3 * len(source), 1.5 + 0.3 * len(target)), layout="constrained")
-    axes = figure.add_subplot()
-    if target:
-        axes.imshow(weights_TM, cmap="Greys", vmin=0, vmax=1)
-    axes.set_xticks(range(len(source)), source, rotation=90)
-    axes.set_yticks(range(len(target)), target)
-    axes.set_xlabel("source")
-    axes.set_ylabel("target")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    columns, rows = ([pictures.label(token) for token in tokens] for tokens in (source, target))
+    with rc_context({"font.family": pictures.FAMILY, "savefig.bbox": "tight"}):  # the labels lie around cells of one size
+        figure = Figure(figsize=(CELL * len(source), CELL * max(1, len(target))))
+        axes = figure.add_axes((0, 0, 1, 1))
+        if target:
+            axes.imshow(weights_TM, cmap="Greys", vmin=0, vmax=1)
+        axes.set_xticks(range(len(source)), columns, parse_math=False, rotation=90)
+        for name in axes.get_xticklabels():
+            name.set(rotation_mode="anchor", ha="right", va="center")  # so that it ends at its tick in any font
+        axes.set_yticks(range(len(target)), rows, parse_math=False)
+        axes.set_xlabel("source")
+        axes.set_ylabel("target")
+        pictures.write(figure, path, dpi=120)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
@@ -150,7 +151,12 @@ def test_censored_median_is_kaplan_meier(steps, median):
 def test_holm_by_hand():
     # sorted 0.01 0.02 0.04, times 3 2 1 = 0.03 0.04 0.04, never falling
     assert statistics.holm([0.04, None, 0.01, 0.02]) == pytest.approx([0.04, None, 0.03, 0.04], nan_ok=False)
-    assert statistics.holm([None]) == [None]
+    assert statistics.holm([None]) == [None] and statistics.holm([]) == []
+
+
+def test_holm_is_statsmodels():
+    for p in (np.random.default_rng(0).beta(0.3, 3, 24), np.array([0.03, 0.9, 0.03, 0.001, 0.03]), np.array([0.2])):
+        assert statistics.holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
 
 
 def test_holm_can_leave_open_what_stood_alone():
