@@ -32,6 +32,10 @@ class StudySweeper(BasicSweeper):
         overrides = OverridesParser.create().parse_overrides(arguments)
         named = [o for o in overrides if o.key_or_group == "experiment" and o.value() is not None]
         if not named:
+            from study.training.tracking import reach
+
+            assert self.config is not None
+            reach(self.config)
             outcomes = super().sweep(arguments)
             failed = [job.return_value.name for batch in outcomes for job in batch if job.return_value.state != "finished"]
             if failed:

@@ -88,7 +88,7 @@ class Sweep:
     def _prepare(self) -> None:
         """Compose and validate each cell before anything is trained."""
         from study.training.build import validate
-        from study.training.tracking import check_key
+        from study.training.tracking import check_key, reach
 
         for experiment in self.experiments:
             rates = dict.fromkeys(experiment.cells(self.tier), experiment.sizes(self.tier).rates[0])
@@ -103,6 +103,8 @@ class Sweep:
                     raise ValueError(f"{experiment.name}, arm {run.arm}, task {run.task}: {error}") from None
                 check_key(config)
                 self.cells[key] = config
+        if self.cells:
+            reach(config)
 
     def _launch(self, runs: Iterable[PlannedRun]) -> None:
         """Launch what has no record yet. What another launch holds is come back to at the end, and waited for."""

@@ -21,6 +21,7 @@ import yaml
 from omegaconf import DictConfig
 
 from study import experiments, schema
+from tests.wandb_server import KEY, Server
 
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
@@ -189,3 +190,12 @@ def run_py(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         return Ended(code or 0, out, err)
 
     return command
+
+
+@pytest.fixture
+def wandb_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """W&B's server, for this process and those that it starts."""
+    with Server() as server:
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        yield server

@@ -192,7 +192,7 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
     known = _known(config, name, data)
-    tracker = Tracker(config, name, Path(config.runs))
+    tracker = Tracker(config, name)
     exit_code = 1
     try:
         try:
@@ -270,7 +270,7 @@ def _train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Trac
     structure = {"structure": examine(module)} if config.evaluation.structure and not tuning else {}
     if hasattr(model, "paths") and not tuning:
         written["test"] = {"glimpses": glimpses(module)}
-    if tracker.run is not None:
+    if tracker.on:
         tracker.log_maps(maps(module), trainer.global_step)
     return {
         "status": "finished",

@@ -1,119 +1,211 @@
-"""Weights & Biases as a mirror of the records: it may fail, the run may not."""
+"""Weights & Biases as a mirror of the records: it may fail, the run may not.
+
+W&B runs in a process of its own, ``wandb_process.py``, that is told what happens. Only the beginning and the end of a run
+wait for it, and not for long. A run that such a process does not keep, since it has no server or dies, is told to a second
+one, which logs offline.
+"""
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
-import warnings
-from collections.abc import Mapping
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy
 from omegaconf import DictConfig, OmegaConf
 
+from study.training import wandb_process
+
+PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
+LIMIT = 30  # seconds that the beginning and the end of a run wait at most, whatever hangs
+MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "off"}  # W&B's: ours
+
 _said: set[str] = set()  # complaints already made by this process
+_idle: list[Process] = []  # wait for their next run
 
 
 class Tracker:
-    """One W&B run, closed with its true exit state. ``mode=off`` makes every call a no-op.
+    """One W&B run, closed with its true exit state. While ``on`` is false every call is a no-op.
 
     The W&B id is the run's readable name, since ``wandb leet`` lists runs by it.
     """
 
-    def __init__(self, config: DictConfig, name: str, folder: Path):
-        self.run: Any = None
-        if config.tracking.mode == "off":
+    def __init__(self, config: DictConfig, name: str):
+        mode = mode_of(config)
+        self.on = mode != "off"
+        if not self.on:
             return
-        os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # else an offline run looks up a host name
-        try:
-            self.run = self._start(config, name, folder, config.tracking.mode)
-        except Exception as error:
-            if config.tracking.mode == "offline":
-                self._give_up(error)
-                return
-            complain(f"W&B can't be reached ({_short(error)}); logging offline, upload later with wandb sync")
-            try:
-                self.run = self._start(config, name, folder, "offline")
-            except Exception as second:
-                self._give_up(second)
+        self._folder = _folder(config)
+        self._settings = {
+            "project": config.tracking.project,
+            "entity": config.tracking.entity,
+            "dir": str(self._folder),
+            "id": name,
+            "name": name,
+            "group": config.origin.experiment,
+            "job_type": config.origin.role,
+            "tags": [*config.origin.claims, config.tier],
+            "config": OmegaConf.to_container(config, resolve=True),
+        }
+        self._told: list[tuple[Any, ...]] = []
+        self._inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._process: Process | None = None
+        self._begun = threading.Event()
+        self._thread = threading.Thread(target=self._mirror, args=(mode,), daemon=True)
+        self._thread.start()
+        self._begun.wait(LIMIT)
 
     def log(self, values: Mapping[str, Any], step: int) -> None:
-        if self.run is not None:
-            self._attempt(lambda: self.run.log(dict(values), step=step))
+        self._tell("log", {**values, "_timestamp": time.time()}, step)
 
     def summarise(self, record: Mapping[str, Any]) -> None:
         """Make the run's summary equal to the record (its config and curve are the run's config and history)."""
-        if self.run is not None:
-            fields = {key: value for key, value in record.items() if key not in ("config", "curve")}
-            self._attempt(lambda: self.run.summary.update(fields))
+        self._tell("summarise", {key: value for key, value in record.items() if key not in ("config", "curve")})
 
     def log_maps(self, layers: list[Any], step: int) -> None:
         """Attention maps (H, N, N), one image a layer, its heads side by side; dark is weight 1."""
-        if self.run is None or not layers:
-            return
-
-        def images() -> None:
-            import numpy
-            import wandb
-
-            pictures = {
-                f"attention/layer_{layer}": wandb.Image(255 - numpy.uint8(255 * numpy.concatenate(list(heads), axis=1)))
-                for layer, heads in enumerate(layers, 1)
-            }
-            self.run.log(pictures, step=step)
-
-        self._attempt(images)
+        pictures = {
+            f"attention/layer_{layer}": (255 - numpy.uint8(255 * numpy.concatenate(list(heads), axis=1))).tolist()
+            for layer, heads in enumerate(layers, 1)
+        }
+        if pictures:
+            self._tell("log_images", pictures, step)
 
     def close(self, exit_code: int) -> None:
-        if self.run is not None:
-            self._attempt(lambda: self.run.finish(exit_code=exit_code))
-            self.run = None
+        """Wait until the run's files are whole, ``LIMIT`` seconds at most."""
+        if not self.on:
+            return
+        self._tell("close", exit_code)
+        self._thread.join(LIMIT)
+        self.on = False
+        if self._thread.is_alive():
+            _complain_of_loss(f"no answer for {LIMIT} s")
+            if self._process is not None:
+                self._process.kill()
 
-    def _start(self, config: DictConfig, name: str, folder: Path, mode: Any) -> Any:
-        import wandb
+    def _tell(self, *message: Any) -> None:
+        if self.on:
+            self._inbox.put(message)
 
-        origin = config.origin
-        resolved: Any = OmegaConf.to_container(config, resolve=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        return wandb.init(
-            project=config.tracking.project,
-            entity=config.tracking.entity,
-            dir=folder.absolute(),  # W&B's service keeps the working directory it began with
-            mode=mode,
-            id=name,
-            name=name,
-            group=origin.experiment,
-            job_type=origin.role,
-            tags=[*origin.claims, config.tier],
-            config=resolved,
-            resume="allow" if mode == "online" else None,
-            reinit="create_new",
-            settings=wandb.Settings(
-                silent=True,
-                console="off",
-                init_timeout=30,
-                disable_git=True,
-                disable_code=True,
-                x_disable_stats=True,
-                x_disable_meta=True,
-                x_disable_machine_info=True,
-                x_save_requirements=False,
-            ),
+    def _messages(self) -> Iterator[tuple[Any, ...]]:
+        """What is told, from the run's beginning to its end, whatever of it another process was told already."""
+        yield from self._told
+        while not (self._told and self._told[-1][0] == "close"):
+            self._told.append(self._inbox.get())
+            yield self._told[-1]
+
+    def _mirror(self, mode: str) -> None:
+        """Tell all to a process, and again to a second one, offline, should the first not keep it."""
+        sort, reason = self._tell_process(mode)
+        if sort == "done" or not self.on:
+            return
+        if sort == "unfinished":
+            go_offline(f"its upload takes over {PATIENCE} s", f"--include-online {reason}")
+            return
+        if sort == "unreachable":
+            go_offline(reason, f"{self._folder}/wandb/offline-run-*")
+        again, reason_again = self._tell_process("offline")
+        if again != "done":
+            self._begun.set()
+            _complain_of_loss(reason_again)
+        elif sort == "failed":
+            complain(f"W&B failed ({reason}), so a run was logged again, offline; nothing of it is lost")
+
+    def _tell_process(self, mode: str) -> tuple[str, str]:
+        try:
+            self._process = _take()
+        except OSError as error:
+            return "failed", str(error)
+        sort, reason = self._process.ask([("open", mode, self._settings)])
+        if sort == "done":
+            self._begun.set()
+            sort, reason = self._process.ask(self._messages())
+        if sort == "done" and self.on:
+            _idle.append(self._process)
+        else:
+            self._process.kill()
+        return sort, reason
+
+
+class Process:
+    """``wandb_process.py``, run by run, until this process ends or either of them fails."""
+
+    def __init__(self) -> None:
+        environment = {key: value for key, value in os.environ.items() if key not in ("WANDB_MODE", "WANDB_SERVICE")}
+        environment.setdefault("WANDB_ERROR_REPORTING", "false")  # else an offline run looks up a host name
+        environment |= {"WANDB_SILENT": "true", "WANDB_HTTP_TIMEOUT": str(PATIENCE)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", wandb_process.__file__, str(PATIENCE)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
         )
 
-    def _attempt(self, call: Any) -> None:
+    def ask(self, messages: Iterable[tuple[Any, ...]]) -> tuple[str, str]:
+        """Pass the messages on and wait for the answer: done, unfinished, unreachable or failed; and a reason."""
+        assert self._process.stdin and self._process.stdout
         try:
-            call()
-        except Exception as error:
-            self._give_up(error)
+            for message in messages:
+                self._process.stdin.write(json.dumps(message).encode() + b"\n")
+                self._process.stdin.flush()
+        except OSError:
+            pass  # it has ended, and its answer says why
+        answer = self._process.stdout.readline()
+        sort, reason = json.loads(answer) if answer else ("failed", "it hung or was killed")
+        return sort, reason
 
-    def _give_up(self, error: Exception) -> None:
-        complain(f"W&B failed ({_short(error)}); training goes on, the record is kept")
-        self.run = None
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def end(self) -> None:
+        """Let it end, for which it gets ``PATIENCE`` seconds."""
+        try:
+            self._process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def _take() -> Process:
+    while _idle:
+        if (process := _idle.pop()).is_alive():
+            return process
+    return Process()
+
+
+@atexit.register
+def _end_idle() -> None:
+    for process in _idle:
+        process.end()
+
+
+def _folder(config: DictConfig) -> Path:
+    return Path(os.environ.get("WANDB_DIR") or config.runs).absolute()
+
+
+def mode_of(config: DictConfig) -> str:
+    """``tracking.mode``, or what W&B's variable ``WANDB_MODE`` narrows it to. Raises ``ValueError`` for an unknown one."""
+    narrowed = os.environ.get("WANDB_MODE") or "online"
+    if narrowed not in MODES:
+        raise ValueError(f"WANDB_MODE={narrowed}: must be one of {', '.join(MODES)}, or not set")
+    return min(config.tracking.mode, MODES[narrowed], key=("off", "offline", "online").index)
 
 
 def check_key(config: DictConfig) -> None:
-    """Refuse ``tracking.mode=online`` without a key, before anything is trained. Raises ``ValueError``."""
-    if config.tracking.mode != "online":
+    """Refuse an unknown ``WANDB_MODE``, and to log online without a key, before anything is trained. Raises ``ValueError``."""
+    if mode_of(config) != "online":
         return
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
@@ -122,19 +214,43 @@ def check_key(config: DictConfig) -> None:
     try:
         found = wandb.login(prompt=False, verify=False)  # environment, netrc, settings; asks no server
     except wandb.errors.AuthenticationError as error:
-        raise ValueError(f"tracking.mode=online: {_short(error)}; run wandb login, or use tracking.mode=offline") from None
+        why = wandb_process.short(error)
+        raise ValueError(f"tracking.mode=online: {why}; run wandb login, or use tracking.mode=offline") from None
     if not found:
         raise ValueError(
             "tracking.mode=online needs a W&B key: run wandb login, set WANDB_API_KEY, or use tracking.mode=offline"
         )
 
 
+def reach(config: DictConfig) -> None:
+    """Before a sweep: where W&B's server gives no answer, or refuses the key, let all of its runs log offline."""
+    if mode_of(config) != "online":
+        return
+    process = _take()
+    limit = threading.Timer(LIMIT, process.kill)
+    limit.start()
+    sort, reason = process.ask([("check",)])
+    limit.cancel()
+    if sort == "done":
+        _idle.append(process)
+    else:
+        process.kill()
+        go_offline(reason, f"{_folder(config)}/wandb/offline-run-*")
+
+
+def go_offline(reason: str, files: str) -> None:
+    """Say why, and log offline from here on: in this process, and in those that it starts, by ``WANDB_MODE``."""
+    if os.environ.get("WANDB_MODE") != "offline":
+        os.environ["WANDB_MODE"] = "offline"
+        complain(f"W&B can't be used online ({reason}): logging offline; upload later with wandb sync {files}")
+
+
 def complain(message: str) -> None:
     """Say it once per process."""
     if message not in _said:
         _said.add(message)
-        warnings.warn(message, stacklevel=2)
+        print(message, file=sys.stderr)
 
 
-def _short(error: Exception) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0]
+def _complain_of_loss(reason: str) -> None:
+    complain(f"W&B failed ({reason}); training goes on, the record is kept")

@@ -1,0 +1,97 @@
+"""A W&B server on the loopback, as far as logging and reading runs need one: it answers, refuses the key, or hangs."""
+
+import http.server
+import json
+import re
+import sys
+import threading
+
+KEY = "0123456789" * 4
+PROJECT = {"id": "p", "name": "study", "entity": {"id": "e", "name": "team"}}
+VIEWER = {"id": "u", "entity": "team", "username": "someone", "email": "", "flags": "{}", "teams": {"edges": []}}
+PAGE = {"endCursor": None, "hasNextPage": False}
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """``manner``: answer, refuse (401 to everything) or hang; may be changed at any time."""
+
+    daemon_threads = True
+
+    def __init__(self, manner="answer"):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.manner = manner
+        self.hangs_after = None  # the GraphQL operation after whose answer it hangs
+        self.asked = []  # names of GraphQL operations
+        self.requests = 0
+        self.uploaded = []  # history rows
+        self.runs = []  # records, which it gives as a project
+        self.closing = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.closing.set()
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+    def handle_error(self, request, address):
+        if not isinstance(sys.exception(), OSError):  # clients are killed in these tests
+            super().handle_error(request, address)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.requests += 1
+        if self.server.manner == "hang":
+            self.server.closing.wait()
+            return
+        if self.server.manner == "refuse":
+            self.reply(401, {"errors": [{"message": "invalid key"}]})
+        elif self.path == "/graphql":
+            asked = json.loads(body)
+            name = re.search(r"(?:query|mutation)\s+(\w+)", asked["query"])[1]
+            self.server.asked.append(name)
+            self.reply(200, {"data": self.answer(name, asked.get("variables"))})
+            if name == self.server.hangs_after:
+                self.server.manner = "hang"
+        else:
+            if self.path.endswith("/file_stream"):
+                lines = json.loads(body).get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
+                self.server.uploaded += map(json.loads, lines)
+            self.reply(200, {})
+
+    do_PUT = do_POST
+
+    def answer(self, name, variables):
+        if name == "Viewer":
+            return {"viewer": VIEWER}
+        if name == "RunResumeStatus":
+            return {"model": None}
+        if name == "UpsertBucket":
+            name = variables["name"]
+            bucket = {"id": "b", "name": name, "displayName": name, "config": "{}", "sweepName": None, "project": PROJECT}
+            return {"upsertBucket": {"bucket": bucket, "inserted": True}}
+        if name == "CreateRunFiles":
+            files = [{"name": each, "uploadUrl": f"{self.server.url}/files/{each}"} for each in variables["files"]]
+            return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}
+        print(name, variables)
+        return {}
+
+    def reply(self, status, answer):
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
