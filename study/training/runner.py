@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import errno
 import functools
@@ -149,8 +150,9 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
     except Timeout:
         return Outcome(name, "elsewhere", False, None, "another process trains it just now")
     except OSError as error:
-        if (done := _done(folder, config, data)) is not None:  # in a folder that can only be read
-            return Outcome(name, done["status"], False, done, done["error"])
+        with contextlib.suppress(OSError):  # a finished run is finished in a folder that can only be read, too
+            if (done := _done(folder, config, data)) is not None:
+                return Outcome(name, done["status"], False, done, done["error"])
         return Outcome(name, "failed", True, None, f"{error}: nothing recorded; mend that and launch again to go on")
     except KeyboardInterrupt:
         if interrupts.is_worker():
@@ -161,11 +163,12 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
 def _done(folder: Path, config: DictConfig, data: dict[str, Any]) -> records.Record | None:
     """The record of the run, where there is one that counts; says why where there is one that doesn't."""
     try:
-        record = records.read(folder / records.NAME)
-    except records.RecordError as error:
-        warnings.warn(f"{error} (set aside as {records.NAME}.unreadable)", stacklevel=2)
+        record = records.read(folder / records.NAME, folder.name)
+    except FileNotFoundError:
         return None
-    except OSError:
+    except records.RecordError as error:
+        aside = records.put_aside(folder / records.NAME)
+        warnings.warn(f"{error} (set aside as {aside.name})", stacklevel=2)
         return None
     if record["provenance"]["data"].get("sha256") != data.get("sha256"):  # a user's own files, under the same names
         warnings.warn(f"{record['name']}: its data have changed since, so it is trained again", stacklevel=2)

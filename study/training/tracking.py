@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from study import schema
 from study.training import wandb_process
 
 PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
@@ -53,7 +54,7 @@ class Tracker:
             "group": config.origin.experiment,
             "job_type": config.origin.role,
             "tags": [*config.origin.claims, config.tier],
-            "config": OmegaConf.to_container(config, resolve=True),
+            "config": schema.portable(config),
         }
         self._told: list[tuple[Any, ...]] = []
         self._inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
