@@ -49,20 +49,16 @@ def svg(figure: Any) -> str:
     return file.getvalue()
 
 
-def write(figure: Any, path: Path, dpi: int) -> Path:
-    """Write a figure to ``path``, a PNG, or where that can't show all of its text to the same with .svg. Returns which."""
-    picture, other = path, path.with_suffix(".svg")
+def write(figure: Any, path: Path, dpi: int) -> None:
+    """Write a figure to ``path``, a PNG, or where that can't show all of its text to the same with .svg."""
+    as_svg = path.with_suffix(".svg")
+    path.parent.mkdir(parents=True, exist_ok=True)
     if fit_fonts(figure):
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=dpi)
-        drawn = content.getvalue()
+        figure.savefig(path, format="png", dpi=dpi)
+        as_svg.unlink(missing_ok=True)  # of an earlier figure of this name
     else:
-        picture, other = other, picture
-        drawn = svg(figure).encode()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    picture.write_bytes(drawn)
-    other.unlink(missing_ok=True)  # of an earlier figure of this name
-    return picture
+        as_svg.write_text(svg(figure), encoding="utf-8")
+        path.unlink(missing_ok=True)
 
 
 def _shaped(character: str) -> bool:
