@@ -51,21 +51,19 @@ def svg(figure: Any) -> str:
     return file.getvalue()
 
 
-def write(figure: Any, path: Path, dpi: int) -> Path:
-    """Write a figure to ``path``, a PNG, or where that can't show all of its text to the same with .svg. Returns which."""
-    picture, other = path, path.with_suffix(".svg")
-    if fit_fonts(figure):
-        content = io.BytesIO()
-        figure.savefig(content, format="png", dpi=dpi)
-        drawn = content.getvalue()
-    else:
-        picture, other = other, picture
-        drawn = svg(figure).encode()
-    picture.parent.mkdir(parents=True, exist_ok=True)
-    with files.replacing(picture) as temporary:
-        temporary.write_bytes(drawn)
+def write(figure: Any, path: Path, dpi: int) -> None:
+    """Write a figure to ``path``, a PNG, or where that can't show all of its text to the same with .svg."""
+    drawn, other = path, path.with_suffix(".svg")
+    as_png = fit_fonts(figure)
+    if not as_png:
+        drawn, other = other, drawn
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with files.replacing(drawn) as temporary:
+        if as_png:
+            figure.savefig(temporary, format="png", dpi=dpi)
+        else:
+            temporary.write_text(svg(figure), encoding="utf-8")
     other.unlink(missing_ok=True)  # of an earlier figure of this name
-    return picture
 
 
 def _shaped(character: str) -> bool:
