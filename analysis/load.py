@@ -63,7 +63,7 @@ def load(source: str = "committed", results: Path = RESULTS) -> Loaded:
     if source == "committed":
         return committed(results)
     if source.startswith(WANDB):
-        return Loaded().add(_checked(from_wandb(source.removeprefix(WANDB)), source)).finish()
+        return Loaded().add(from_wandb(source.removeprefix(WANDB))).finish()
     folder = Path(source)
     if not folder.is_dir():
         raise ValueError(
@@ -137,15 +137,6 @@ def from_wandb(project: str, api: Any = None) -> Iterator[Record | RecordError]:
         record["curve"] = [_curve_row(row) for row in run.scan_history() if "train_loss" in row]
         record["checksum"] = records.checksum(record)
         yield record
-
-
-def _checked(found: Iterable[Record | RecordError], source: str) -> Iterator[Record | RecordError]:
-    """What was not read from a file, held against what a record holds."""
-    for item in found:
-        try:
-            yield item if isinstance(item, RecordError) else records.check(item, f"{source}/{item.get('name')}")
-        except RecordError as error:
-            yield error
 
 
 def _curve_row(row: Mapping[str, Any]) -> dict[str, Any]:

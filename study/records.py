@@ -54,16 +54,16 @@ def read(path: Path, name: str | None = None) -> Record:
     Raises ``RecordError`` saying what is wrong and what would do, ``FileNotFoundError`` where there is nothing, and another
     ``OSError`` where the machine is at fault.
     """
-    record = parse(_bytes(path), str(path))
+    record = parse(_text(_bytes(path)), str(path))
     if name not in (None, record["name"]):
         raise _ill(path, f"the record of another run, {record['name']}")
     return record
 
 
-def parse(text: bytes, where: str) -> Record:
+def parse(text: str, where: str) -> Record:
     """The record written in ``text``; ``where`` says where it stands. Raises ``RecordError``."""
+    written = text.strip()
     try:
-        written = text.decode("utf-8").strip()
         record = json.loads(written, parse_constant=_no_constant, parse_float=_finite_float)
     except (ValueError, RecursionError) as error:
         raise _ill(where, f"not a whole JSON record ({error})") from None
@@ -78,11 +78,6 @@ def parse(text: bytes, where: str) -> Record:
         raise _ill(where, f"not a record that can be sealed ({error})") from None
     if record.get("checksum") != seal:
         raise _ill(where, "its checksum does not fit, so it was edited")
-    return check(record, where)
-
-
-def check(record: Record, where: str) -> Record:
-    """``record``, if its fields are what they are declared to be. Raises ``RecordError``."""
     try:
         record_fields.check(record)
     except record_fields.Unfit as unfit:
@@ -115,7 +110,7 @@ def load_lines(path: Path) -> Iterator[Record | RecordError]:
         return
     for number, line in enumerate(lines, 1):
         try:
-            yield parse(line, f"{path}:{number}")
+            yield parse(_text(line), f"{path}:{number}")
         except RecordError as error:
             yield error
 
@@ -186,6 +181,11 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except PermissionError as error:
         raise _unreadable(path, error) from None
+
+
+def _text(data: bytes) -> str:
+    """Bytes that are no UTF-8 become half characters, under which no record can be sealed."""
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _unreadable(path: Path, error: OSError) -> RecordError:

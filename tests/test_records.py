@@ -109,7 +109,7 @@ BROKEN = {
     "half": (TEXT[: len(TEXT) // 2], "not a whole JSON record"),
     "zeros": ("\0" * 50, "not a whole JSON record"),
     "UTF-16": (TEXT.encode("utf-16"), "not a whole JSON record"),
-    "Latin-1": (TEXT.replace("toy", "tóy").encode("latin-1"), "not a whole JSON record"),
+    "Latin-1": (TEXT.replace("toy", "tóy").encode("latin-1"), "not a record that can be sealed"),
     "a mark of byte order": (TEXT.encode("utf-8-sig"), "not a whole JSON record"),
     "nested too deeply": ("[" * 100_000, "not a whole JSON record"),
     "nested too deeply to be used": (put(TEXT, "more", json.loads("[" * 30 + "]" * 30)), "more must be less deeply nested"),

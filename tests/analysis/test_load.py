@@ -159,16 +159,6 @@ def test_what_wandb_calls_nan_is_no_number():
     assert found["metrics"]["test"]["accuracy"] is None and found["curve"][0]["validation_accuracy"] is None
 
 
-def test_a_wandb_run_whose_record_is_of_another_structure_is_set_aside_by_name(monkeypatch):
-    runs = [FakeRun(record) for record in MADE]
-    runs[0].summary["plan"] = {**runs[0].summary["plan"], "tier": "../.."}
-    monkeypatch.setattr("wandb.Api", lambda: FakeApi(runs))
-    loaded = load.load("wandb:someone/study")
-    assert len(loaded.by_tier["core"]) == len(MADE) - 1
-    [line] = loaded.set_aside
-    assert line.startswith(f"wandb:someone/study/{MADE[0]['name']}: plan.tier must be one of smoke, core, full")
-
-
 def test_a_missing_folder_says_what_would_do():
     with pytest.raises(ValueError, match="give a folder of runs, committed, or wandb:entity/project"):
         load.load("no/such/folder")
