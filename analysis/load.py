@@ -5,8 +5,13 @@ Whatever can't be believed is set aside by name and never counted.
 
 from __future__ import annotations
 
+import json
 import math
+import re
+import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,8 @@ from study.records import RESULTS, Record, RecordError
 
 ROOT = Path(__file__).parent.parent
 WANDB = "wandb:"
+PATIENCE = 10  # seconds that W&B's server gets to answer a question, or to give the history of a run
+LOGGED = ("_", "attention/", "validation_", "train_loss")  # keys of a summary that are not the record's but the last row's
 
 
 @dataclass
@@ -117,26 +124,64 @@ def collect(
     return said + list(dict.fromkeys(fresh.replaced + both.replaced)), fresh.set_aside
 
 
-def from_wandb(project: str, api: Any = None) -> Iterator[Record | RecordError]:
+def from_wandb(project: str) -> Iterator[Record | RecordError]:
     """Records of a W&B project, as the tracker put them there: summary = the record, config and history apart.
 
-    W&B does not keep apart 1 and 1.0, so the record's own checksum can't hold; it is sealed anew.
+    W&B does not keep apart 1 and 1.0, so the record's own checksum can't hold; it is sealed anew. Raises ``ValueError``, one
+    line, where the project can't be read.
     """
-    if api is None:
-        import wandb
+    source = f"--source {WANDB}{project}"
+    if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
+        raise ValueError(f"{source}: give entity and project, {WANDB}entity/project")
+    import wandb
 
-        api = wandb.Api()
-    for run in api.runs(project):
-        record = _plain(run.summary)
-        record = {key: value for key, value in record.items() if not key.startswith(("_", "attention/", "validation_"))}
-        if record.get("schema") != records.SCHEMA or record.get("status") not in records.STATUSES:
-            yield RecordError(f"{WANDB}{project}/{run.name}: no record in its summary (state: {run.state})")
-            continue
-        record.pop("train_loss", None)
-        record["config"] = {key: value for key, value in _plain(run.config).items() if not key.startswith("_")}
-        record["curve"] = [_curve_row(row) for row in run.scan_history() if "train_loss" in row]
-        record["checksum"] = records.checksum(record)
-        yield record
+    wandb.setup(wandb.Settings(mode="online", silent=True))  # WANDB_MODE is about logging, and this only reads
+    began = time.monotonic()
+    try:
+        if not wandb.login(prompt=False, verify=False):  # the next line verifies
+            raise wandb.errors.AuthenticationError("needs a W&B key")
+        for run in wandb.Api(timeout=PATIENCE).runs(project, lazy=False):
+            began = time.monotonic()
+            yield _record(f"{WANDB}{project}/{run.name}", run, _history(run))
+            began = time.monotonic()
+    except Exception as error:  # whatever W&B's client makes of what the server says
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        if time.monotonic() - began >= PATIENCE:
+            reason = f"no answer within {PATIENCE} s"
+            raise ValueError(f"{source}: {reason}; see to the network, or give a folder of runs") from None
+        if isinstance(error, wandb.errors.AuthenticationError):
+            raise ValueError(f"{source}: {reason}; run wandb login, or set WANDB_API_KEY") from None
+        raise ValueError(f"{source}: {reason}; is there such a project, and may the key read it?") from None
+
+
+def _history(run: Any) -> list[Any]:
+    """All rows. Raises ``TimeoutError`` after ``PATIENCE`` seconds: W&B's client knows no limit here."""
+    future: Future[list[Any]] = Future()
+
+    def read() -> None:
+        try:
+            future.set_result(list(run.scan_history()))
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    return future.result(PATIENCE)
+
+
+def _record(where: str, run: Any, rows: list[Any]) -> Record | RecordError:
+    """A run of W&B's as a record, read as one from a file is."""
+    try:
+        kept = {key: value for key, value in _plain(run.summary).items() if not key.startswith(LOGGED)}
+        if kept.get("schema") != records.SCHEMA:
+            return RecordError(f"{where}: no record in its summary (state: {run.state})")
+        kept["config"] = {key: value for key, value in _plain(run.config).items() if not key.startswith("_")}
+        kept["curve"] = [_curve_row(row) for row in rows if "train_loss" in row]
+        kept["checksum"] = records.checksum(kept)
+        return records.parse(json.dumps(kept), where)
+    except RecordError as error:
+        return error
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+        return RecordError(f"{where}: not a record ({type(error).__name__})")
 
 
 def _curve_row(row: Mapping[str, Any]) -> dict[str, Any]:

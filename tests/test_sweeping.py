@@ -2,6 +2,7 @@
 
 import copy
 import io
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from rich.console import Console
 from study import records, schema, sweeping
 from study.experiments import Experiment
 from study.sweeping import Sweep
+from study.training import tracking
 
 TOY = {
     "name": "toy",
@@ -240,6 +242,17 @@ def test_saying_where_and_how_is_no_departure(stage):
 def test_free_overrides_reach_every_run(stage):
     stage.sweep(trainer__threads="2", tracking__mode="off").run()
     assert all(c.trainer.threads == 2 and c.tracking.mode == "off" for c in stage.configs.values())
+
+
+def test_wandbs_server_is_asked_once_before_anything_is_launched(stage, wandb_server, monkeypatch, capfd):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr(tracking, "_said", set())
+    wandb_server.manner = "refuse"
+    launch, modes = stage.launch, []
+    stage.launch = lambda jobs: modes.append(os.environ["WANDB_MODE"]) or launch(jobs)
+    assert stage.sweep(tracking__mode="online").run() == 0
+    assert modes == ["offline"] * len(stage.batches) and wandb_server.requests == 1
+    assert capfd.readouterr().err.count("W&B can't be used online") == 1
 
 
 @pytest.mark.parametrize("key", ["seed", "train.rate", "mixer", "task", "train.steps"])

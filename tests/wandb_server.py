@@ -24,7 +24,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.asked = []  # names of GraphQL operations
         self.requests = 0
         self.uploaded = []  # history rows
-        self.runs = []  # records, which it gives as a project
+        self.runs = []  # records, which it gives as a project; None: there is no project
         self.closing = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
@@ -48,6 +48,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
+        """GraphQL, the upload of history rows, the upload of files."""
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.requests += 1
         if self.server.manner == "hang":
@@ -82,8 +83,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name == "CreateRunFiles":
             files = [{"name": each, "uploadUrl": f"{self.server.url}/files/{each}"} for each in variables["files"]]
             return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}
-        print(name, variables)
+        if name == "GetDefaultEntity":
+            return {"viewer": VIEWER}
+        if name == "Runs" and self.server.runs is None:
+            return {"project": None}
+        if name == "Runs":
+            edges = [{"node": self.run(record), "cursor": "c"} for record in self.server.runs]
+            return {"project": {"internalId": "1", "runCount": len(edges), "runs": {"edges": edges, "pageInfo": PAGE}}}
+        (record,) = [r for r in self.server.runs if r["name"] in (variables or {}).values()] or [None]
+        if name == "RunHistoryKeys":
+            return self.in_project(historyKeys={"lastStep": record["curve"][-1]["step"]})
+        if name == "RunParquetHistory":
+            return self.in_project(parquetHistory={"parquetUrls": [], "liveData": [{"_step": 0}]})
+        if name == "HistoryPage":
+            rows = [{"_step": row["step"], **{k: v for k, v in row.items() if k != "step"}} for row in record["curve"]]
+            wanted = [row for row in rows if variables["minStep"] <= row["_step"] < variables["maxStep"]]
+            return self.in_project(history=[json.dumps(row) for row in wanted])
         return {}
+
+    def in_project(self, **fields):
+        return {"project": {"run": fields}}
+
+    def run(self, record):
+        fields = {key: value for key, value in record.items() if key not in ("config", "curve")}
+        config = {key: {"value": value} for key, value in record.get("config", {}).items()}
+        node = {"id": "r", "projectId": "1", "name": record["name"], "displayName": record["name"], "state": "finished"}
+        return node | {"tags": [], "config": json.dumps(config), "summaryMetrics": json.dumps(fields), "systemMetrics": "{}",
+                       "historyLineCount": len(record.get("curve", []))}
 
     def reply(self, status, answer):
         body = json.dumps(answer).encode()

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+import wandb
 
 from analysis import load, synthetic
+from analysis.__main__ import main
 from study import records
 from study.experiments import Experiment
+from tests.wandb_server import KEY
 
 TINY = Experiment(
     {
@@ -114,49 +117,70 @@ def test_collect_refuses_to_lose_what_it_cannot_read(tmp_path, damage):
     assert path.read_bytes() == before
 
 
-class FakeRun:
-    """What wandb.Api gives: nested summary with the last logged row in it, config, history rows."""
-
-    state = "finished"
-
-    def __init__(self, record):
-        self.name = record["name"]
-        fields = {key: value for key, value in record.items() if key not in ("config", "curve")}
-        self.summary = {**fields, "_step": 1200, "_runtime": 3.5, "train_loss": 0.1, "validation_accuracy": 0.9}
-        self.config = {**record["config"], "_wandb": {}}
-        self.rows = [{"_step": row["step"], **{k: v for k, v in row.items() if k != "step"}} for row in record["curve"]]
-
-    def scan_history(self):
-        return iter([*self.rows, {"_step": 1200, "attention/layer_1": {"_type": "image-file"}}])
+@pytest.fixture
+def no_session(monkeypatch, tmp_path):
+    """W&B keeps its settings and keys for as long as a process lives."""
+    for variable in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wandb.teardown()
+    yield
+    wandb.teardown()
 
 
-class FakeApi:
-    def __init__(self, runs):
-        self.found = runs
-
-    def runs(self, project):
-        assert project == "someone/study"
-        return self.found
+def test_a_wandb_project_gives_the_records_back(no_session, wandb_server, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")  # says how to log
+    wandb_server.runs = MADE
+    found = list(load.from_wandb("team/study"))
+    assert found == [{**made, "checksum": back["checksum"]} for made, back in zip(MADE, found, strict=True)]  # of 1, not 1.0
 
 
-def test_a_wandb_project_gives_the_records_back():
-    api = FakeApi([FakeRun(record) for record in MADE])
-    assert list(load.from_wandb("someone/study", api)) == MADE
+def test_a_wandb_run_that_is_no_record_is_set_aside_and_what_is_no_number_is_none(no_session, wandb_server):
+    crashed = {"name": "crashed", "train_loss": "NaN", "curve": MADE[0]["curve"]}
+    edited = {**MADE[0], "name": "edited", "status": "splendid"}
+    row = {"step": 1, "train_loss": 1.0, "validation_accuracy": "NaN"}
+    odd = {**MADE[0], "name": "odd", "curve": [row], "metrics": {"test": {"accuracy": "NaN"}}}
+    wandb_server.runs = [crashed, edited, odd]
+    *refused, found = load.from_wandb("team/study")
+    assert all(isinstance(error, records.RecordError) for error in refused)
+    assert [str(error).split(":")[1] for error in refused] == ["team/study/crashed", "team/study/edited"]
+    assert found["metrics"] == {"test": {"accuracy": None}} and found["curve"] == [{**row, "validation_accuracy": None}]
 
 
-def test_a_wandb_run_without_a_record_is_set_aside():
-    crashed = FakeRun(MADE[0])
-    crashed.summary, crashed.state = {"train_loss": "NaN"}, "crashed"
-    [found] = load.from_wandb("someone/study", FakeApi([crashed]))
-    assert isinstance(found, records.RecordError) and "crashed" in str(found)
-
-
-def test_what_wandb_calls_nan_is_no_number():
-    run = FakeRun(MADE[0])
-    run.summary["metrics"] = {"test": {"accuracy": "NaN", "items": 1}}
-    run.rows[0]["validation_accuracy"] = float("nan")
-    [found] = load.from_wandb("someone/study", FakeApi([run]))
-    assert found["metrics"]["test"]["accuracy"] is None and found["curve"][0]["validation_accuracy"] is None
+@pytest.mark.parametrize(
+    ("project", "key", "manner", "said"),
+    [
+        ("study", KEY, "answer", "give entity and project, wandb:entity/project"),
+        ("team/study/run", KEY, "answer", "give entity and project, wandb:entity/project"),
+        ("team/study", "", "answer", "needs a W&B key; run wandb login, or set WANDB_API_KEY"),
+        ("team/study", "short", "answer", "run wandb login, or set WANDB_API_KEY"),
+        ("team/study", KEY, "refuse", "invalid key; run wandb login, or set WANDB_API_KEY"),
+        ("team/study", KEY, "hang", "no answer within 1 s; see to the network, or give a folder of runs"),
+        ("team/study", KEY, "no server", "no answer within 1 s; see to the network, or give a folder of runs"),
+        ("team/study", KEY, "no project", "is there such a project, and may the key read it?"),
+        ("team/study", KEY, "RunHistoryKeys", "no answer within 1 s; see to the network, or give a folder of runs"),
+        ("team/study", KEY, "RunParquetHistory", "no answer within 1 s; see to the network, or give a folder of runs"),
+    ],
+)
+def test_a_project_that_cant_be_read_is_one_plain_sentence(
+    no_session, wandb_server, monkeypatch, capsys, project, key, manner, said
+):
+    monkeypatch.setattr(load, "PATIENCE", 1)
+    monkeypatch.setenv("WANDB_API_KEY", key)
+    wandb_server.runs = MADE
+    if manner == "no server":
+        monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    elif manner == "no project":
+        wandb_server.runs = None
+    elif manner in ("refuse", "hang"):
+        wandb_server.manner = manner
+    else:
+        wandb_server.hangs_after = manner
+    assert main(["verdicts", "--source", f"wandb:{project}"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.startswith(f"analysis: --source wandb:{project}: ") and err.endswith(f"{said}\n")
+    assert len(err.splitlines()) == 1
 
 
 def test_a_missing_folder_says_what_would_do():
