@@ -6,9 +6,11 @@ A declaration holds Hydra override keys only, so that every planned run is also 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +21,7 @@ from omegaconf import OmegaConf
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 TIERS = ("smoke", "core", "full")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # of an experiment, an arm, a task: folders and files are named by them
 
 LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss", "word_error_rate", "phoneme_error_rate"}
 
@@ -109,6 +112,9 @@ class Experiment:
         self.source = source
         self._refuse_unknown(declaration, self.KEYS, "")
         self.name: str = declaration["name"]
+        for part in ("arms", "tasks"):
+            if unsafe := [key for key in map(str, declaration[part]) if not NAME.fullmatch(key)]:
+                raise ValueError(f"{self.source}: {part}.{unsafe[0]}: must be a plain name, letters, digits and _")
         self.title: str = declaration["title"]
         self.question: str = declaration["question"]
         self.claims: tuple[str, ...] = tuple(declaration["claims"])
@@ -258,8 +264,10 @@ def names() -> list[str]:
 def load(name: str, folder: Path | None = None) -> Experiment:
     """The experiment declared in ``<folder>/<name>.yaml``, of ``conf/experiment`` when no folder is given."""
     path = (folder or FOLDER) / f"{name}.yaml"
-    if not path.is_file():
-        raise ValueError(f"no experiment {name!r}; there are {', '.join(names())}")
+    if not NAME.fullmatch(name) or not path.is_file():
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise ValueError(f"no experiment {name!r}; {hint}there are {', '.join(names())}")
     declaration = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(declaration, dict)
     if declaration.get("name") != name:
