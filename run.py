@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from study import schema
+from study import experiments, schema
 from study.help import explain, refuse_flags, register_help
 
 schema.register()
@@ -24,6 +24,8 @@ def train(config: DictConfig):
     overrides = list(HydraConfig.get().overrides.task)
     alone = HydraConfig.get().mode.name == "RUN"
     try:
+        if alone and (named := HydraConfig.get().runtime.choices["experiment"]):
+            experiments.refuse_single(named)
         if config.translate.run is not None:
             return write_out(config, overrides)
         schema.check(config)

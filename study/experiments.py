@@ -266,13 +266,20 @@ def load(name: str, folder: Path | None = None) -> Experiment:
     path = (folder or FOLDER) / f"{name}.yaml"
     if not NAME.fullmatch(name) or not path.is_file():
         close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = f"did you mean python run.py -m experiment={close[0]}? " if close else ""
         raise ValueError(f"no experiment {name!r}; {hint}there are {', '.join(names())}")
     declaration = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(declaration, dict)
     if declaration.get("name") != name:
         raise ValueError(f"{path.name}: its name must be {name!r}, as its file's")
     return Experiment(declaration, path.name)  # type: ignore[arg-type]
+
+
+def refuse_single(name: str) -> None:
+    """Says how a declared experiment is launched. Raises ``ValueError`` always: without ``-m`` it would be ignored."""
+    if name != "all":
+        load(name)
+    raise ValueError(f"experiment={name} declares a sweep of many runs: launch it with python run.py -m experiment={name}")
 
 
 @dataclass(frozen=True)

@@ -111,13 +111,10 @@ def _mend(message: str, cause: str, override: str) -> str:
             choices = offered[1].split()
         if choice in PLUGINS:
             return f"{group}={choice} wants a plugin that is not installed (README, Scale out); there are {', '.join(choices)}"
-        if group == "experiment" and choice == "all":
-            return "experiment=all launches every declared experiment, which takes -m: python run.py -m experiment=all"
         close = difflib.get_close_matches(choice, choices, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         if choices:
-            launch = "; launch one with python run.py -m experiment=NAME" if group == "experiment" else ""
-            return f"no {group}={choice}; {hint}there are {', '.join(choices)}{launch}"
+            return f"no {group}={choice}; {hint}there are {', '.join(choices)}"
     return message
 
 

@@ -226,10 +226,8 @@ def check(config: DictConfig) -> None:
     """
     if config.experiment is not None:
         raise ValueError("experiment=... declares a sweep of many runs: launch it with python run.py -m experiment=NAME")
-    _refuse_unknown(config, Config)
     check_parts(config)
-    if missing := sorted(OmegaConf.missing_keys(config)):
-        raise ValueError(f"{', '.join(missing)}: no value is given, and there is none by default")
+    _refuse_unknown(config, Config)
     for key, allowed in CHOICES.items():
         if (value := OmegaConf.select(config, key)) not in allowed:
             raise ValueError(f"{key}={value}: must be one of {', '.join(allowed)}")
@@ -323,11 +321,14 @@ def part_parameters(part: str, target: str) -> typing.Mapping[str, inspect.Param
 
 
 def _refuse_unknown(node: DictConfig, owner: type, prefix: str = "") -> None:
-    """Hydra's ``+key=value`` adds keys that no type knows."""
+    """Hydra's ``+key=value`` adds keys that no type knows, its ``~key`` takes away what is needed."""
     fields = {f.name: f.default_factory for f in dataclasses.fields(owner)}
     for key in map(str, node):
         if key not in fields:
             raise ValueError(f"no key {prefix}{key} here; known: {', '.join(prefix + known for known in fields)}")
+    for key in fields:
+        if key not in node:
+            raise ValueError(f"{prefix}{key} is missing: every key of the base recipe needs a value")
         if dataclasses.is_dataclass(fields[key]):
             _refuse_unknown(node[key], fields[key], f"{prefix}{key}.")  # type: ignore[arg-type]
 

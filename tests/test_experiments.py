@@ -119,6 +119,7 @@ REFUSED = [
     ({"tiers__core__rates": [0.01, 0.01]}, "must grow and not repeat"),
     ({"arms__a__set": {"train.steps": 3}}, "task 'x' and arm 'a' both set train.steps; leave it to one of them"),
     ({"tasks__x__measure": "speed"}, "must be training or cost"),
+    ({"arms__../x": {}}, "arms.../x: must be a plain name, letters, digits and _"),
 ]  # fmt: skip
 
 
@@ -134,7 +135,7 @@ def test_contradictory_declarations_are_refused_by_name(changes, mend):
 def test_an_unknown_tier_and_an_unknown_experiment_say_what_there_is():
     with pytest.raises(ValueError, match="toy.yaml: no tier 'full'; it declares smoke, core"):
         toy().cells("full")
-    with pytest.raises(ValueError, match="no experiment 'haeds'; did you mean heads\\? there are .*distance, .*heads, "):
+    with pytest.raises(ValueError, match="^no experiment 'haeds'; did you mean .* -m experiment=heads.* there are .*distance"):
         experiments.load("haeds")
 
 

@@ -147,7 +147,7 @@ def test_a_byte_order_mark_is_no_text(reversal):
 def test_a_folder_names_parts_of_the_study_or_is_refused(reversal, tmp_path, monkeypatch, part):
     execute(reversal)
     folder = Path(reversal.runs) / schema.name(reversal)
-    (tmp_path / "stranger.py").write_text(f"from pathlib import Path\nPath({str(tmp_path / 'ran')!r}).touch()\nclass Evil: pass\n")
+    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = OmegaConf.load(folder / "config.yaml")
     for target in ("stranger.Evil", "os.system", "study.tasks.reversal.os.system", "study.benchmark.harness", None):
