@@ -8,10 +8,12 @@ os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be said i
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from study import schema
-from study.help import explain, register_help
+from study import experiments, schema
+from study.help import explain, refuse_flags, register_help
 
 schema.register()
 register_help()
@@ -19,46 +21,60 @@ register_help()
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def train(config: DictConfig):
-    from study.training.runner import execute
-
-    mode = HydraConfig.get().mode.name
-    command = shlex.join(["python", "run.py", *HydraConfig.get().overrides.task])
-    if config.translate.run is not None:
-        return write_out(config, HydraConfig.get().overrides.task)
+    overrides = list(HydraConfig.get().overrides.task)
+    alone = HydraConfig.get().mode.name == "RUN"
     try:
-        outcome = execute(config, wait=config.sweep.wait, command=command)
-    except (ValueError, OSError) as error:
-        if mode == "RUN":
+        if alone and (named := HydraConfig.get().runtime.choices["experiment"]):
+            experiments.refuse_single(named)
+        if config.translate.run is not None:
+            return write_out(config, overrides)
+        schema.check(config)
+        outcome = carry_out(config, shlex.join(["python", "run.py", *overrides]), alone)
+    except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
+        if alone:
             sys.exit(explain(error))  # here, since Hydra would say a line of its own first
         raise
     if config.origin.role == "single":
         print(outcome.line())
-        if outcome.state != "finished" and mode == "RUN":
+        if outcome.state != "finished" and alone:
             sys.exit(1)
     return outcome
 
 
+def carry_out(config: DictConfig, command: str, alone: bool):
+    """Train or measure. Imports come as late as they can: what is refused should not wait for torch, Lightning or W&B."""
+    if alone:  # a sweep has done this for all its runs
+        schema.check_folder(config, schema.name(config))
+        from study.training.build import validate
+
+        validate(config)
+    from study.training.runner import execute
+
+    return execute(config, wait=config.sweep.wait, command=command)
+
+
 def write_out(config: DictConfig, overrides: list[str]) -> None:
     """Standard input, line by line, as the run named by ``translate.run`` answers it."""
+    if ignored := [given for given in overrides if not given.lstrip("+").startswith(("translate.", "search."))]:
+        raise ValueError(f"{' '.join(ignored)}: a finished run has its own; give translate.* and search.* alone")
+    schema.check(config)
+    if not os.path.isdir(config.translate.run):
+        raise ValueError(f"translate.run={config.translate.run}: no such folder; name that of a finished run, runs/NAME")
     from study.training.translate import BATCH, translate
 
-    if ignored := [given for given in overrides if not given.lstrip("+").startswith(("translate.", "search."))]:
-        sys.exit(f"error: {' '.join(ignored)}: a finished run has its own; give translate.* and search.* alone")
     unread = 0
-    try:
-        for answer, complaint in translate(config, sys.stdin.buffer, 1 if sys.stdin.isatty() else BATCH):
-            print(answer, flush=True)
-            if complaint:
-                unread += 1
-                print(complaint, file=sys.stderr)
-    except (ValueError, OSError) as error:
-        sys.exit(explain(error))
+    for answer, complaint in translate(config, sys.stdin.buffer, 1 if sys.stdin.isatty() else BATCH):
+        print(answer, flush=True)
+        if complaint:
+            unread += 1
+            print(complaint, file=sys.stderr)
     if unread:
         sys.exit(f"error: {unread} lines could not be read; their answers are empty")
 
 
 if __name__ == "__main__":
     try:
+        refuse_flags(sys.argv[1:])
         train()
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from the last checkpoint")

@@ -32,6 +32,7 @@ class StudySweeper(BasicSweeper):
         overrides = OverridesParser.create().parse_overrides(arguments)
         named = [o for o in overrides if o.key_or_group == "experiment" and o.value() is not None]
         if not named:
+            self._check([job for batch in self.split_arguments(overrides, None) for job in batch])
             from study.training.tracking import reach
 
             assert self.config is not None
@@ -50,13 +51,31 @@ class StudySweeper(BasicSweeper):
             names = experiments.names()
         rest = [o for o in overrides if o.key_or_group not in ("experiment", "tier")]
         if axes := [o.input_line for o in rest if o.is_sweep_override()]:
-            raise ValueError(f"{', '.join(map(str, axes))}: an experiment declares its axes; give single values beside it")
+            raise ValueError(
+                f"{', '.join(map(str, axes))}: an experiment declares its axes; give single values beside it, a list as [a,b]"
+            )
         tier = next((str(o.value()) for o in reversed(overrides) if o.key_or_group == "tier"), "core")
         given = {o.get_key_element().lstrip("+"): o.get_value_string() for o in rest}
         sweep = Sweep([experiments.load(name) for name in names], tier, given, self._compose, self._launch)
         if code := sweep.run():
             sys.exit(code)
         return None
+
+    def _check(self, jobs: list[list[str]]) -> None:
+        """Refuse a grid with a run that can't be meant before any of it is made."""
+        from study import schema
+
+        configs = [self._compose(job) for job in jobs]
+        for config in configs:
+            schema.check(config)
+        schema.check_folder(configs[0])
+        from study.training.build import validate  # brings torch along
+
+        for config in configs:
+            validate(config)
+
+    def validate_batch_is_legal(self, batch: Any) -> None:
+        """``_check`` has composed them all."""
 
     def _compose(self, overrides: list[str]) -> DictConfig:
         from omegaconf import open_dict

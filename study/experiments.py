@@ -6,6 +6,7 @@ A declaration holds Hydra override keys only, so that every planned run is also 
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import math
@@ -262,13 +263,22 @@ def names() -> list[str]:
 def load(name: str, folder: Path | None = None) -> Experiment:
     """The experiment declared in ``<folder>/<name>.yaml``, of ``conf/experiment`` when no folder is given."""
     path = (folder or FOLDER) / f"{name}.yaml"
-    if not path.is_file():
-        raise ValueError(f"no experiment {name!r}; there are {', '.join(names())}")
+    if not NAME.fullmatch(name) or not path.is_file():
+        close = difflib.get_close_matches(name, names(), n=1)
+        hint = f"did you mean python run.py -m experiment={close[0]}? " if close else ""
+        raise ValueError(f"no experiment {name!r}; {hint}there are {', '.join(names())}")
     declaration = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(declaration, dict)
     if declaration.get("name") != name:
         raise ValueError(f"{path.name}: its name must be {name!r}, as its file's")
     return Experiment(declaration, path.name)  # type: ignore[arg-type]
+
+
+def refuse_single(name: str) -> None:
+    """Says how a declared experiment is launched. Raises ``ValueError`` always: without ``-m`` it would be ignored."""
+    if name != "all":
+        load(name)
+    raise ValueError(f"experiment={name} declares a sweep of many runs: launch it with python run.py -m experiment={name}")
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,14 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 CONF = Path(__file__).parent.parent / "conf"
 GROUPS = ("experiment", "task", "architecture", "mixer", "position", "readout", "tier", "trainer", "tracking")
+PLUGINS = ("ray", "submitit_slurm", "submitit_local")  # launchers that Hydra finds once they are installed
 USAGE = """\
 Train one model:             python run.py task=recall mixer=lstm train.rate=0.001
 Launch a declared sweep:     python run.py -m experiment=heads tier=core hydra/launcher=joblib
@@ -40,17 +42,57 @@ def text() -> str:
     return "\n".join(parts).replace("$", "$$")
 
 
+def refuse_flags(arguments: list[str]) -> None:
+    """Refuse what looks like another program's options, ``--mixer lstm``. Raises ``ValueError`` that says it in Hydra's way."""
+
+    def refuse(message: str) -> None:
+        raise ValueError(f"{message} (python run.py --help explains every key)")
+
+    parser = get_args_parser()
+    parser.error = refuse  # type: ignore[assignment, method-assign]  # which would print all of Hydra's options
+    _, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        flag = unknown[0]
+        key, _, value = flag.lstrip("-").partition("=")
+        after = arguments[arguments.index(flag) + 1 :]
+        if not value:
+            value = after[0] if after and "=" not in after[0] and not after[0].startswith("-") else "..."
+        keys = [*GROUPS, *(key for group in GROUPS[1:] for key in _keys(group))]
+        close = difflib.get_close_matches(key, keys, n=1) or [known for known in keys if known.endswith(f".{key}")]
+        hint = f"say {close[0]}={value}" if close else "none is called so"
+        raise ValueError(f"{flag}: keys take no dashes; {hint} (python run.py --help explains every key)")
+
+
 def explain(error: Exception) -> str:
     """A config error in one line that says what would do; anything else with its traceback."""
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return "error: " + _mend(" ".join(str(error).split()), str(error.__cause__ or ""))
+        message = " ".join(str(error).split()).partition(" See https://")[0]
+        override = error.override if isinstance(error, OverrideParseException) else ""
+        return "error: " + _mend(message, str(error.__cause__ or ""), override)
     if isinstance(error, ValueError | OSError):
         return f"error: {error}"
     traceback.print_exception(error, file=sys.stderr)
     return f"error: {error}"
 
 
-def _mend(message: str, cause: str) -> str:
+def _mend(message: str, cause: str, override: str) -> str:
+    if override:
+        groups = [f"{group}={override}" for group in GROUPS if (CONF / group / f"{override}.yaml").is_file()]
+        if override in GROUPS:
+            hint = f"say {override}=NAME"
+        elif groups:
+            hint = f"did you mean {' or '.join(groups)}?"
+        else:
+            hint = f"quote what is no plain value, 'key=\"...\"' ({message})"
+        return f"{override} is not of the form key=value; {hint}"
+    if found := re.match(r"(?:Ambiguous value for argument|Sweep parameters) '([^']+)'", message):
+        key, _, values = found[1].partition("=")
+        other = "" if key in GROUPS or "(" in values else f"; one list is written {key}=[{values}]"
+        return f"{found[1]}: several values make a run each, which takes -m: python run.py -m {found[1]}{other}"
+    if found := re.match(r"Multiple values for (\w+)", message):
+        return f"{found[1]} has a value already: leave out the +"
+    if message.startswith("Config group override must be a string"):
+        return f"a group ({', '.join(GROUPS)}) takes a name, not null"
     if found := re.match(r"Could not override '([^']+)'", message):
         key = found[1]
         group, _, own = key.partition(".")
@@ -62,9 +104,13 @@ def _mend(message: str, cause: str) -> str:
         return f"no key {key} here; {hint} (python run.py --help explains every key)"
     if found := re.match(r"Error merging override (\S+)", message):
         return f"{found[1]}: {cause.splitlines()[0]}"
-    if found := re.match(r"In '[^']+': Could not find '([^']+)'", message):
+    if found := re.match(r"In '[^']+': Could not (?:find|load) '([^']+)'", message):
         group, _, choice = found[1].rpartition("/")
         choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        if offered := re.search(r"Available options in '[^']+': (.*?) Config search path", message):
+            choices = offered[1].split()
+        if choice in PLUGINS:
+            return f"{group}={choice} wants a plugin that is not installed (README, Scale out); there are {', '.join(choices)}"
         close = difflib.get_close_matches(choice, choices, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         if choices:

@@ -1,7 +1,8 @@
 """Types of every config key, what contradicts what, and a run's identity.
 
 The fixed nodes are dataclasses. A mixer, position, readout or task is described by the keyword-only parameters of the class
-that its yaml names in ``_target_``: those annotations are its schema, so a new part is one file and one small yaml.
+that its yaml names in ``_target_``: those annotations are its schema, so a new part is one file and one small yaml. They are
+read without importing the class (``study.parts``), so that what a config alone shows is answered at once.
 """
 
 from __future__ import annotations
@@ -11,25 +12,30 @@ import hashlib
 import inspect
 import json
 import math
+import tempfile
 import typing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-import hydra.utils
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from study import parts, records
+from study.experiments import NAME, TIERS
+
 PARTS = ("task", "mixer", "position", "readout", "architecture")
 GIVEN = {  # not by yaml but by the task and the model
-    "task": set(),
-    "mixer": {"causal", "layer", "length"},
-    "position": {"length"},
-    "readout": {"causal"},
-    "architecture": {
+    "task": frozenset[str](),
+    "mixer": frozenset({"causal", "layer", "length"}),
+    "position": frozenset({"length"}),
+    "readout": frozenset({"causal"}),
+    "architecture": frozenset({
         "width", "layers", "ffn_width", "hidden", "channels", "causal", "mixer", "position", "readout", "dropout",
         "arrangement", "tie", "smoothing", "source_length", "target_length",
-    },
+    }),
 }  # fmt: skip
 
 
@@ -159,6 +165,7 @@ class Config:
 
 CHOICES = {
     "measure": ("training", "cost"),
+    "tier": TIERS,
     "model.match": ("parameters", "multiply_adds", "nothing", "tied"),
     "model.arrangement": ("pre_norm", "post_norm", "residual", "norm", "plain"),
     "model.tie": ("none", "output", "three_way"),
@@ -169,19 +176,33 @@ CHOICES = {
 }
 AT_LEAST_ONE = (
     "model.width", "model.layers", "model.ffn_width", "train.steps", "train.batch", "train.evaluate_every",
-    "evaluation.validation_items", "evaluation.test_items", "evaluation.batch", "search.beam", "trainer.threads",
-    "trainer.checkpoint_every",
+    "evaluation.validation_items", "evaluation.test_items", "evaluation.batch", "search.beam", "cost.tokens", "cost.repeats",
+    "trainer.threads", "trainer.checkpoint_every",
 )  # fmt: skip
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **{key: (lambda value: value >= 1, "at least 1") for key in AT_LEAST_ONE},
+    "seed": (lambda value: 0 <= value < 2**63, "a whole number, 0 or more and below 2^63"),
+    "train.rate": (lambda value: 0 < value < math.inf, "a number above 0"),
+    "train.clip": (lambda value: 0 < value < math.inf, "a number above 0"),
+    "train.weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
+    "train.warmup": (lambda value: 0 <= value < 1, "a share of the steps, at least 0 and below 1"),
+    "train.label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "model.dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    # Wu et al. 2016 try 0 to 1; far above, nothing but the length of an output counts.
+    "search.length_penalty": (lambda value: 0 <= value <= 10, "from 0 to 10; 0.6 to 1 is usual"),
+}
+POINTS = ("cost.lengths", "cost.widths", "cost.positions", "cost.sizes")  # what costs are measured at
 
 # What can't change a result: where it is put, who watches, and which of the declared runs it is.
 NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier", "translate"}
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
     "trainer": {"checkpoint_every", "keep_weights", "threads"},
-    "task": {"root", "download", "cache"},
+    "task": {"root", "download", "cache", "unrelated_lengths"},
 }
 
 
+FITTING = {"tokens": "encoder", "pairs": "transformer, conv_s2s, bahdanau, ...", "images": "learned_glimpses or cnn"}
 OWN = "study.readouts.own.Own"  # the readout that leaves all mixing to the blocks
 ENCODER = "study.models.encoder.SequenceModel"  # the architecture whose parts are all chosen by groups of their own
 ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"_target_": OWN}, "architecture": {"_target_": ENCODER}}
@@ -199,51 +220,54 @@ def register() -> None:
 
 
 def check(config: DictConfig) -> None:
-    """Refuse wrong types and values of the wrong kind. Raises ``ValueError``, one line that says what would do."""
+    """Refuse wrong types and values of the wrong kind. Raises ``ValueError``, one line that says what would do.
+
+    Imports no part, and so no torch: what only a part itself can tell is for ``study.training.build.validate``.
+    """
     if config.experiment is not None:
         raise ValueError("experiment=... declares a sweep of many runs: launch it with python run.py -m experiment=NAME")
+    check_parts(config)
     _refuse_unknown(config, Config)
-    for part in PARTS:
-        _check_part(part, config[part])
-    _refuse_unused(config)
     for key, allowed in CHOICES.items():
         if (value := OmegaConf.select(config, key)) not in allowed:
             raise ValueError(f"{key}={value}: must be one of {', '.join(allowed)}")
-    for key in AT_LEAST_ONE:
-        if (value := OmegaConf.select(config, key)) < 1:
-            raise ValueError(f"{key}={value}: must be at least 1")
-    if not 0 <= config.train.label_smoothing < 1:
-        raise ValueError(f"train.label_smoothing={config.train.label_smoothing}: must be at least 0 and below 1")
-    if config.search.length_penalty < 0:
-        raise ValueError(f"search.length_penalty={config.search.length_penalty}: must be 0 or more")
+    for key, (fits, words) in RANGES.items():
+        if not fits(value := OmegaConf.select(config, key)):
+            raise ValueError(f"{key}={value}: must be {words}")
+    for key, value in _leaves(OmegaConf.to_container(config, resolve=True)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{key}={value}: must be a finite number")
+        if value == "":
+            raise ValueError(f"{key} is empty: give it a value, or leave it out for its default")
+    _check_origin(config.origin)
+    _check_cost(config)
+    _refuse_unused(config)
     if config.translate.pictures and not config.translate.run:
         raise ValueError("translate.pictures draws what a finished run looks at: name it, translate.run=runs/NAME")
-    if config.measure == "cost" and not (config.cost.lengths or config.cost.positions or config.cost.sizes):
-        raise ValueError(
-            "measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256], or of images cost.sizes=[28,40]"
-        )
     if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
         raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
-    if config.cost.widths and len(config.cost.lengths) != 1:
-        raise ValueError("cost.widths are measured at one length; give one, e.g. cost.lengths=[256]")
-    if config.cost.sequences is not None and config.cost.sequences < 1:
-        raise ValueError(f"cost.sequences={config.cost.sequences}: must be at least 1, or null for as many as hold cost.tokens")
-    for key in ("cost.lengths", "cost.widths", "cost.positions", "cost.sizes"):
-        if any(value < 1 for value in OmegaConf.select(config, key)):
-            raise ValueError(f"{key}={list(OmegaConf.select(config, key))}: must all be at least 1")
-    if config.seed < 0:
-        raise ValueError(f"seed={config.seed}: must be a whole number, 0 or more")
-    if not 0 <= config.train.warmup < 1:
-        raise ValueError(f"train.warmup={config.train.warmup}: must be a share of the steps, at least 0 and below 1")
-    if not 0 <= config.model.dropout < 1:
-        raise ValueError(f"model.dropout={config.model.dropout}: must be at least 0 and below 1")
     if config.model.match == "tied" and config.model.tie != "none":
         raise ValueError("model.match=tied brings an untied model to a tied one's size: use it with model.tie=none")
-    for key in ("train.rate", "train.clip"):
-        if not 0 < OmegaConf.select(config, key) < math.inf:
-            raise ValueError(f"{key}={OmegaConf.select(config, key)}: must be a number above 0")
-    if not 0 <= config.train.weight_decay < math.inf:
-        raise ValueError(f"train.weight_decay={config.train.weight_decay}: must be 0 or more")
+
+
+def check_parts(config: DictConfig) -> None:
+    """Refuse parts that are none of the study's, or not in their place, with keys they don't have or of the wrong type."""
+    for part in PARTS:
+        _check_part(part, config)
+
+
+def check_folder(config: DictConfig, run: str = "*") -> None:
+    """Refuse a folder of records that nothing can be written to, unless it holds one of ``run`` (a name, or any) already."""
+    folder = Path(config.runs)
+    if any(folder.glob(f"{run}/{records.NAME}")):
+        return
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryDirectory(dir=place):  # permissions don't tell all: a file system may be read-only, or full
+            pass
+    except OSError as error:
+        reason = f"{place} is a file" if place.is_file() else f"{place} takes no new folder ({error.strerror})"
+        raise ValueError(f"runs={config.runs}: {reason}; name a folder that can be written to, runs=FOLDER") from None
 
 
 def identity(config: DictConfig) -> str:
@@ -299,70 +323,122 @@ def known_keys(config: DictConfig) -> list[str]:
     return list(walk(config, ""))
 
 
-def part_parameters(part: str, target: str) -> dict[str, inspect.Parameter]:
+def part_parameters(part: str, target: str) -> typing.Mapping[str, inspect.Parameter]:
     """Keyword-only parameters, by name, of the class named by a part's ``_target_``: the keys of its config."""
-    signature = inspect.signature(hydra.utils.get_class(target))
-    return {
-        key: parameter
-        for key, parameter in signature.parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in GIVEN[part]
-    }
+    return parts.keywords(target, GIVEN[part])
 
 
 def _refuse_unknown(node: DictConfig, owner: type, prefix: str = "") -> None:
-    """Hydra's ``+key=value`` adds keys that no type knows."""
+    """Hydra's ``+key=value`` adds keys that no type knows, its ``~key`` takes away what is needed."""
     fields = {f.name: f.default_factory for f in dataclasses.fields(owner)}
     for key in map(str, node):
         if key not in fields:
             raise ValueError(f"no key {prefix}{key} here; known: {', '.join(prefix + known for known in fields)}")
+    for key in fields:
+        if key not in node:
+            raise ValueError(f"{prefix}{key} is missing: every key of the base recipe needs a value")
         if dataclasses.is_dataclass(fields[key]):
             _refuse_unknown(node[key], fields[key], f"{prefix}{key}.")  # type: ignore[arg-type]
 
 
-def _check_part(part: str, node: DictConfig) -> None:
-    target = node._target_
-    owner = hydra.utils.get_class(target)
-    hints = typing.get_type_hints(owner.__init__)  # type: ignore[misc]
+def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value that is no dict and no list, under its dotted key."""
+    if isinstance(node, dict):
+        for inner, value in node.items():
+            yield from _leaves(value, f"{key}.{inner}" if key else str(inner))
+    elif isinstance(node, list):
+        for value in node:
+            yield from _leaves(value, key)
+    else:
+        yield key, node
+
+
+def _check_part(part: str, config: DictConfig) -> None:
+    offered = parts.choices(part)
+    if OmegaConf.is_missing(config, part):
+        raise ValueError(f"{part} is missing: choose one by name, {part}=NAME; there are {', '.join(offered)}")
+    node = config[part]
+    target = node.get("_target_")
+    if target not in offered.values():
+        raise ValueError(
+            f"{part}._target_={target} is none of the study's: choose one by name, {part}=NAME; there are {', '.join(offered)}"
+        )
     parameters = part_parameters(part, target)
     given: dict[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
     for key in given:
         if key != "_target_" and key not in parameters:
-            raise ValueError(f"{part}.{key}: {owner.__name__} has no such key; it has {', '.join(parameters) or 'none'}")
+            has = f"it has {', '.join(parameters)}" if parameters else "it has none"
+            raise ValueError(f"{part}.{key}: {parts.choice(target)} has no such key; {has}")
     for key, parameter in parameters.items():
         if key not in given and parameter.default is inspect.Parameter.empty:
             raise ValueError(f"{part}.{key} is missing: give it in conf/{part}/ or on the command line")
         if key in given:
-            typed = OmegaConf.structured(dataclasses.make_dataclass(part, [(key, hints[key])]))
+            typed = OmegaConf.structured(dataclasses.make_dataclass(part, [(key, parameter.annotation)]))
             try:
                 typed[key] = given[key]
             except OmegaConfBaseException:
-                kind = inspect.formatannotation(hints[key])
+                kind = inspect.formatannotation(parameter.annotation)
                 raise ValueError(f"{part}.{key}={given[key]}: must be of type {kind}") from None
             node[key] = typed[key]
+
+
+def _check_origin(origin: DictConfig) -> None:
+    """The sweeper's keys: a run's folder is named by them, and its record filed under them."""
+    missing = [f"origin.{key}" for key in ("experiment", "arm", "task") if origin[key] is None]
+    if len(missing) in (1, 2):
+        raise ValueError(f"{' and '.join(missing)} not given beside the rest of origin: leave all of it to the sweeper")
+    for key, values in origin.items():
+        for value in [values] if isinstance(values, str) else values or []:
+            if not NAME.fullmatch(value):
+                raise ValueError(f"origin.{key!s}={value}: must be a name of letters, digits and _; leave it to the sweeper")
+
+
+def _check_cost(config: DictConfig) -> None:
+    cost = config.cost
+    if config.measure == "cost" and not (cost.lengths or cost.positions or cost.sizes):
+        raise ValueError(
+            "measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256], or of images cost.sizes=[28,40]"
+        )
+    if cost.widths and len(cost.lengths) != 1:
+        raise ValueError("cost.widths are measured at one length; give one, e.g. cost.lengths=[256]")
+    if cost.sequences is not None and cost.sequences < 1:
+        raise ValueError(f"cost.sequences={cost.sequences}: must be at least 1, or null for as many as hold cost.tokens")
+    for key in POINTS:
+        points = list(OmegaConf.select(config, key))
+        if any(point < 1 for point in points):
+            raise ValueError(f"{key}={points}: must all be at least 1")
+        if len(set(points)) < len(points):
+            raise ValueError(f"{key}={points}: each is measured once; name none twice")
 
 
 def _refuse_unused(config: DictConfig) -> None:
     """What the architecture has no use for must stand at its default, or it would be ignored."""
     target = config.architecture._target_
-    asked = inspect.signature(hydra.utils.get_class(target)).parameters
-    name = target.rsplit(".", 1)[-1]
+    kinds = parts.outline(target).kind, parts.outline(config.task._target_).kind
+    name, task = parts.choice(target), parts.choice(config.task._target_)
+    if len(set(kinds)) > 1:
+        raise ValueError(f"{name} answers {kinds[0]}, but {task} is a task of {kinds[1]}: use architecture={FITTING[kinds[1]]}")
+    asked = parts.asked(target)
     for part, base in BASE_PARTS.items():
         node: Any = OmegaConf.to_container(config[part], resolve=True)
         own = {key for key, value in _defaults(part, node).items() if node.get(key, value) != value}
         if part not in asked and (node["_target_"] != base or own):
-            raise ValueError(f"architecture {name} has no {part}: leave it at its default, or use architecture=encoder")
+            raise ValueError(f"{name} has no {part}: leave it at its default, or use architecture=encoder")
+    if kinds[0] == "pairs" and "mixer" in asked and config.mixer._target_ != BASE_PARTS["mixer"]:
+        mixer = parts.choice(config.mixer._target_)
+        raise ValueError(f"{name} attends to all tokens, which {mixer} does not: use mixer=attention, or architecture=encoder")
     for key, base in {"arrangement": "pre_norm"}.items():
         if key not in asked and config.model[key] != base:
-            raise ValueError(f"architecture {name} has no model.{key}: leave it at {base}, or use architecture=encoder")
+            raise ValueError(f"{name} has no model.{key}: leave it at {base}, or use architecture=encoder")
     for key, none in {"dropout": 0, "tie": "none"}.items():
         if key not in asked and config.model[key] != none:
-            raise ValueError(f"architecture {name} has no model.{key}: leave it at {none}")
+            raise ValueError(f"{name} has no model.{key}: leave it at {none}")
     if "smoothing" not in asked and config.train.label_smoothing:
-        raise ValueError(f"architecture {name} smooths no labels: leave train.label_smoothing at 0")
+        raise ValueError(f"{name} smooths no labels: leave train.label_smoothing at 0")
     if target == ENCODER and config.model.tie == "three_way":
         raise ValueError("model.tie=three_way ties source, target and output: use model.tie=output where there is no source")
-    if "smoothing" not in asked and (config.search.beam != 1 or config.search.length_penalty):
-        raise ValueError(f"architecture {name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
+    if "smoothing" not in asked and not config.translate.run and (config.search.beam != 1 or config.search.length_penalty):
+        raise ValueError(f"{name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
     if target != ENCODER:
         if config.cost.lengths or config.cost.positions:
             raise ValueError("cost.lengths and cost.positions are of one mixer layer: use them with architecture=encoder")

@@ -65,6 +65,7 @@ class Sweep:
         self.jobs: list[Job] = []
         self.lost: dict[str, str] = {}  # why a run could not be recorded, by name
         probe = compose([f"tier={tier}", *self._free_overrides()])
+        schema.check_folder(probe)
         self.folder = Path(probe.runs)
         self.retry_failed: bool = probe.retry_failed
         self.narrow = probe.sweep
@@ -86,25 +87,30 @@ class Sweep:
         return self._summary(time.monotonic() - started, interrupted)
 
     def _prepare(self) -> None:
-        """Compose and validate each cell before anything is trained."""
-        from study.training.build import validate
-        from study.training.tracking import check_key, reach
-
+        """Compose and validate each cell before anything is trained; first what needs no torch."""
         for experiment in self.experiments:
             rates = dict.fromkeys(experiment.cells(self.tier), experiment.sizes(self.tier).rates[0])
             for run in self._narrowed(experiment.verdict_runs(self.tier, rates)):
                 key = (experiment.name, *run.cell)
-                if key in self.cells:
-                    continue
-                config = self.compose(self._overrides(run, experiment))
-                try:
-                    validate(config)
-                except ValueError as error:
-                    raise ValueError(f"{experiment.name}, arm {run.arm}, task {run.task}: {error}") from None
-                check_key(config)
-                self.cells[key] = config
+                if key not in self.cells:
+                    self.cells[key] = self.compose(self._overrides(run, experiment))
+                    self._check(key, schema.check)
+
+        from study.training.build import validate
+        from study.training.tracking import check_key, reach
+
+        for key, config in self.cells.items():
+            self._check(key, validate)
+            check_key(config)
         if self.cells:
             reach(config)
+
+    def _check(self, cell: tuple[str, str, str], check: Callable[[DictConfig], Any]) -> None:
+        try:
+            check(self.cells[cell])
+        except ValueError as error:
+            experiment, arm, task = cell
+            raise ValueError(f"{experiment}, arm {arm}, task {task}: {error}") from None
 
     def _launch(self, runs: Iterable[PlannedRun]) -> None:
         """Launch what has no record yet. What another launch holds is come back to at the end, and waited for."""

@@ -68,7 +68,7 @@ REFUSED = {
     "task=pydoc model.tie=output model.match=tied": "error: model.match=tied brings an untied model to a tied one's size",
     "task=pydoc task.share=0": "error: share is 0.0; it must be above 0 and at most 1, the whole training split",
     "task=pydoc_subwords task.vocabulary=96": "error: vocabulary is 96; it must be above 96, the text's characters, ",
-    "experiment=heads": "error: experiment=... declares a sweep of many runs: launch it with python run.py -m experiment=NAME",
+    "experiment=heads": "error: experiment=heads declares a sweep of many runs: launch it with python run.py -m exper",
     "task=shakespeare data.download=false data.root=nowhere": (
         "error: nowhere/tinyshakespeare/input.txt is missing: set data.download=true, or put https://raw.githubuser"
     ),
@@ -99,6 +99,96 @@ def test_a_mistake_is_one_line_in_a_real_process_too(tmp_path, checkout, argumen
     (said,) = done.stderr.splitlines()
     assert said.startswith(line)
     assert not (checkout / "runs").exists()
+
+
+# What Hydra, the config and its parts' sources show: nothing that takes time to import is.
+AT_ONCE = {
+    "--mixer lstm": "--mixer: keys take no dashes; say mixer=lstm (python run.py --help explains every key)",
+    "--task=mqar": "--task=mqar: keys take no dashes; say task=mqar",
+    "seed=1 --rate 0.1": "--rate: keys take no dashes; say train.rate=0.1",
+    "--train-rate=0.1": "--train-rate=0.1: keys take no dashes; say train.rate=0.1",
+    "--epochs 3": "--epochs: keys take no dashes; none is called so",
+    "--cfg": "argument --cfg/-c: expected one argument (python run.py --help explains every key)",
+    "mixer lstm": "mixer is not of the form key=value; say mixer=NAME",
+    "lstm": "lstm is not of the form key=value; did you mean mixer=lstm?",
+    "runs=a=b": "runs=a=b is not of the form key=value; quote what is no plain value",
+    "mixer=attention,lstm": (
+        "mixer=attention,lstm: several values make a run each, which takes -m: python run.py -m mixer=attention,lstm\n"
+    ),
+    "seed=range(0,3)": "seed=range(0,3): several values make a run each, which takes -m: python run.py -m seed=range(0,3)\n",
+    "cost.lengths=8,16": (
+        "cost.lengths=8,16: several values make a run each, which takes -m: python run.py -m cost.lengths=8,16; one list "
+        "is written cost.lengths=[8,16]\n"
+    ),
+    "+mixer=lstm": "mixer has a value already: leave out the +",
+    "mixer=[attention,lsmt]": "no mixer=lsmt; did you mean lstm? there are attention, ",
+    "hydra/launcher=jobib": "no hydra/launcher=jobib; did you mean joblib? there are basic, ",
+    "train.stepz=3": "no key train.stepz here; did you mean train.steps?",
+    "experiment=haeds": "no experiment 'haeds'; did you mean python run.py -m experiment=heads? there are addnorm, ",
+    "experiment=all": "experiment=all declares a sweep of many runs: launch it with python run.py -m experiment=all",
+    "experiment=heads": "experiment=heads declares a sweep of many runs: launch it with python run.py -m experiment=heads",
+    "-m experiment=haeds": "no experiment 'haeds'; did you mean python run.py -m experiment=heads? there are addnorm, ",
+    "-m experiment=../x": "no experiment '../x'; there are addnorm, ",
+    "-m experiment=heads seed=1": "seed belongs to what experiment heads varies; narrow the sweep with ",
+    "-m experiment=heads search.length_penalty=nan": (
+        "heads, arm split_1, task mqar: search.length_penalty=nan: must be from 0 to 10"
+    ),
+    "-m seed=0,1 search.length_penalty=0,nan": "search.length_penalty=nan: must be from 0 to 10",
+    "-m mixer=attention,lstm model.dropout=0,1": "model.dropout=1.0: must be at least 0 and below 1",
+    "mixer._target_=os.system": "mixer._target_=os.system is none of the study's: choose one by name, mixer=NAME; there are ",
+    "mixer.heads=two": "mixer.heads=two: must be of type int",
+    "task=reversal architecture=transformer mixer=fully_connected": "architecture=transformer attends to all tokens, which ",
+    "task=multi30k": "architecture=encoder answers tokens, but task=multi30k is a task of pairs: use architecture=transf",
+    "origin.arm=../../..": "origin.experiment and origin.task not given beside the rest of origin: leave all of it to ",
+    "runs=": "runs is empty: give it a value, or leave it out for its default",
+    "runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",
+    "runs=/proc/runs": "runs=/proc/runs: /proc takes no new folder (No such file or directory); name a folder that can ",
+    "-m seed=0,1 runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",
+    "-m experiment=heads runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",
+    "translate.run=nowhere": "translate.run=nowhere: no such folder; name that of a finished run, runs/NAME",
+    "translate.run=conf search.length_penalty=nan": "search.length_penalty=nan: must be from 0 to 10",
+}  # fmt: skip
+# What only a part itself can tell: it takes torch, and nothing more.
+WITH_TORCH = {
+    "mixer.heads=7": "heads=7 does not divide width=64; use one of 1, 2, 4, ",
+    "mixer=window mixer.window=1000": "mixer.window=1000: reaches 1000 positions away, and no sequence here has more",
+    "-m mixer.heads=4,7": "heads=7 does not divide width=64; use one of 1, 2, 4, ",
+}
+HEAVY = ("torch", "pytorch_lightning", "wandb", "transformers", "torch._dynamo", "sympy", "sklearn", "pandas")
+SAY = """
+import contextlib, io, json, runpy, sys
+for command in json.loads(sys.argv.pop()):
+    sys.argv, said, code = ["run.py", *command.split()], io.StringIO(), 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            runpy.run_path("run.py", run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code
+    print(json.dumps([command, said.getvalue(), code if isinstance(code, int) else code + "\\n"]))
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(("commands", "allowed"), [(AT_ONCE, ()), (WITH_TORCH, ("torch",))], ids=["at once", "with torch"])
+def test_who_is_refused_does_not_wait(checkout, commands, allowed):
+    """All in one process, so that the end shows what any of them has imported."""
+    words = [sys.executable, "-c", SAY, json.dumps(list(commands))]
+    done = subprocess.run(words, cwd=checkout, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(checkout)})
+    assert done.returncode == 0, done.stderr
+    *answers, modules = map(json.loads, done.stdout.splitlines())
+    assert [command for command, _, _ in answers] == list(commands)
+    for command, printed, line in answers:
+        assert printed == "", command
+        assert line.startswith(f"error: {commands[command]}") and line.count("\n") == 1, command
+    assert [module for module in HEAVY if module in modules] == list(allowed)
+    assert not (checkout / "runs").exists() and not (checkout / "data").exists()
+
+
+def test_a_grid_with_one_mistake_trains_nothing(run_py, tmp_path):
+    ended = run_py("-m", *SMALL, f"runs={tmp_path / 'runs'}", "mixer.heads=4,7")
+    assert ended.code == 1 and ended.out == ""
+    assert ended.err.startswith("error: heads=7 does not divide width=16")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_that_fails_says_so_and_ends_with_1(run_py, tmp_path):
@@ -194,7 +284,7 @@ def test_a_failing_arm_does_not_stop_a_sweep(run_py, checkout, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["experiment=tini"], "error: no experiment 'tini'; there are "),
+        (["experiment=tini"], "error: no experiment 'tini'; did you mean python run.py -m experiment=tiny? there are "),
         (["experiment=tiny", "tier=huge"], "error: "),
         (["experiment=tiny", "tier=full"], "error: tiny.yaml: no tier 'full'; it declares smoke, core"),
         (["experiment=tiny", "model.width=16,32"], "error: model.width=16,32: an experiment declares its axes; "),

@@ -3,14 +3,15 @@
 import inspect
 import itertools
 import json
+import re
 import shlex
+import tempfile
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
-import study.mixers.attention
-from study import experiments, schema
+from study import experiments, parts, records, schema
 from study.help import explain
 from study.training.build import validate
 
@@ -22,7 +23,7 @@ REFUSED = [
     ("trakcing.mode=off", "did you mean tracking.mode?"),
     ("+train.extra=3", "no key train.extra here; known: train.steps, "),
     ("+extra=3", "no key extra here; known: task, mixer, "),
-    ("+mixer.extra=3", "mixer.extra: Attention has no such key; it has heads, head_width"),
+    ("+mixer.extra=3", "mixer.extra: mixer=attention has no such key; it has heads, head_width"),
     ("mixer=lsmt", "no mixer=lsmt; did you mean lstm? there are attention, "),
     ("tier=huge", "there are core, full, smoke"),
     ("tracking.mode=sometimes", "tracking.mode=sometimes: must be one of offline, online, off"),
@@ -53,8 +54,8 @@ REFUSED = [
     ("position.length=9", "no key position.length here"),
     ("mixer=window task=reverse mixer.window=3", "window=3 must be even"),
     ("mixer=convolution task=reverse mixer.kernel=4", "kernel=4 must be odd"),
-    ("position=rotary mixer=lstm", "position=rotary acts inside full attention, not in a LSTM; use mixer=attention, or"),
-    ("position=relative mixer=window", "not in a WindowAttention; use mixer=attention"),
+    ("position=rotary mixer=lstm", "position=rotary acts inside full attention, not in mixer=lstm; use mixer=attention, or"),
+    ("position=relative mixer=window", "not in mixer=window; use mixer=attention"),
     ("position=rotary mixer.head_width=7", "use an even head_width"),
     ("position=learned position.past=wrap", "past=wrap must be one of error, clip"),
     ("task=reverse task.short=2", "short is 2.0; it must be a share from 0 to 1"),
@@ -71,7 +72,73 @@ REFUSED = [
     ("measure=cost cost.lengths=[8,0]", "cost.lengths=[8, 0]: must all be at least 1"),
     ("measure=cost cost.lengths=[8] cost.widths=[8,9]", "heads=4 does not divide width=9"),
     ("measure=cost task=reverse cost.positions=[8]", "decoding, which is causal; use a causal task"),
+    # no number, too small, too large, twice, empty
+    ("search.length_penalty=nan", "search.length_penalty=nan: must be from 0 to 10"),
+    ("search.length_penalty=inf", "search.length_penalty=inf: must be from 0 to 10"),
+    ("search.length_penalty=1000", "search.length_penalty=1000.0: must be from 0 to 10"),
+    ("search.length_penalty=-0.1", "search.length_penalty=-0.1: must be from 0 to 10"),
+    ("model.dropout=nan", "model.dropout=nan: must be at least 0 and below 1"),
+    ("train.warmup=nan", "train.warmup=nan: must be a share of the steps"),
+    ("train.weight_decay=inf", "train.weight_decay=inf: must be 0 or more"),
+    ("train.label_smoothing=nan", "train.label_smoothing=nan: must be at least 0 and below 1"),
+    ("readout=gumbel readout.temperature=inf", "readout.temperature=inf: must be a finite number"),
+    ("task=copy task.short=nan", "task.short=nan: must be a finite number"),
+    ("task=clutter architecture=learned_glimpses architecture.spread=nan", "architecture.spread=nan: must be a finite number"),
+    ("cost.repeats=0", "cost.repeats=0: must be at least 1"),
+    ("cost.tokens=-5", "cost.tokens=-5: must be at least 1"),
+    ("seed=9223372036854775808", "below 2^63"),
+    ("measure=cost cost.lengths=[8,16,8]", "cost.lengths=[8, 16, 8]: each is measured once; name none twice"),
+    ("measure=cost cost.lengths=[8] cost.widths=[8,8]", "cost.widths=[8, 8]: each is measured once"),
+    ("measure=cost cost.positions=[8,8]", "cost.positions=[8, 8]: each is measured once"),
+    ("runs=", "runs is empty: give it a value, or leave it out for its default"),
+    ("data.root=", "data.root is empty"),
+    ("tracking.entity=", "tracking.entity is empty"),
+    ("task=parallel_text architecture=transformer task.train_source=", "task.train_source is empty"),
+    ("~train", "train is missing: every key of the base recipe needs a value"),
+    ("~mixer", "mixer is missing: choose one by name, mixer=NAME; there are attention, "),
+    # what a run's folder is named by
+    ("origin.arm=../../..", "origin.experiment and origin.task not given beside the rest of origin"),
+    ("origin.experiment=heads", "origin.arm and origin.task not given"),
+    ("origin.experiment=heads origin.task=mqar origin.arm=../../..", "origin.arm=../../..: must be a name of letters, digits"),
+    ("origin.experiment=.. origin.task=mqar origin.arm=a", "origin.experiment=..: must be a name of letters, digits"),
+    ("origin.experiment=heads origin.task=a/b origin.arm=a", "origin.task=a/b: must be a name of letters, digits"),
+    ("origin.claims=[C1,'<b>']", "origin.claims=<b>: must be a name of letters, digits"),
+    ("origin.digest='../x'", "origin.digest=../x: must be a name of letters, digits"),
+    # parts
+    ("mixer._target_=os.system", "mixer._target_=os.system is none of the study's: choose one by name, mixer=NAME; there "),
+    ("mixer._target_=study.tasks.base.Task", "is none of the study's: choose one by name, mixer=NAME"),
+    ("mixer._target_=study.mixers.base.Mixer", "is none of the study's: choose one by name, mixer=NAME"),
+    ("task._target_=null", "task._target_=None is none of the study's"),
+    ("architecture=transformer", "architecture=transformer answers pairs, but task=recall is a task of tokens: use "),
+    ("task=multi30k", "architecture=encoder answers tokens, but task=multi30k is a task of pairs: use architecture=tra"),
+    ("task=clutter", "use architecture=learned_glimpses or cnn"),
+    *(
+        (
+            f"task=reversal architecture=transformer mixer={mixer}",
+            f"architecture=transformer attends to all tokens, which mixer={mixer} does not: use mixer=attention",
+        )
+        for mixer in parts.choices("mixer")
+        if mixer != "attention"
+    ),
+    # wider than any sequence
+    ("mixer=window mixer.window=1000", "mixer.window=1000: reaches 1000 positions away, and no sequence here has more than 64"),
+    ("mixer=window mixer.window=65", "and no sequence here has more than 64; use less, or mixer=attention"),
+    ("mixer=window mixer.window=98 task=reverse", "reaches 49 positions away, and no sequence here has more than"),
+    ("mixer=window mixer.window=64 measure=cost cost.lengths=[8,63]", "no sequence here has more than 63"),
+    ("mixer=convolution mixer.kernel=3 mixer.dilation=40", "mixer.kernel=3, mixer.dilation=40: reaches 80 positions away"),
+    (
+        "task=reversal architecture=luong_local architecture.window=1000",
+        "architecture.window=1000: reaches 1000 positions away, and no sequence here has more than 41; use less, or "
+        "architecture=luong_general",
+    ),
+    # names of the config, not of classes
+    ("mixer=convolution mixer.kernel=999", "mixer=convolution alone has more parameters than a block with full attention"),
+    ("evaluation.structure=true task=ngram", "evaluation.structure needs gold edges, and task=ngram has none"),
+    ("evaluation.structure=true task=reverse mixer=lstm", "evaluation.structure needs edges to cut, and mixer=lstm has none"),
+    ("task=numbers architecture=transformer model.tie=three_way", "and task=numbers has two here; use model.tie=output"),
+    ("task=reversal architecture=bahdanau position=none", "architecture=bahdanau has no position: leave it at its default"),
 ]
+CLASSES = {target.rpartition(".")[2] for room in parts.ROOMS for target in parts.choices(room).values()} - {"Transformer"}
 
 
 @pytest.mark.parametrize(("overrides", "mend"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
@@ -81,6 +148,40 @@ def test_refused_in_one_line_that_says_what_would_do(compose, overrides, mend):
     said = explain(caught.value)
     assert said.startswith("error: ") and "\n" not in said
     assert mend in said
+    assert not CLASSES & set(re.findall(r"[\w=]+", said)), "a config knows no classes"
+
+
+@pytest.mark.parametrize("overrides", ["mixer=window mixer.window=64", "task=copy mixer=window mixer.window=64"])
+def test_a_window_as_wide_as_the_longest_sequence_is_not_refused(compose, overrides):
+    validate(compose(*overrides.split()))
+
+
+def test_a_folder_that_cant_be_written_to_is_named_by_its_key(compose, tmp_path):
+    (tmp_path / "file").touch()
+    for runs, reason in {
+        tmp_path / "file": f"{tmp_path / 'file'} is a file",
+        tmp_path / "file" / "runs": f"{tmp_path / 'file'} is a file",
+        "/proc/runs": "/proc takes no new folder (No such file or directory)",
+    }.items():
+        with pytest.raises(ValueError) as caught:
+            schema.check_folder(compose(f"runs={runs}"))
+        assert str(caught.value) == f"runs={runs}: {reason}; name a folder that can be written to, runs=FOLDER"
+    schema.check_folder(compose(f"runs={tmp_path / 'new' / 'runs'}"))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is left behind"
+
+
+def test_a_folder_that_holds_the_run_may_be_read_only(compose, tmp_path, monkeypatch):
+    config = compose(f"runs={tmp_path}")
+    (tmp_path / schema.name(config)).mkdir()
+    (tmp_path / schema.name(config) / records.NAME).touch()
+
+    def refuse(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    schema.check_folder(config, schema.name(config))
+    with pytest.raises(ValueError, match=r"takes no new folder \(Permission denied\)"):
+        schema.check_folder(config, "another")
 
 
 def test_the_base_recipe_is_not_refused(compose):
@@ -153,13 +254,9 @@ def test_a_new_key_at_its_default_moves_no_id(compose, monkeypatch):
     """What lets later work add a key to a mixer without orphaning the records there are."""
     before = compose()
     old = schema.identity(before)
-
-    class Newer(study.mixers.attention.Attention):
-        def __init__(self, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None, sink: int = 0):
-            raise AssertionError("never built")
-
-    monkeypatch.setattr(study.mixers.attention, "Attention", Newer)
-    assert "sink" in schema.part_parameters("mixer", before.mixer._target_)
+    keywords = parts.keywords
+    sink = inspect.Parameter("sink", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=int)
+    monkeypatch.setattr(parts, "keywords", lambda target, given: {**keywords(target, given), "sink": sink})
     assert schema.identity(before) == old
     assert schema.identity(compose("+mixer.sink=0")) == old
     assert schema.identity(compose("+mixer.sink=1")) != old

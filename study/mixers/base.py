@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from study.parts import choice
 from study.positions.base import Inside, InsidePosition, Position
 
 
@@ -41,9 +42,8 @@ class Mixer(nn.Module):
     def attach(self, position: Position) -> None:
         """Let a position act inside this layer. Raises ValueError where it wants to and the mixer has no place for it."""
         if isinstance(position, InsidePosition):
-            name = type(position).__module__.rpartition(".")[2]
             raise ValueError(
-                f"position={name} acts inside full attention, not in a {type(self).__name__}; use mixer=attention, "
+                f"{choice(type(position))} acts inside full attention, not in {choice(type(self))}; use mixer=attention, "
                 "or position=sinusoidal, learned or none"
             )
 
@@ -56,7 +56,7 @@ class Mixer(nn.Module):
     ) -> Any:
         """State before the first token. Raises ValueError unless causal."""
         if not self.causal:
-            raise ValueError(f"{type(self).__name__} steps only when causal; build it with causal=True")
+            raise ValueError(f"{choice(type(self))} steps only when causal; build it with causal=True")
         return self._empty_state(batch, device, dtype)
 
     def _empty_state(

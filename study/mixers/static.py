@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from study.mixers.attention import resolve_head_width
 from study.mixers.base import Mixer, initialise_, linear, real_first
+from study.parts import choice
 
 
 class Static(Mixer):
@@ -91,7 +92,7 @@ class FullyConnected(Static):
         """(H, Q, N) of the table. ValueError where it has no such rows."""
         if N > self.length:
             raise ValueError(
-                f"{N} positions are more than the {self.length} that {type(self).__name__} has weights for; "
+                f"{N} positions are more than the {self.length} that {choice(type(self))} has weights for; "
                 f"train with a length of at least {N}, or use mixer=static_offset or mixer=attention"
             )
         return self.table.view(self.heads, self.length, self.length)[:, N - Q : N, :N]

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from study.mixers.base import Mixer, linear
 from study.models.arrangements import ARRANGEMENTS
+from study.models.base import Architecture
+from study.parts import choice
 from study.positions.base import Position
 from study.readouts.base import Readout
 from study.readouts.own import Own
@@ -79,7 +81,7 @@ class TiedEmbedding(nn.Module):
         return F.embedding(tokens_BN, self.weight) * self.scale
 
 
-class SequenceModel(nn.Module):
+class SequenceModel(Architecture):
     """embed (+ position) -> L blocks -> readout -> norm (where the arrangement wants one) -> head.
 
     Args:
@@ -182,8 +184,8 @@ class SequenceModel(nn.Module):
     def initial_state(self, batch: int) -> State:
         """State before the first token; ValueError unless causal, or when the readout looks back."""
         if not isinstance(self.readout, Own):
-            kind = type(self.readout).__name__
-            raise ValueError(f"{kind} reads the whole sequence, so the model does not step; use readout=own")
+            name = choice(type(self.readout))
+            raise ValueError(f"{name} reads the whole sequence, so the model does not step; use readout=own")
         weight = self.head.weight
         return State(0, [m.initial_state(batch, weight.device, weight.dtype) for m in self.mixers])
 

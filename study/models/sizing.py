@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 from study.models.arrangements import ARRANGEMENTS
+from study.parts import choice
 
 Match = Literal["parameters", "multiply_adds", "nothing"]
 TOLERANCE = 0.02  # of a block's parameters or multiply-adds
@@ -107,13 +108,13 @@ def solve_ffn_width(
     if solved < 1:
         needed = ffn_width + 1 - solved
         raise ValueError(
-            f"{mixer.__name__} alone has more {match} than a block with full attention and ffn_width={ffn_width}; "
+            f"{choice(mixer)} alone has more {match} than a block with full attention and ffn_width={ffn_width}; "
             f"use ffn_width={needed} or more, a smaller mixer, or match=nothing"
         )
     error = abs(own - full + per_unit * (solved - ffn_width)) / target
     if error > TOLERANCE:
         raise ValueError(
-            f"no ffn_width brings {mixer.__name__} within {TOLERANCE:.0%} of full attention at width={width}; "
+            f"no ffn_width brings {choice(mixer)} within {TOLERANCE:.0%} of full attention at width={width}; "
             "use a larger width, or match=nothing"
         )
     return solved

@@ -30,6 +30,7 @@ def sinusoids(length: int, width: int) -> Tensor:
     """(length, width) table in float32; ValueError when the width is odd."""
     if width % 2:
         raise ValueError(f"width={width} must be even for pairs of sine and cosine; use {width + 1}")
-    frequency = 10000 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
-    angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
+    # On the CPU also where a model is only sketched: on the meta device this arithmetic imports torch's compiler, for seconds.
+    frequency = 10000 ** (-torch.arange(0, width, 2, dtype=torch.float64, device="cpu") / width)
+    angle = torch.arange(length, dtype=torch.float64, device="cpu")[:, None] * frequency
     return torch.stack([angle.sin(), angle.cos()], -1).flatten(1).float()

@@ -21,7 +21,7 @@ from study.tasks.store import Store
 from study.tasks.vocabulary import Pair, Pairs, Subwords, Vocabulary, Words
 from study.tokens import END, PAD
 
-FORMAT = 1  # of what is cached: raise it with every change of how text becomes tokens or of how they are kept
+FORMAT = 2  # of what is cached: raise it with every change of how text becomes tokens or of how they are kept
 CHUNK = 10_000  # pairs in memory while a corpus is tokenised
 SIZES = ("vocabulary", "classes", "joint", "source_length", "target_length", "longest_source", "longest_target")
 FEWEST = 256  # pairs in a bucket, so that a batch hardly ever holds a pair twice

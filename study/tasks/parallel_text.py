@@ -1,9 +1,12 @@
 """Translation between any two line-aligned files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from study.tasks.plausible import plausible
 from study.tasks.translation import Translation
+from study.tasks.vocabulary import Pair
 
 
 class ParallelText(Translation):
@@ -12,7 +15,9 @@ class ParallelText(Translation):
     vocabulary: subwords at most, of both sides together (joint) or of each; learned on the training split alone.
     lowercase: neither text nor scores know capitals. longest: tokens a side that a training pair may have, END included.
     tokenize: how BLEU finds the target's words, by sacreBLEU's name: 13a, intl, zh (Chinese) or char.
-    Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8 or have empty lines; FileNotFoundError.
+    unrelated_lengths: also pairs whose lengths don't go together, as of questions and answers.
+    Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8, have empty lines or can't be meant
+    (`study.tasks.plausible`); FileNotFoundError.
     """
 
     def __init__(
@@ -29,6 +34,7 @@ class ParallelText(Translation):
         lowercase: bool = False,
         longest: int = 128,
         tokenize: str = "13a",
+        unrelated_lengths: bool = False,
         cache: str,
     ):
         names = {
@@ -36,6 +42,7 @@ class ParallelText(Translation):
             "validation": (validation_source, validation_target),
             "test": (test_source, test_target),
         }
+        self.unrelated_lengths = unrelated_lengths
         files = {split: (_file(split, "source", s), _file(split, "target", t)) for split, (s, t) in names.items()}
         super().__init__(
             files=files,
@@ -46,6 +53,9 @@ class ParallelText(Translation):
             tokenize=tokenize,
             cache=cache,
         )
+
+    def pairs(self, source: Path, target: Path) -> Iterator[Pair]:
+        return plausible(super().pairs(source, target), source, target, unrelated_lengths=self.unrelated_lengths)
 
     def provenance(self) -> dict[str, Any]:
         return {"source": "the user's files"} | super().provenance()

@@ -1,5 +1,6 @@
 """Translation between the lines of files: what `multi30k` and `parallel_text` share."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from study.tasks.corpus import Corpus, Split
 from study.tasks.judging import TOKENIZERS, signatures, translation, up_to_tens
 from study.tasks.pairs import PairBatch, without_end
 from study.tasks.parallel import aligned
-from study.tasks.vocabulary import Subwords
+from study.tasks.vocabulary import Pair, Subwords
 from study.tokens import SPECIAL
 
 
@@ -43,10 +44,14 @@ class Translation(Corpus):
             for path in (source, target):
                 if not path.is_file():
                     raise FileNotFoundError(f"{path} is missing: name the file of the {name} split")
-            splits[name] = Split(lambda s=source, t=target: aligned(s, t), (sha256(source), sha256(target)))  # type: ignore[misc]
+            splits[name] = Split(lambda s=source, t=target: self.pairs(s, t), (sha256(source), sha256(target)))  # type: ignore[misc]
         subwords = Subwords(size=vocabulary, joint=joint, lowercase=lowercase)
         super().__init__(splits=splits, vocabularies=subwords, longest=longest, cache=cache)
         self.hashes = {name: list(split.made_of) for name, split in splits.items()}
+
+    def pairs(self, source: Path, target: Path) -> Iterator[Pair]:
+        """Of two files of a split."""
+        return aligned(source, target)
 
     def judge(self, outputs: list[list[int]], batches: list[PairBatch]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         references = [texts[0] for batch in batches for texts in batch.references or []]

@@ -15,6 +15,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from study.tokens import END, SPECIAL, UNKNOWN
 
 ENOUGH = 20_000_000  # characters a side that subwords are learned on
+LONGEST_WORD = 256  # characters; what is longer is cut, as learning takes a time that grows with the square of a word
 
 
 class Pair(NamedTuple):
@@ -91,7 +92,9 @@ class Subwords:
             normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()
         ]  # fmt: skip
         tokenizer.normalizer = normalizers.Sequence(plain + [normalizers.Lowercase()] * self.lowercase)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+            [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(), pre_tokenizers.FixedLength(LONGEST_WORD)]
+        )
         tokenizer.decoder = decoders.Metaspace()
         trainer = trainers.BpeTrainer(
             vocab_size=self.size, special_tokens=list(SPECIAL), limit_alphabet=self.size // 2, show_progress=False

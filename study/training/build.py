@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, get_args
 
-import hydra.utils
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch.overrides import TorchFunctionMode
 
-from study import schema
+from study import parts, schema
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
 from study.models.seq2seq.base import EncoderDecoder
@@ -24,7 +26,8 @@ from study.tasks.images import ImageTask
 from study.tasks.pairs import PairTask
 from study.training import structure
 
-FITTING = {"tokens": "encoder", "pairs": "transformer, conv_s2s, bahdanau, ...", "images": "learned_glimpses or cnn"}
+WIDE = ("window", "kernel", "dilation")  # keys that say how far a layer sees
+BESIDE_WIDE = {"mixer": "attention", "architecture": "luong_general"}
 
 
 def build_task(config: DictConfig) -> Task:
@@ -38,12 +41,6 @@ def build_model(config: DictConfig, task: Task) -> Any:
     Raises ``ValueError`` where choices contradict each other (heads that don't divide the width, an architecture on a task
     that it can't answer, ...).
     """
-    architecture, _ = part(config.architecture)
-    if architecture.kind != task.kind:
-        raise ValueError(
-            f"{architecture.__name__} answers {architecture.kind}, but {type(task).__name__} is a task of {task.kind}: use "
-            f"architecture={FITTING[task.kind]}"
-        )
     builders: dict[str, Any] = {"tokens": build_encoder, "pairs": build_encoder_decoder, "images": build_classifier}
     return builders[task.kind](config, task)
 
@@ -78,7 +75,7 @@ def build_encoder_decoder(config: DictConfig, task: PairTask) -> EncoderDecoder:
     model = config.model
     if model.tie == "three_way" and not task.joint:
         raise ValueError(
-            f"model.tie=three_way needs one vocabulary for source and target, and {type(task).__name__} has two here; use "
+            f"model.tie=three_way needs one vocabulary for source and target, and {parts.choice(type(task))} has two here; use "
             f"model.tie=output, or a task with joint=true"
         )
 
@@ -107,7 +104,7 @@ def build_encoder_decoder(config: DictConfig, task: PairTask) -> EncoderDecoder:
         return build(model.ffn_width, **keys)
     if model.match != "parameters":
         raise ValueError(f"model.match={model.match} is for architecture=encoder; use parameters or nothing")
-    with torch.device("meta"):
+    with sketched():
         full = build(model.ffn_width, Transformer).parameter_counts()["other"]
     return build(solve_hidden(partial(build, **keys), full), **keys)
 
@@ -121,7 +118,7 @@ def build_classifier(config: DictConfig, task: ImageTask) -> RecurrentAttention 
         return architecture(task.classes, width=config.model.width, **keys)
     if config.model.match not in get_args(Match):
         raise ValueError(f"model.match={config.model.match} has no meaning for images; use parameters or multiply_adds")
-    with torch.device("meta"):
+    with sketched():
         like = LearnedGlimpses(task.classes, width=config.model.width)
     channels = solve_channels(config.model.match, like, classes=task.classes, size=task.size)
     return architecture(task.classes, channels=channels, **keys)
@@ -166,14 +163,54 @@ def validate(config: DictConfig) -> Task:
         raise ValueError("cost.sizes are of images: use a task of them, e.g. task=clutter, or cost.lengths")
     if config.cost.positions and not task.causal:
         raise ValueError("cost.positions asks for decoding, which is causal; use a causal task, e.g. task=recall")
-    with torch.device("meta"):
-        build_model(config, task)
+    with sketched():
+        model = build_model(config, task)
         for width in config.cost.widths:
             build_layer(config, task.causal, width, 0)
+    _refuse_idle_reach(config, task, model)
     return task
 
 
+def _refuse_idle_reach(config: DictConfig, task: Task, model: Any) -> None:
+    """A window or a kernel wider than any sequence is a slip: part of it would never meet a token."""
+    if isinstance(model, SequenceModel):
+        group, reach = "mixer", min((mixer.reach for mixer in model.mixers if mixer.reach is not None), default=0)
+        lengths = [*config.cost.lengths, *config.cost.positions]
+        if config.measure == "training":
+            lengths += [each.length for each in [task, *task.evaluations().values()]]
+    elif isinstance(task, PairTask):
+        group, lengths = "architecture", [task.longest_source, task.longest_target]
+        reach = max(config.architecture.get(key, 0) for key in WIDE)
+    else:
+        return
+    if reach > max(lengths):
+        named = ", ".join(f"{group}.{key}={config[group][key]}" for key in WIDE if key in config[group])
+        raise ValueError(
+            f"{named}: reaches {reach} positions away, and no sequence here has more than {max(lengths)}; use less, or "
+            f"{group}={BESIDE_WIDE[group]}, which sees all of them"
+        )
+
+
+@contextmanager
+def sketched() -> Iterator[None]:
+    """Modules made within have sizes but no numbers (on the meta device), and are made at once, however large."""
+    with torch.device("meta"), _Unstarted():
+        yield
+
+
+class _Unstarted(TorchFunctionMode):
+    """Leaves tensors as they are instead of starting them: drawing on the meta device imports torch's compiler, for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
 def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
-    """The class that a mixer, position, readout or task node names, and its keywords."""
+    """The class that a mixer, position, readout, task or architecture node names, and its keywords.
+
+    Raises ``ValueError``, and imports nothing, where it names none of the study's parts.
+    """
     keys: Any = OmegaConf.to_container(node, resolve=True)
-    return hydra.utils.get_class(keys.pop("_target_")), keys
+    return parts.load(keys.pop("_target_")), keys

@@ -11,16 +11,19 @@ import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from study import parts
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
 from study.seeding import stream
 from study.tasks.base import IGNORE, Batch, Task
-from study.training.module import Training
+
+if TYPE_CHECKING:
+    from study.training.module import Training
 
 SEQUENCES = {"validation": 512, "test": 1024}  # one edge of each of the latter is cut
 BATCH = 128
@@ -37,11 +40,11 @@ class Edges(NamedTuple):
 
 def check(task: Task, mixer: type[Mixer]) -> None:
     """Raises ``ValueError`` where a task has no gold edges or a mixer no edges to cut."""
-    name = type(task).__name__
     if task.batch(1, torch.Generator("cpu").manual_seed(0)).sources_BT is None:
+        name = parts.choice(type(task))
         raise ValueError(f"evaluation.structure needs gold edges, and {name} has none; use task=reverse, brackets or agreement")
     if "cut_BNN" not in inspect.signature(mixer.maps).parameters:
-        raise ValueError(f"evaluation.structure needs edges to cut, and {mixer.__name__} has none; use mixer=attention")
+        raise ValueError(f"evaluation.structure needs edges to cut, and {parts.choice(mixer)} has none; use mixer=attention")
 
 
 @torch.no_grad()

@@ -45,6 +45,7 @@ class Translator:
         assert isinstance(loaded, DictConfig)
         config = OmegaConf.merge(OmegaConf.structured(schema.Config), loaded)
         assert isinstance(config, DictConfig)
+        schema.check_parts(config)  # the folder may be anybody's
         task_class, keys = part(config.task)
         if not issubclass(task_class, PairTask):
             raise ValueError(f"{folder} was trained on a task of {task_class.kind}; only tasks of pairs can be written out")
@@ -78,7 +79,7 @@ class Translator:
 
     def _read(self, number: int, line: bytes) -> Answer:
         try:
-            text = line.decode().strip()
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()  # a byte order mark is no text
             source = self.task.read(text) if text else []
             if (room := self.model.longest_source) and len(source) > room:
                 raise ValueError(f"{len(source)} tokens, and the model has positions for {room}; cut it in two")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from study.tasks.vocabulary import Pair, Subwords, Vocabulary, Words, _thinned
+from study.tasks.vocabulary import LONGEST_WORD, Pair, Subwords, Vocabulary, Words, _thinned
 from study.tokens import END, SPECIAL, UNKNOWN
 
 ENGLISH = ["Two men stand at the stove, cooking.", "A man's hat; two hats!", "the lowest low - lower than low"] * 20
@@ -50,6 +50,17 @@ def test_of_much_text_evenly_spread_lines_are_enough(monkeypatch):
     assert sum(map(len, learned_on)) <= enough * 1.1
     source, target = Subwords(size=100, joint=False, lowercase=False).learn(many)
     assert UNKNOWN not in source.encode(["word0"])[0] and UNKNOWN not in target.encode(["WORD0"])[0]
+
+
+def test_a_long_word_is_learned_in_pieces_and_spelt_whole():
+    """Learning takes a time that grows with the square of the longest piece: a megabyte in one piece never ends."""
+    word = "abcdefghij" * 100_000
+    (vocabulary, _) = Subwords(size=150, joint=True, lowercase=False).learn(lambda: iter([*pairs(), Pair(word, word, (word,))]))
+    pieces = vocabulary.tokenizer.pre_tokenizer.pre_tokenize_str(word)
+    assert max(len(piece) for piece, _ in pieces) == LONGEST_WORD
+    assert vocabulary.decode(vocabulary.encode([word])[0]) == word
+    whole = "x" * (LONGEST_WORD - 1)  # with the mark of its start
+    assert len(vocabulary.tokenizer.pre_tokenizer.pre_tokenize_str(whole)) == 1
 
 
 def test_joint_means_one(subwords):

@@ -5,9 +5,11 @@ B pairs, M source tokens, T target tokens.
 
 import io
 import shutil
+import sys
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from study import schema
 from study.models.seq2seq.base import Step
@@ -134,6 +136,30 @@ def test_unread_lines_are_said_on_the_error_stream_and_by_the_exit_code(reversal
     assert ended.out == "".join(f"{answer}\n" for answer, _ in translate(reversal, given.splitlines()))
 
 
+def test_a_byte_order_mark_is_no_text(reversal):
+    execute(reversal)
+    reversal.translate.run = str(Path(reversal.runs) / schema.name(reversal))
+    lines = [b"1 2\n", b"3\n"]
+    assert list(translate(reversal, [b"\xef\xbb\xbf" + lines[0], lines[1]])) == list(translate(reversal, lines))
+    later = list(translate(reversal, [lines[1], b"\xef\xbb\xbf" + lines[0]]))
+    assert later[1][1] is not None, "only where a file begins"
+
+
+@pytest.mark.parametrize("part", ["task", "mixer", "position", "readout", "architecture"])
+def test_a_folder_names_parts_of_the_study_or_is_refused(reversal, tmp_path, monkeypatch, part):
+    execute(reversal)
+    folder = Path(reversal.runs) / schema.name(reversal)
+    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = OmegaConf.load(folder / "config.yaml")
+    for target in ("stranger.Evil", "os.system", "study.tasks.reversal.os.system", "study.benchmark.harness", None):
+        config[part]["_target_"] = target
+        OmegaConf.save(config, folder / "config.yaml")
+        with pytest.raises(ValueError, match=f"^{part}._target_={target} is none of the study's"):
+            Translator(folder, 1, 0.0)
+    assert not (tmp_path / "ran").exists() and "stranger" not in sys.modules
+
+
 @pytest.mark.parametrize("given", ["seed=3", "trainer=gpu", "train.rate=1", "task=scan"])
 def test_what_a_finished_run_has_by_itself_is_refused(run_py, given):
     ended = run_py("translate.run=runs/some", given, "search.beam=2")
@@ -142,7 +168,7 @@ def test_what_a_finished_run_has_by_itself_is_refused(run_py, given):
 
 def test_an_empty_name_of_a_run_trains_nothing(run_py, tmp_path):
     ended = run_py("translate.run=")
-    assert ended.code == 1 and "trainer.keep_weights=true" in ended.err
+    assert ended.code == 1 and ended.err.startswith("error: translate.run is empty: ")
 
 
 ARCHITECTURES = {
@@ -182,9 +208,9 @@ def own_text(tiny, tmp_path):
     """(config of a run on files, the files by key)."""
     files = {}
     for split in ("train", "validation", "test"):
-        for side in ("source", "target"):
+        for side, text in {"source": "one two three\nfour five six\n", "target": "three two one\nsix five four\n"}.items():
             files[f"{split}_{side}"] = tmp_path / f"{split}.{side}"
-            files[f"{split}_{side}"].write_text("one two three\nfour five six\n" * 4)
+            files[f"{split}_{side}"].write_text(text * 4)
     keys = [f"task.{key}={path}" for key, path in files.items()]
     config = tiny(*PAIRS[:2], PAIRS[3], *keys, "task.vocabulary=40", f"data.cache={tmp_path / 'cache'}", task="parallel_text")
     return config, files

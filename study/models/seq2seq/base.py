@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study.mixers.base import linear
+from study.models.base import Architecture
 from study.models.encoder import TiedEmbedding
 from study.tokens import PAD, START
 
@@ -25,7 +26,7 @@ class Decoded(NamedTuple):
     weights_BTM: Tensor | None
 
 
-class EncoderDecoder(nn.Module):
+class EncoderDecoder(Architecture):
     """source -> encoder -> memory; (memory, what was written so far) -> decoder -> the next token.
 
     Memory and state are trees of tensors whose axis 0 is the batch, so that a search can repeat and reorder them; what

@@ -13,6 +13,7 @@ from study.mixers.attention import Attention, Cache
 from study.models.encoder import Block, State
 from study.models.seq2seq.base import Decoded, EncoderDecoder, Step, real, shifted
 from study.models.seq2seq.cross_attention import CrossAttention
+from study.parts import choice
 from study.positions.base import Position
 
 
@@ -157,7 +158,7 @@ class Transformer(EncoderDecoder):
 
 def full(mixer: Attention) -> Attention:
     if type(mixer) is not Attention:
-        raise ValueError(f"a Transformer attends to all tokens, not by {type(mixer).__name__}; use mixer=attention")
+        raise ValueError(f"a Transformer attends to all tokens, not by {choice(type(mixer))}; use mixer=attention")
     return mixer
 
 

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study.mixers.base import initialise_, linear
+from study.models.base import Architecture
 
 KERNEL = 3
 TOLERANCE = 0.02  # of the other model's parameters or multiply-adds
 Match = Literal["parameters", "multiply_adds"]
 
 
-class ConvNet(nn.Module):
+class ConvNet(Architecture):
     """Blocks of a 3 x 3 convolution, ReLU and 2 x 2 max pooling; then the greatest value of each channel, and a linear head.
 
     Max pooling over all places makes it take images of any size, and answer alike wherever an object stands.

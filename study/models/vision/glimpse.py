@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from study.mixers.base import initialise_, linear
+from study.models.base import Architecture
 from study.models.vision.policies import Centre, Learned, Policy, Random
 
 
@@ -43,7 +44,7 @@ def sense(images_BHW: Tensor, location_B2: Tensor, patch: int, scales: int) -> T
     return torch.stack(seen, 1)
 
 
-class RecurrentAttention(nn.Module):
+class RecurrentAttention(Architecture):
     """A core (LSTM) takes `glimpses` glimpses one after another, and names the image's class after the last.
 
     The gradient is the paper's (section 3.2): that of the cross-entropy of the answer, through the core and all that is seen,
