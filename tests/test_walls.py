@@ -13,12 +13,12 @@ STANDARD = sys.stdlib_module_names
 # part -> what its files may import beside the standard library and itself; the first entry that fits a file counts
 MAY_IMPORT = {
     "study/attention": {"torch"},
-    "study/mixers": {"torch", "study.attention", "study.positions.base"},
+    "study/mixers": {"torch", "study.attention", "study.parts", "study.positions.base"},
     "study/positions": {"torch"},
     "study/readouts": {"torch", "study.mixers.base"},
     "study/tasks": {"torch", "tokenizers", "numpy", "sacrebleu", "rapidfuzz", "sklearn", "study.files", "study.seeding",
                     "study.tokens"},
-    "study/models": {"torch", "study.mixers", "study.positions", "study.readouts", "study.tokens"},
+    "study/models": {"torch", "study.mixers", "study.parts", "study.positions", "study.readouts", "study.tokens"},
     "study/cost": {"torch", "study.mixers"},
     "study/tokens.py": set(),
     "study/seeding.py": set(),
@@ -28,11 +28,12 @@ MAY_IMPORT = {
     "study/files.py": set(),
     "study/pictures.py": {"matplotlib", "study.files"},
     "study/experiments.py": {"omegaconf", "yaml"},
-    "study/schema.py": {"omegaconf", "hydra"},
+    "study/parts.py": set(),
+    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.records"},
     "study/help.py": {"omegaconf", "hydra"},
 }
-TORCH_FREE = ["study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping", "study.interrupts",
-              "study.files", "study.pictures", "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
+TORCH_FREE = ["study.parts", "study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping",
+              "study.interrupts", "study.files", "study.pictures", "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
 HEAVY = ["torch", "pytorch_lightning", "lightning_fabric", "wandb"]
 
 

@@ -238,7 +238,7 @@ def test_a_readout_is_given_what_the_blocks_made(readout):
 
 
 def test_a_model_that_reads_the_whole_sequence_does_not_step():
-    with pytest.raises(ValueError, match="Soft reads the whole sequence, .* use readout=own"):
+    with pytest.raises(ValueError, match="readout=soft reads the whole sequence, .* use readout=own"):
         build(readout="soft").initial_state(2)
 
 

@@ -65,7 +65,7 @@ def test_nothing_is_not_matched():
 
 
 def test_a_mixer_bigger_than_the_block_is_refused_with_a_width_that_would_do():
-    with pytest.raises(ValueError, match="Convolution alone has more parameters.*use ffn_width=") as error:
+    with pytest.raises(ValueError, match="mixer=convolution alone has more parameters.*use ffn_width=") as error:
         solve("parameters", Convolution, ffn_width=32, kernel=5)
     mend = int(str(error.value).split("use ffn_width=")[1].split()[0])
     assert solve("parameters", Convolution, ffn_width=mend, kernel=5) >= 1

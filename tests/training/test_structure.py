@@ -198,8 +198,8 @@ def test_it_stands_in_the_record_when_asked_for(tiny, monkeypatch):
 @pytest.mark.parametrize(
     ("task", "mixer", "words"),
     [
-        ("recall", "attention", "Recall has none; use task=reverse, brackets or agreement"),
-        ("reverse", "identity", "Identity has none; use mixer=attention"),
+        ("recall", "attention", "task=recall has none; use task=reverse, brackets or agreement"),
+        ("reverse", "identity", "mixer=identity has none; use mixer=attention"),
     ],
 )
 def test_what_has_no_edges_is_refused_before_training(tiny, task, mixer, words):

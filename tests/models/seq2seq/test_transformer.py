@@ -129,7 +129,7 @@ def test_keys_and_values_of_the_memory_are_projected_once():
 
 
 def test_what_is_not_full_attention_is_refused():
-    with pytest.raises(ValueError, match="not by Convolution; use mixer=attention"):
+    with pytest.raises(ValueError, match="not by mixer=convolution; use mixer=attention"):
         build(mixer=lambda causal, layer: Convolution(D, causal=causal, layer=layer))
 
 
