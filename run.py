@@ -10,10 +10,11 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from study import schema
+from study import launching, schema
 from study.help import explain, register_help
 
 schema.register()
+launching.register()
 register_help()
 
 
@@ -21,6 +22,7 @@ register_help()
 def train(config: DictConfig):
     from study.training.runner import execute
 
+    os.chdir(HydraConfig.get().runtime.cwd)  # a worker on another node begins elsewhere
     mode = HydraConfig.get().mode.name
     command = shlex.join(["python", "run.py", *HydraConfig.get().overrides.task])
     if config.translate.run is not None:

@@ -103,6 +103,7 @@ class Trainer:
     threads: int = MISSING
     checkpoint_every: int = MISSING
     keep_weights: bool = MISSING
+    gpus: float = 0
 
 
 @dataclass
@@ -177,7 +178,7 @@ AT_LEAST_ONE = (
 NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier", "translate"}
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
-    "trainer": {"checkpoint_every", "keep_weights", "threads"},
+    "trainer": {"checkpoint_every", "gpus", "keep_weights", "threads"},
     "task": {"root", "download", "cache"},
 }
 
@@ -214,6 +215,8 @@ def check(config: DictConfig) -> None:
             raise ValueError(f"{key}={value}: must be at least 1")
     if not 0 <= config.train.label_smoothing < 1:
         raise ValueError(f"train.label_smoothing={config.train.label_smoothing}: must be at least 0 and below 1")
+    if not 0 <= config.trainer.gpus <= 1:
+        raise ValueError(f"trainer.gpus={config.trainer.gpus:g}: a run uses one GPU or a part of it: from 0, for none, to 1")
     if config.search.length_penalty < 0:
         raise ValueError(f"search.length_penalty={config.search.length_penalty}: must be 0 or more")
     if config.translate.pictures and not config.translate.run:
