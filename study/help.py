@@ -62,11 +62,11 @@ def _mend(message: str, cause: str) -> str:
         close = difflib.get_close_matches(key, {k for other in GROUPS[1:] for k in _keys(other)}, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
         return f"no key {key} here; {hint} (python run.py --help explains every key)"
-    if found := re.match(r"ValueError raised while resolving interpolation: (.+)", message):
+    if found := re.match(r"ValueError raised while resolving interpolation: (.+?)(?: full_key: .*)?$", message):
         return found[1]
     if found := re.match(r"Error merging override (\S+)", message):
         return f"{found[1]}: {cause.splitlines()[0]}"
-    if found := re.match(r"In '[^']+': Could not find '([^']+)'", message):
+    if found := re.match(r"In '[^']+': Could not (?:find|load) '([^']+)'", message):
         group, _, choice = found[1].rpartition("/")
         if group == "hydra/launcher":
             return launching.mend(choice)
