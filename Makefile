@@ -2,6 +2,8 @@
 PYTHON ?= python3
 # For the small CPU build of torch on Linux: make study TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+# What pyproject.toml offers beyond the study itself; make test EXTRAS=test,ray,slurm tests those launchers too.
+EXTRAS ?= test
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -22,9 +24,9 @@ results: $(INSTALLED) ## every table, figure and verdict from the committed reco
 $(INSTALLED): pyproject.toml constraints.txt
 	if command -v uv >/dev/null; then \
 	  uv venv -q --allow-existing --python $(PYTHON) .venv && \
-	  uv pip install -q --python $(BIN)/python $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX) --index-strategy unsafe-best-match) -c constraints.txt ".[test]"; \
+	  uv pip install -q --python $(BIN)/python $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX) --index-strategy unsafe-best-match) -c constraints.txt ".[$(EXTRAS)]"; \
 	else \
 	  $(PYTHON) -m venv .venv && \
-	  $(BIN)/python -m pip install -q --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt ".[test]"; \
+	  $(BIN)/python -m pip install -q --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt ".[$(EXTRAS)]"; \
 	fi
 	touch $@

@@ -12,15 +12,17 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from study import experiments, schema
+from study import experiments, launching, schema
 from study.help import explain, refuse_flags, register_help
 
 schema.register()
+launching.register()
 register_help()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
 def train(config: DictConfig):
+    os.chdir(HydraConfig.get().runtime.cwd)  # a worker on another node begins elsewhere
     overrides = list(HydraConfig.get().overrides.task)
     alone = HydraConfig.get().mode.name == "RUN"
     try:

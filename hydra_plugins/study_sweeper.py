@@ -27,6 +27,11 @@ class StudySweeper(BasicSweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.hydra_context: HydraContext = hydra_context
+        workers = getattr(self.launcher, "joblib", None)  # what joblib is told, if it is the launcher
+        if workers is not None:
+            from study import interrupts
+
+            workers["initializer"] = interrupts.end_with_launcher
 
     def sweep(self, arguments: list[str]) -> Any:
         overrides = OverridesParser.create().parse_overrides(arguments)

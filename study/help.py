@@ -14,9 +14,10 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from study import launching
+
 CONF = Path(__file__).parent.parent / "conf"
 GROUPS = ("experiment", "task", "architecture", "mixer", "position", "readout", "tier", "trainer", "tracking")
-PLUGINS = ("ray", "submitit_slurm", "submitit_local")  # launchers that Hydra finds once they are installed
 USAGE = """\
 Train one model:             python run.py task=recall mixer=lstm train.rate=0.001
 Launch a declared sweep:     python run.py -m experiment=heads tier=core hydra/launcher=joblib
@@ -38,7 +39,7 @@ def text() -> str:
         for path in sorted((CONF / group).glob("*.yaml")):
             parts.append(f"  {group}={path.stem}")
             parts.append(_summary(path) if group == "experiment" else _indented(_body(path)))
-    parts.append("GROUP hydra/launcher=...\n  basic: one run after another; joblib: one process per core, one run in each")
+    parts.append("GROUP hydra/launcher=...\n  " + "; ".join(f"{name}: {what}" for name, what in launching.LAUNCHERS.items()))
     return "\n".join(parts).replace("$", "$$")
 
 
@@ -102,15 +103,17 @@ def _mend(message: str, cause: str, override: str) -> str:
         close = difflib.get_close_matches(key, {k for other in GROUPS[1:] for k in _keys(other)}, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
         return f"no key {key} here; {hint} (python run.py --help explains every key)"
+    if found := re.match(r"ValueError raised while resolving interpolation: (.+?)(?: full_key: .*)?$", message):
+        return found[1]
     if found := re.match(r"Error merging override (\S+)", message):
         return f"{found[1]}: {cause.splitlines()[0]}"
     if found := re.match(r"In '[^']+': Could not (?:find|load) '([^']+)'", message):
         group, _, choice = found[1].rpartition("/")
+        if group == "hydra/launcher":
+            return launching.mend(choice)
         choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
         if offered := re.search(r"Available options in '[^']+': (.*?) Config search path", message):
             choices = offered[1].split()
-        if choice in PLUGINS:
-            return f"{group}={choice} wants a plugin that is not installed (README, Scale out); there are {', '.join(choices)}"
         close = difflib.get_close_matches(choice, choices, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
         if choices:

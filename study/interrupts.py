@@ -1,33 +1,44 @@
-"""Ctrl-C and SIGTERM end a run or a sweep in order: the current run is closed, and everything can be gone on with."""
+"""Ctrl-C, SIGTERM and a scheduler's warning end a run or a sweep in order: it is closed, and can be gone on with.
+
+The processes that joblib starts end with the one that launched them, even if that is killed outright. Jobs of Slurm and
+tasks of Ray belong to their cluster: Ray ends those of a launcher that is gone, Slurm lets them run on.
+"""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 PATIENCE = 10.0  # seconds that workers get to close their runs
+ORPHANS_PATIENCE = 5.0  # seconds that a worker gets whose launcher is gone
+SECONDS_BETWEEN_LOOKS = 1.0
+# By these a scheduler says that the job must leave its place soon; submitit handles one of them, if it started the job.
+WARNINGS = {number for number in signal.Signals if number.name in ("SIGUSR1", "SIGUSR2")}
 
 
 @contextmanager
 def orderly() -> Iterator[None]:
     """Within it, the first SIGINT or SIGTERM stops this process's workers and raises ``KeyboardInterrupt``.
 
-    Further ones are ignored until it ends, so that nothing breaks off the closing. Only the main thread is served.
+    So does a scheduler's warning that this process handles; once all is closed, it goes to the handler it was meant for.
+    Further signals are ignored until it ends, so that nothing breaks off the closing. Only the main thread is served.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    stopping = False
+    received: list[int] = []
 
-    def stop(*_: Any) -> None:
-        nonlocal stopping
-        if stopping:
+    def stop(number: int, *_: Any) -> None:
+        received.append(number)
+        if len(received) > 1:
             return
-        stopping = True
         workers = multiprocessing.active_children()
         for worker in workers:
             worker.terminate()
@@ -35,14 +46,34 @@ def orderly() -> Iterator[None]:
             worker.join(PATIENCE)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    served = {signal.SIGINT, signal.SIGTERM} | {number for number in WARNINGS if callable(signal.getsignal(number))}
+    before = {number: signal.signal(number, stop) for number in served}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        if received and received[0] in WARNINGS:
+            signal.raise_signal(received[0])
 
 
 def is_worker() -> bool:
-    """Whether another Python process made this one to carry out its tasks (joblib does)."""
-    return multiprocessing.parent_process() is not None
+    """Whether another program made this process to carry out its tasks: joblib, or a Ray cluster."""
+    ray = sys.modules.get("ray")
+    of_ray = ray is not None and ray.is_initialized() and ray.get_runtime_context().get_task_id() is not None
+    return of_ray or multiprocessing.parent_process() is not None
+
+
+def end_with_launcher() -> None:
+    """For the start of a worker: end it once the process that made it is gone, closing its run if there is time."""
+    launcher = multiprocessing.parent_process()
+    assert launcher is not None
+    threading.Thread(target=_watch, args=[launcher.pid], daemon=True).start()
+
+
+def _watch(launcher: int | None) -> None:
+    while os.getppid() == launcher:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHANS_PATIENCE)
+    os._exit(1)

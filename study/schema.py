@@ -109,6 +109,7 @@ class Trainer:
     threads: int = MISSING
     checkpoint_every: int = MISSING
     keep_weights: bool = MISSING
+    gpus: float = 0
 
 
 @dataclass
@@ -188,6 +189,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "train.warmup": (lambda value: 0 <= value < 1, "a share of the steps, at least 0 and below 1"),
     "train.label_smoothing": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
     "model.dropout": (lambda value: 0 <= value < 1, "at least 0 and below 1"),
+    "trainer.gpus": (lambda value: 0 <= value <= 1, "from 0, for none, to 1: a run uses one GPU or a part of it"),
     # Wu et al. 2016 try 0 to 1; far above, nothing but the length of an output counts.
     "search.length_penalty": (lambda value: 0 <= value <= 10, "from 0 to 10; 0.6 to 1 is usual"),
 }
@@ -197,7 +199,7 @@ POINTS = ("cost.lengths", "cost.widths", "cost.positions", "cost.sizes")  # what
 NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier", "translate"}
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
-    "trainer": {"checkpoint_every", "keep_weights", "threads"},
+    "trainer": {"checkpoint_every", "gpus", "keep_weights", "threads"},
     "task": {"root", "download", "cache", "unrelated_lengths"},
 }
 

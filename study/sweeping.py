@@ -38,6 +38,10 @@ class Job:
     overrides: list[str]
 
 
+class BrokenOff(Exception):
+    """The launcher gave up: a worker was killed, a node went away, a job was cancelled, a cluster can't be reached."""
+
+
 class Sweep:
     """One launch of one or several experiments at one tier.
 
@@ -76,15 +80,17 @@ class Sweep:
         """Carry it out; returns the exit code: 0 when every planned run is finished or declared diverged, else 1."""
         started = time.monotonic()
         self._prepare()
-        interrupted = False
+        state = "done"
         with interrupts.orderly():
             try:
                 self._launch(run for e in self.experiments for run in self._narrowed(e.tuning_runs(self.tier)))
                 self._launch(run for e in self.experiments for run in self._extension(e))
                 self._launch(run for e in self.experiments for run in self._verdict(e))
             except KeyboardInterrupt:
-                interrupted = True
-        return self._summary(time.monotonic() - started, interrupted)
+                state = "interrupted; the same command goes on"
+            except BrokenOff as error:
+                state = f"broken off ({error}); the same command goes on"
+        return self._summary(time.monotonic() - started, state)
 
     def _prepare(self) -> None:
         """Compose and validate each cell before anything is trained; first what needs no torch."""
@@ -123,7 +129,10 @@ class Sweep:
 
     def _launch_batch(self, jobs: list[Job], how: list[str]) -> list[Job]:
         """Launch them; returns those that another launch holds."""
-        outcomes = self.launch([[*job.overrides, *how] for job in jobs]) if jobs else []
+        try:
+            outcomes = self.launch([[*job.overrides, *how] for job in jobs]) if jobs else []
+        except Exception as error:
+            raise BrokenOff(f"{type(error).__name__}: {error}".splitlines()[0]) from error
         elsewhere = []
         for job, outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, Exception):
@@ -179,13 +188,15 @@ class Sweep:
                 yield dataclasses.replace(run, settings={**run.settings, **self.departures})
 
     def _choices(self, experiment: Experiment) -> dict[tuple[str, str], experiments.Choice]:
-        by_cell: dict[tuple[str, str], list[records.Record]] = {}
+        """What each cell's tuning runs choose, of cells that have all of their records."""
+        by_cell: dict[tuple[str, str], list[records.Record | None]] = {}
         for job in self.jobs:
-            if job.run.experiment == experiment.name and job.run.role == "tuning" and (record := self._record(job)):
-                by_cell.setdefault(job.run.cell, []).append(record)
+            if job.run.experiment == experiment.name and job.run.role == "tuning":
+                by_cell.setdefault(job.run.cell, []).append(self._record(job))
         choices = {
-            cell: experiments.choose_rate(runs, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates)
+            cell: experiments.choose_rate(found, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates)
             for cell, runs in by_cell.items()
+            if len(found := [record for record in runs if record]) == len(runs)
         }
         return {cell: choice for cell, choice in choices.items() if choice is not None}
 
@@ -229,7 +240,7 @@ class Sweep:
             report.stop.set()
             thread.join()
 
-    def _summary(self, seconds: float, interrupted: bool) -> int:
+    def _summary(self, seconds: float, state: str) -> int:
         found = {job.name: self._record(job) for job in self.jobs}
         status = {name: record["status"] for name, record in found.items() if record}
         missing = [name for name in found if name not in status]
@@ -237,7 +248,6 @@ class Sweep:
         diverged = [name for name, word in status.items() if word == "diverged"]
         finished = len(status) - len(failed) - len(diverged)
         say = functools.partial(self.console.print, highlight=False, markup=False, soft_wrap=True)
-        state = "interrupted; the same command goes on" if interrupted else "done"
         say(
             f"{state}: {finished} finished, {len(diverged)} diverged, {len(failed)} failed, {len(missing)} without a "
             f"record, in {duration(seconds)}"
@@ -249,10 +259,10 @@ class Sweep:
             say(f"  {count} not recorded: {reason}")
         if failed or diverged:
             say("  retry_failed=true trains these again")
-        if missing and not interrupted:
+        if missing and state == "done":
             say("  launch again for the runs without a record")
         say(f"records: {self.folder}; verdicts: python -m analysis --tier {self.tier} --source {self.folder}")
-        return 1 if failed or missing or interrupted else 0
+        return 0 if state == "done" and not failed and not missing else 1
 
 
 class _Progress:

@@ -3,10 +3,13 @@
 import os
 import signal
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
-from study import interrupts
+from study import interrupts, schema
+from study.training.runner import execute
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -52,6 +55,61 @@ def test_workers_are_stopped_and_waited_for_before_the_interrupt(monkeypatch):
     with pytest.raises(KeyboardInterrupt), interrupts.orderly():
         os.kill(os.getpid(), signal.SIGTERM)
     assert done == ["terminate"] * 2 + [("join", interrupts.PATIENCE)] * 2
+
+
+@pytest.fixture
+def handled():
+    """The signals that came to a scheduler's handler of SIGUSR2."""
+    came, before = [], signal.getsignal(signal.SIGUSR2)
+    signal.signal(signal.SIGUSR2, lambda number, _: came.append(number))
+    yield came
+    signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_schedulers_warning_comes_to_its_handler_once_all_is_closed(handled):
+    with pytest.raises(KeyboardInterrupt), interrupts.orderly():
+        try:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            pytest.fail("the warning passed unnoticed")
+        finally:
+            assert handled == []
+            handled.append("closed")
+    assert handled == ["closed", signal.SIGUSR2]
+
+
+def test_a_warning_that_nobody_handles_is_left_alone():
+    before = signal.getsignal(signal.SIGUSR2)
+    with interrupts.orderly():
+        assert signal.getsignal(signal.SIGUSR2) == before == signal.SIG_DFL
+
+
+def test_what_a_schedulers_handler_raises_is_no_failure_of_the_run(tiny):
+    """submitit's does where the job may not queue again."""
+
+    class NotQueuedAgain(Exception):
+        pass
+
+    def handle(*_):
+        raise NotQueuedAgain
+
+    before = signal.signal(signal.SIGUSR2, handle)
+    config = tiny("train.steps=2000", "trainer.checkpoint_every=1", "train.stop_when_solved=false")
+    folder = Path(config.runs) / schema.name(config)
+
+    def warn():
+        while not (folder / "last.ckpt").exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR2)
+
+    thread = threading.Thread(target=warn)
+    thread.start()
+    try:
+        with pytest.raises(NotQueuedAgain):
+            execute(config)
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR2, before)
+    assert (folder / "last.ckpt").exists() and not (folder / "record.json").exists()
 
 
 def test_outside_the_main_thread_it_leaves_signals_alone():

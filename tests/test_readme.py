@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SETS_UP = ("python3 -m venv", ". .venv", "pip install")
-NEEDS = {"submitit_slurm": "hydra-submitit-launcher", "ray": "hydra-ray-launcher"}  # launchers that are extras
+CLUSTERS = {"slurm": "hydra-submitit-launcher", "ray_cluster": "hydra-ray-launcher"}  # launchers that are extras
 
 
 def commands() -> list[str]:
@@ -34,12 +34,16 @@ def test_readme_has_commands():
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python run.py")])
 def test_run_command(command, tmp_path):
     words = shlex.split(command)[1:]
-    for launcher, package in NEEDS.items():
+    for launcher, package in CLUSTERS.items():  # composed here, carried out in test_launchers.py
         if f"hydra/launcher={launcher}" in words:
             try:
                 metadata.version(package)
             except metadata.PackageNotFoundError:
                 pytest.skip(f"{package} is not installed")
+            show = ["--cfg", "all", "--package", "hydra.launcher"]
+            shown = run([sys.executable, *(word for word in words if word != "-m"), *show])
+            assert shown.returncode == 0 and "_target_: hydra_plugins" in shown.stdout, shown.stderr
+            return
     if "tracking.mode=online" in words:
         refused = subprocess.run(
             [sys.executable, *words, f"runs={tmp_path}"],

@@ -335,6 +335,36 @@ def test_what_could_not_be_recorded_is_said_with_the_reason(stage):
     assert stage.sweep().run() == 0
 
 
+def test_no_rate_is_chosen_before_all_tuning_runs_have_a_record(stage):
+    good = stage.play
+    stage.play = lambda *key: "no room" if key == TUNING[3] else good(*key)
+    assert stage.sweep().run() == 1
+    assert stage.launched == TUNING + VERDICT[3:]
+    assert "done: 10 finished, 0 diverged, 0 failed, 1 without a record" in stage.said
+    stage.play = good
+    assert stage.sweep().run() == 0
+    assert stage.launched[11:] == [TUNING[3], *VERDICT[:3]]
+
+
+def test_a_launcher_that_gives_up_ends_it_with_a_summary(stage):
+    good = stage.play
+
+    def play(*key):
+        if key == VERDICT[1]:
+            raise RuntimeError("a worker was lost\nand much more")
+        return good(*key)
+
+    stage.play = play
+    assert stage.sweep().run() == 1
+    assert "broken off (RuntimeError: a worker was lost); the same command goes on: 9 finished, 0 diverged, 0 failed, 5 " in (
+        stage.said
+    )
+    runs = len(stage.launched)
+    stage.play = good
+    assert stage.sweep().run() == 0
+    assert stage.launched[runs:] == VERDICT[1:]
+
+
 def test_an_interrupt_ends_it_with_a_summary(stage):
     def play(*key):
         if key == VERDICT[1]:

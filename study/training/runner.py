@@ -21,6 +21,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from filelock import FileLock, Timeout
+from lightning_fabric.plugins.environments import LightningEnvironment
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.trainer.states import TrainerFn
 
@@ -389,10 +390,11 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
     """Lightning's loop with nothing of its own written, logged or printed."""
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*mid-epoch.*|.*isinstance.*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*|.*mid-epoch.*|.*isinstance.*LeafSpec.*|.*srun.*")
     return pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,
+        plugins=[LightningEnvironment()],  # one process, though a Slurm job or another cluster be around it
         precision=config.trainer.precision,
         max_steps=config.train.steps,
         val_check_interval=min(config.train.evaluate_every, config.train.steps),
