@@ -72,7 +72,7 @@ def test_a_run_asks_for_one_gpu_at_most(compose, gpus):
 @pytest.mark.parametrize(
     ("launcher", "said"),
     [
-        ("joblip", "no hydra/launcher=joblip; there are basic, joblib, slurm, ray_cluster"),
+        ("joblip", "no hydra/launcher=joblip; did you mean joblib? there are basic, joblib, slurm, ray_cluster"),
         ("submitit_slurm", 'this launcher needs its plugin: pip install -c constraints.txt ".[slurm]"'),
         ("ray", 'this launcher needs its plugin: pip install -c constraints.txt ".[ray]"'),
     ],

@@ -30,7 +30,8 @@ MAY_IMPORT = {
     "study/experiments.py": {"omegaconf", "yaml"},
     "study/parts.py": set(),
     "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.records"},
-    "study/help.py": {"omegaconf", "hydra"},
+    "study/launching.py": {"omegaconf"},
+    "study/help.py": {"omegaconf", "hydra", "study.launching"},
 }
 TORCH_FREE = ["study.parts", "study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping",
               "study.interrupts", "study.files", "study.pictures", "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip

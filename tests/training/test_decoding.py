@@ -272,7 +272,7 @@ def test_a_checkpoint_made_on_other_data_is_not_gone_on_from(own_text, monkeypat
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
         stop_at(keyboard, "training_step", 2)
         execute(config)
-    files["train_source"].write_text("three two one\nsix five four\n" * 4)
+    files["train_source"].write_text("two one three\nfive four six\n" * 4)
     with pytest.warns(UserWarning, match="last.ckpt was made with other data: starting afresh"):
         outcome = execute(config)
     assert outcome.state == "finished" and outcome.record["resumed"] is False
