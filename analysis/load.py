@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 import threading
 import time
@@ -133,6 +134,7 @@ def from_wandb(project: str) -> Iterator[Record | RecordError]:
     source = f"--source {WANDB}{project}"
     if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
         raise ValueError(f"{source}: give entity and project, {WANDB}entity/project")
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # which waits for a network of its own
     import wandb
 
     wandb.setup(wandb.Settings(mode="online", silent=True))  # WANDB_MODE is about logging, and this only reads

@@ -1,6 +1,7 @@
 """Records from their three places; whatever can't be believed is set aside by name."""
 
 import json
+import os
 
 import pytest
 import wandb
@@ -120,7 +121,7 @@ def test_collect_refuses_to_lose_what_it_cannot_read(tmp_path, damage):
 @pytest.fixture
 def no_session(monkeypatch, tmp_path):
     """W&B keeps its settings and keys for as long as a process lives."""
-    for variable in ("WANDB_API_KEY", "WANDB_MODE"):
+    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_ERROR_REPORTING"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -133,6 +134,7 @@ def test_a_wandb_project_gives_the_records_back(no_session, wandb_server, monkey
     monkeypatch.setenv("WANDB_MODE", "offline")  # says how to log
     wandb_server.runs = MADE
     found = list(load.from_wandb("team/study"))
+    assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else W&B's service, without a network, does not end
     assert found == [{**made, "checksum": back["checksum"]} for made, back in zip(MADE, found, strict=True)]  # of 1, not 1.0
 
 
