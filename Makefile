@@ -5,7 +5,7 @@ TORCH_INDEX ?=
 # What pyproject.toml offers beyond the study itself; make test EXTRAS=test,ray,slurm tests those launchers too.
 EXTRAS ?= test
 BIN := .venv/bin
-INSTALLED := .venv/installed
+INSTALLED := .venv/installed.$(EXTRAS)
 
 .PHONY: study test results
 
