@@ -193,7 +193,18 @@ def run_py(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def wandb_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+def fresh_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No process of W&B's that an earlier test's settings started, and nothing complained of."""
+    from study.training import tracking
+
+    monkeypatch.setattr(tracking, "_said", set())
+    tracking._end_idle()
+    yield
+    tracking._end_idle()
+
+
+@pytest.fixture
+def wandb_server(fresh_wandb: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """W&B's server, for this process and those that it starts."""
     with Server() as server:
         monkeypatch.setenv("WANDB_BASE_URL", server.url)

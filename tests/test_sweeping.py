@@ -14,7 +14,6 @@ from rich.console import Console
 from study import records, schema, sweeping
 from study.experiments import Experiment
 from study.sweeping import Sweep
-from study.training import tracking
 
 TOY = {
     "name": "toy",
@@ -246,7 +245,6 @@ def test_free_overrides_reach_every_run(stage):
 
 def test_wandbs_server_is_asked_once_before_anything_is_launched(stage, wandb_server, monkeypatch, capfd):
     monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setattr(tracking, "_said", set())
     wandb_server.manner = "refuse"
     launch, modes = stage.launch, []
     stage.launch = lambda jobs: modes.append(os.environ["WANDB_MODE"]) or launch(jobs)

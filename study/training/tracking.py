@@ -188,8 +188,8 @@ def _take() -> Process:
 
 @atexit.register
 def _end_idle() -> None:
-    for process in _idle:
-        process.end()
+    while _idle:
+        _idle.pop().end()
 
 
 def _folder(config: DictConfig) -> Path:

@@ -23,15 +23,7 @@ from tests.wandb_server import KEY
 WANDB = [sys.executable, "-m", "wandb"]
 DECLARED = ["origin.experiment=heads", "origin.arm=a", "origin.task=b", "origin.role=verdict", "origin.claims=[C13,C24]"]
 
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    """Nothing said yet, no process from another test."""
-    monkeypatch.setattr(tracking, "_said", set())
-    monkeypatch.setattr(tracking, "_idle", [])
-    yield
-    for process in tracking._idle:
-        process.end()
+pytestmark = pytest.mark.usefixtures("fresh_wandb")
 
 
 @pytest.fixture(autouse=True)
