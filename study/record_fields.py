@@ -13,7 +13,7 @@ from typing import Any
 from study.experiments import NAME, TIERS
 
 STATUSES = ("finished", "diverged", "failed")
-LARGEST = 1e50  # of numbers: squares and products of such are numbers still
+LARGEST = 1e150  # of numbers: squares and products of such are numbers still
 LARGEST_WHOLE = 2**53  # up to here every whole number is a float, too
 DEEPEST = 20  # nesting of what is not declared
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,249}")
@@ -126,6 +126,12 @@ def matrix(inner: Check, columns: int | None = None) -> Check:
     return check
 
 
+def alignment(value: Any) -> None:
+    """A row for each token that was written, which may be none."""
+    if value != []:
+        matrix(number)(value)
+
+
 def is_number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= LARGEST
 
@@ -203,7 +209,7 @@ PROVENANCE = {
 WRITTEN = {
     "samples": list_of(
         mapping(
-            {"source": list_of(text), "output": list_of(text), "weights": nullable(matrix(number))},
+            {"source": list_of(text), "output": list_of(text), "weights": nullable(alignment)},
             ("source", "output", "weights"),
         )
     ),

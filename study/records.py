@@ -40,10 +40,17 @@ def checksum(record: Mapping[str, Any]) -> str:
 
 
 def write(folder: Path, record: Mapping[str, Any]) -> Record:
-    """Write ``record.json`` whole or not at all; the old one stays until the new one is on the disk."""
+    """Write ``record.json`` whole or not at all; the old one stays until the new one is on the disk.
+
+    Raises ``RecordError`` that names the field, and writes nothing, where ``read`` would not believe it.
+    """
     sealed = {"schema": SCHEMA, **record}
     sealed = json.loads(_dump(sealed).encode(errors="replace"))  # as it will be read: string keys, lists, no half characters
     sealed["checksum"] = checksum(sealed)
+    try:
+        record_fields.check(sealed)
+    except record_fields.Unfit as unfit:
+        raise RecordError(str(unfit)) from None
     replace_atomically(folder / NAME, _dump(sealed) + "\n")
     return sealed
 

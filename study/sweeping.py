@@ -150,8 +150,11 @@ class Sweep:
     def _record(self, job: Job) -> records.Record | None:
         try:
             return records.read(self.folder / job.name / records.NAME, job.name)
-        except (OSError, records.RecordError):
-            return self.committed.get(job.run.digest)
+        except records.RecordError as error:
+            self.lost[job.name] = str(error)
+        except OSError:
+            pass
+        return self.committed.get(job.run.digest)
 
     def _committed(self) -> dict[str, records.Record]:
         """Committed records of these experiments, by digest."""

@@ -73,11 +73,11 @@ def test_a_full_disk_leaves_the_old_record_and_nothing_half_written(folder, monk
 def test_a_kill_in_the_midst_of_writing_leaves_the_old_record(folder):
     old = records.write(folder, made())
     code = (
-        "import os, signal, sys; from pathlib import Path; from study import records;"
+        "import json, os, signal, sys; from pathlib import Path; from study import records;"
         "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL);"
-        "records.write(Path(sys.argv[1]), {'status': 'failed', 'name': 'toy', 'long': 'x' * 10**6})"
+        "records.write(Path(sys.argv[1]), json.loads(sys.argv[2]) | {'long': 'x' * 10**6})"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(folder), json.dumps(made())], check=False)
     assert done.returncode == -signal.SIGKILL
     assert records.read(folder / records.NAME) == old
     assert list(records.load_runs(folder.parent)) == [old]  # what the kill left lying is no record
@@ -114,7 +114,7 @@ BROKEN = {
     "nested too deeply": ("[" * 100_000, "not a whole JSON record"),
     "nested too deeply to be used": (put(TEXT, "more", json.loads("[" * 30 + "]" * 30)), "more must be less deeply nested"),
     "a number of 5,000 digits": (TEXT.replace("1.5", "9" * 5000), "not a whole JSON record"),
-    "a huge whole number": (sealed(seconds=10**60), "seconds must be a number, 0 or more"),
+    "a huge whole number": (sealed(seconds=10**200), "seconds must be a number, 0 or more"),
     "a huge seed": (put(TEXT, "plan.seed", 10**20), "plan.seed must be a whole number"),
     "half a character": (TEXT.replace("toy", "t\\ud800y"), "not a record that can be sealed"),
     "a key twice": (TEXT.replace('"error":null', '"error":null,"error":null'), "the key 'error' is there twice"),
@@ -269,7 +269,18 @@ def test_nan_never_becomes_a_number(folder):
     assert not list(folder.iterdir())
     cleaned = records.finite({"a": [float("nan"), 1.5, (float("inf"),)], "b": {"c": float("-inf")}, "d": 0, "e": "nan"})
     assert cleaned == {"a": [None, 1.5, [None]], "b": {"c": None}, "d": 0, "e": "nan"}
-    assert records.write(folder, made(metrics=cleaned))["metrics"]["b"] == {"c": None}
+    assert records.write(folder, made(found=cleaned))["found"]["b"] == {"c": None}
+
+
+def test_what_would_not_be_believed_is_not_written(folder):
+    """An answer of no tokens has no row of weights, and is believed."""
+    old = records.write(folder, made())
+    with pytest.raises(RecordError, match="metrics.test must be an object, and is 3"):
+        records.write(folder, made(metrics={"test": 3}))
+    assert records.read(folder / records.NAME) == old
+    nothing = {"source": ["a"], "output": [], "weights": []}
+    records.write(folder, made(written={"test": {"samples": [nothing]}}))
+    assert records.read(folder / records.NAME)["written"]["test"]["samples"] == [nothing]
 
 
 def test_json_lines_come_back_whole_and_in_an_order_of_their_own(tmp_path):

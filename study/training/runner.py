@@ -209,7 +209,11 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
             status = "diverged" if isinstance(error, Diverged) else "failed"
             (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
             outcome = {"status": status, "error": traceback.format_exception_only(error)[0].strip().splitlines()[0]}
-        record = records.write(folder, records.finite({**known, "command": command, **outcome}))
+        known |= {"command": command}
+        try:
+            record = records.write(folder, records.finite({**known, **outcome}))
+        except records.RecordError as error:  # of what was found, not of what is known: a run is never left without a record
+            record = records.write(folder, records.finite({**known, "status": "failed", "error": str(error)}))
         exit_code = int(record["status"] != "finished")
         (folder / CHECKPOINT).unlink(missing_ok=True)
         tracker.summarise(record)

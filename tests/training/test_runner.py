@@ -294,6 +294,14 @@ def test_a_finished_run_is_finished_where_nothing_can_be_written(tiny, monkeypat
     assert execute(config).record is None
 
 
+def test_a_run_whose_record_nobody_would_believe_is_recorded_as_failed(tiny, monkeypatch):
+    real = runner.size
+    monkeypatch.setattr(runner, "size", lambda *arguments: real(*arguments) | {"reach": "far"})
+    outcome = execute(tiny())
+    assert (outcome.state, outcome.error) == ("failed", "reach must be a whole number, 0 or more, and is 'far'")
+    assert not execute(tiny()).fresh
+
+
 def test_what_a_killed_run_left_half_written_is_swept(tiny):
     config = tiny()
     folder = folder_of(config)
