@@ -2,8 +2,6 @@
 
 import hashlib
 import http.client
-import os
-import tempfile
 import urllib.request
 from pathlib import Path
 
@@ -37,10 +35,9 @@ def pinned_file(path: Path, url: str, sha256: str, download: bool) -> bytes:
 
 
 def _fetch(path: Path, url: str, sha256: str) -> None:
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.sweep(path.parent, f".{path.name}.*.part", files.DAY)  # younger ones may be another process's
+        files.sweep(path.parent, f".{path.name}.*{files.SUFFIX}", files.DAY)  # younger ones may be another process's
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             data = response.read()
         found = hashlib.sha256(data).hexdigest()
@@ -48,18 +45,10 @@ def _fetch(path: Path, url: str, sha256: str) -> None:
             raise ValueError(
                 f"{url} sent {len(data)} bytes with sha256 {found}, not {sha256}: nothing kept, try again"
             )
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-        ) as file:
-            temporary = file.name
-            file.write(data)
-        os.chmod(temporary, 0o644)  # temporary files are private; a shared folder's file is not
-        os.replace(temporary, path)
+        with files.replacing(path) as temporary:
+            temporary.write_bytes(data)
     except (OSError, http.client.HTTPException) as error:
         raise OSError(
             f"could not fetch {url} into the folder {path.parent} ({error!r}): put the file there by hand, "
             "or point data.root at a folder that has it"
         ) from error
-    finally:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)

@@ -7,7 +7,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from study.tasks import download
 from study.tasks.download import pinned_file
 
 CONTENT = b"what is past is prologue\n" * 5000
@@ -122,7 +121,7 @@ def test_a_full_disk_leaves_nothing(server, path, monkeypatch):
     def no_space(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(download.os, "replace", no_space)
+    monkeypatch.setattr(os, "replace", no_space)
     with pytest.raises(OSError, match="^could not fetch .*No space left on device"):
         pinned_file(path, server.url + "/good", SHA256, download=True)
     assert left(path) == []
