@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 import time
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 SUFFIX = ".tmp"
@@ -18,14 +18,14 @@ DAY = 24 * 60 * 60.0
 def replacing(path: Path) -> Iterator[Path]:
     """A path beside ``path`` to write a file or fill a folder at; at the end it takes the place of ``path``.
 
-    A reader, a kill or a full disk never sees or leaves half of it there. Where the block raises, what was there stays.
+    A reader, a kill or a full disk never sees or leaves half of it there. Where the block raises, what was there stays. A
+    folder is missing for a moment, since none can be renamed over another.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{SUFFIX}")
-    remove(temporary)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}{SUFFIX}")
     try:
         yield temporary
         if temporary.is_dir():
-            remove(path)  # a folder can't be renamed over one that holds something
+            remove(path)
         else:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -40,12 +40,9 @@ def sweep(folder: Path, pattern: str = f".*{SUFFIX}", age: float = 0.0) -> None:
     With age 0 the caller must be the only writer there, by a lock.
     """
     for path in folder.glob(pattern):
-        try:
-            old = time.time() - path.lstat().st_mtime >= age
-        except OSError:
-            continue
-        if old:
-            remove(path)
+        with suppress(OSError):  # gone, or another user's
+            if time.time() - path.lstat().st_mtime >= age:
+                remove(path)
 
 
 def remove(path: Path) -> None:

@@ -93,10 +93,14 @@ def keywords(target: str, given: frozenset[str]) -> Mapping[str, inspect.Paramet
         if argument.arg not in given:
             if argument.annotation is None:
                 raise ValueError(f"{target}: its keyword {argument.arg} has no type; a config key needs one")
+            try:
+                value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
+            except ValueError:
+                raise ValueError(f"{target}: the default of {argument.arg} must be written out, as a plain value") from None
             found[argument.arg] = inspect.Parameter(
                 argument.arg,
                 inspect.Parameter.KEYWORD_ONLY,
-                default=inspect.Parameter.empty if default is None else ast.literal_eval(default),
+                default=value,
                 annotation=_type(argument.annotation, target),
             )
     return found

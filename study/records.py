@@ -26,6 +26,7 @@ from study.record_fields import STATUSES
 RESULTS = Path(__file__).parent.parent / "results"  # committed records
 SCHEMA = 1
 NAME = "record.json"
+WEIGHTS = "weights.pt"  # beside it, where they were to be kept
 
 Record = dict[str, Any]
 

@@ -23,7 +23,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from study import parts, records
+from study import parts, record_fields, records
 from study.experiments import NAME, TIERS
 
 PARTS = ("task", "mixer", "position", "readout", "architecture")
@@ -182,8 +182,8 @@ AT_LEAST_ONE = (
 )  # fmt: skip
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **{key: (lambda value: value >= 1, "at least 1") for key in AT_LEAST_ONE},
-    "seed": (lambda value: 0 <= value < 2**63, "a whole number, 0 or more and below 2^63"),
-    "train.rate": (lambda value: 0 < value < math.inf, "a number above 0"),
+    "seed": (lambda value: 0 <= value <= record_fields.LARGEST_WHOLE, "a whole number from 0 to 2^53"),
+    "train.rate": (lambda value: 0 < value <= record_fields.LARGEST, "a number above 0, and at most 1e150"),
     "train.clip": (lambda value: 0 < value < math.inf, "a number above 0"),
     "train.weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
     "train.warmup": (lambda value: 0 <= value < 1, "a share of the steps, at least 0 and below 1"),
@@ -195,12 +195,13 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 POINTS = ("cost.lengths", "cost.widths", "cost.positions", "cost.sizes")  # what costs are measured at
 
+PLACES = {"root", "download", "cache"}  # of the machine, in a task
 # What can't change a result: where it is put, who watches, and which of the declared runs it is.
 NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier", "translate"}
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
     "trainer": {"checkpoint_every", "gpus", "keep_weights", "threads"},
-    "task": {"root", "download", "cache", "unrelated_lengths"},
+    "task": PLACES | {"unchecked"},
 }
 
 
@@ -242,6 +243,8 @@ def check(config: DictConfig) -> None:
         if value == "":
             raise ValueError(f"{key} is empty: give it a value, or leave it out for its default")
     _check_origin(config.origin)
+    if not record_fields.RUN_NAME.fullmatch(name(config)):
+        raise ValueError("the names of experiment, task and arm are too long together for a folder's name: shorten them")
     _check_cost(config)
     _refuse_unused(config)
     if config.translate.pictures and not config.translate.run:
@@ -296,9 +299,8 @@ def identity(config: DictConfig) -> str:
 def portable(config: DictConfig) -> dict[str, Any]:
     """The resolved config as a record keeps it: without the places of the machine that it ran on."""
     container: Any = OmegaConf.to_container(config, resolve=True)
-    places = NEUTRAL_KEYS["task"]
     kept = {key: node for key, node in container.items() if key not in ("runs", "data")}
-    return kept | {"task": {key: value for key, value in kept["task"].items() if key not in places}}
+    return kept | {"task": {key: value for key, value in kept["task"].items() if key not in PLACES}}
 
 
 def name(config: DictConfig) -> str:
@@ -392,7 +394,7 @@ def _check_origin(origin: DictConfig) -> None:
     for key, values in origin.items():
         for value in [values] if isinstance(values, str) else values or []:
             if not NAME.fullmatch(value):
-                raise ValueError(f"origin.{key!s}={value}: must be a name of letters, digits and _; leave it to the sweeper")
+                raise ValueError(f"origin.{key!s}={value}: must be of letters, digits and _ . - alone; leave it to the sweeper")
 
 
 def _check_cost(config: DictConfig) -> None:

@@ -72,6 +72,7 @@ class Sweep:
         schema.check_folder(probe)
         self.folder = Path(probe.runs)
         self.retry_failed: bool = probe.retry_failed
+        self.keep_weights: bool = probe.trainer.keep_weights
         self.narrow = probe.sweep
         self.committed = self._committed() if self.narrow.committed else {}
         self._refuse_contradictions()
@@ -145,7 +146,10 @@ class Sweep:
 
     def _is_done(self, job: Job) -> bool:
         record = self._record(job)
-        return record is not None and not (self.retry_failed and record["status"] != "finished")
+        if record is None or (self.retry_failed and record["status"] != "finished"):
+            return False
+        keeps = self.keep_weights and record["status"] == "finished" and job.run.rate is not None
+        return not keeps or (self.folder / job.name / records.WEIGHTS).exists()
 
     def _record(self, job: Job) -> records.Record | None:
         try:

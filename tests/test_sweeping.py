@@ -238,6 +238,13 @@ def test_saying_where_and_how_is_no_departure(stage):
     assert len(stage.launched) == runs
 
 
+def test_a_run_that_kept_no_weights_is_launched_again_for_them(stage):
+    stage.sweep().run()
+    runs = len(stage.launched)
+    stage.sweep(trainer__keep_weights="true").run()
+    assert len(stage.launched) == 2 * runs
+
+
 def test_free_overrides_reach_every_run(stage):
     stage.sweep(trainer__threads="2", tracking__mode="off").run()
     assert all(c.trainer.threads == 2 and c.tracking.mode == "off" for c in stage.configs.values())

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "study/pictures.py": {"matplotlib", "study.files"},
     "study/experiments.py": {"omegaconf", "yaml"},
     "study/parts.py": set(),
-    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.records"},
+    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.record_fields",
+                        "study.records"},
     "study/launching.py": {"omegaconf"},
     "study/help.py": {"omegaconf", "hydra", "study.launching"},
 }

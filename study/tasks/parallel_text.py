@@ -15,7 +15,7 @@ class ParallelText(Translation):
     vocabulary: subwords at most, of both sides together (joint) or of each; learned on the training split alone.
     lowercase: neither text nor scores know capitals. longest: tokens a side that a training pair may have, END included.
     tokenize: how BLEU finds the target's words, by sacreBLEU's name: 13a, intl, zh (Chinese) or char.
-    unrelated_lengths: also pairs whose lengths don't go together, as of questions and answers.
+    unchecked: also files that look as if they could not be meant (`study.tasks.plausible`).
     Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8, have empty lines or can't be meant
     (`study.tasks.plausible`); FileNotFoundError.
     """
@@ -34,7 +34,7 @@ class ParallelText(Translation):
         lowercase: bool = False,
         longest: int = 128,
         tokenize: str = "13a",
-        unrelated_lengths: bool = False,
+        unchecked: bool = False,
         cache: str,
     ):
         names = {
@@ -42,7 +42,7 @@ class ParallelText(Translation):
             "validation": (validation_source, validation_target),
             "test": (test_source, test_target),
         }
-        self.unrelated_lengths = unrelated_lengths
+        self.unchecked = unchecked
         files = {split: (_file(split, "source", s), _file(split, "target", t)) for split, (s, t) in names.items()}
         super().__init__(
             files=files,
@@ -51,11 +51,12 @@ class ParallelText(Translation):
             lowercase=lowercase,
             longest=longest,
             tokenize=tokenize,
-            cache=cache,
+            cache=f"{cache}/unchecked" if unchecked else cache,  # a corpus there was never looked at
         )
 
     def pairs(self, source: Path, target: Path) -> Iterator[Pair]:
-        return plausible(super().pairs(source, target), source, target, unrelated_lengths=self.unrelated_lengths)
+        pairs = super().pairs(source, target)
+        return pairs if self.unchecked else plausible(pairs, source, target)
 
     def provenance(self) -> dict[str, Any]:
         return {"source": "the user's files"} | super().provenance()

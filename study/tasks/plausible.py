@@ -25,24 +25,23 @@ RELATED = 0.4
 # Where all lines are about as long, no length tells anything. Of the same files in another order, 13 to 52 pairs in 100 have
 # a ratio of lengths that is more than twice or less than half the usual one; sorted by length, none.
 ODD = 0.05
+ELSE = ", or say task.unchecked=true where they are meant so"
 
 
-def plausible(pairs: Iterator[Pair], source: Path, target: Path, *, unrelated_lengths: bool) -> Iterator[Pair]:
-    """The same pairs. Raises ValueError, with the files, where these are columns of a table, hold the same lines, or (but with
-    `unrelated_lengths`) have lines that don't belong together: the longer of one by the longer of the other.
+def plausible(pairs: Iterator[Pair], source: Path, target: Path) -> Iterator[Pair]:
+    """The same pairs. Raises ValueError, with the files, where these are columns of a table, hold the same lines, or have lines
+    that don't belong together: the longer of one by the longer of the other.
     """
-    first = True
     number = 0
     while chunk := list(islice(pairs, CHUNK)):
-        if first:
+        if not number:
             for path, texts in ((source, [pair.source for pair in chunk]), (target, [pair.target for pair in chunk])):
                 _refuse_columns(path, texts)
-        if len(chunk) > 1 and all(pair.source == pair.target for pair in chunk):
-            raise ValueError(f"{source} and {target} hold the same lines: name the file of the other language as the target")
-        if not unrelated_lengths and len(chunk) >= FEWEST:
+            if len(chunk) > 1 and all(pair.source == pair.target for pair in chunk):
+                raise ValueError(f"{source} and {target} hold the same lines: name the other side's file as the target{ELSE}")
+        if len(chunk) >= FEWEST:
             _refuse_unrelated(chunk, f"{source} and {target}, lines {number + 1} to {number + len(chunk)}")
         number += len(chunk)
-        first = False
         yield from chunk
 
 
@@ -50,7 +49,7 @@ def _refuse_columns(path: Path, texts: list[str]) -> None:
     for name, divider in DIVIDERS.items():
         ((columns, times),) = Counter(len(divider.findall(text)) + 1 for text in texts).most_common(1)
         if columns > 1 and len(texts) > 1 and times >= ALIKE * len(texts):
-            raise ValueError(f"{path}: lines of {columns} columns with a {name} between; give each column a file of its own")
+            raise ValueError(f"{path}: lines of {columns} columns with a {name} between; put each in a file of its own{ELSE}")
 
 
 def _refuse_unrelated(chunk: list[Pair], where: str) -> None:
@@ -59,6 +58,5 @@ def _refuse_unrelated(chunk: list[Pair], where: str) -> None:
     odd = (abs(ratio - np.median(ratio)) > np.log(2)).mean()
     if odd >= ODD and source.std() and target.std() and np.corrcoef(source, target)[0, 1] < RELATED:
         raise ValueError(
-            f"{where}: their lengths don't go together, as if lines had been lost or sorted; align them, or say "
-            "task.unrelated_lengths=true where that is so (as of questions and answers)"
+            f"{where}: their lengths don't go together, as if lines had been lost or sorted; align them{ELSE}"
         )

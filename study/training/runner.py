@@ -46,7 +46,7 @@ CHECKPOINT = "last.ckpt"
 MADE_WITH = "made_with"  # its key for what must be the same where it is gone on from
 HISTORY = "history.jsonl"
 TRACEBACK = "traceback.txt"
-WEIGHTS = "weights.pt"
+WEIGHTS = records.WEIGHTS
 VOCABULARY = "vocabulary"  # beside the weights, of a task of pairs that has files: all that translating needs
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)  # of the machine, not of the run: not recorded, goes on once there is room
 
@@ -176,7 +176,8 @@ def _done(folder: Path, config: DictConfig, data: dict[str, Any]) -> records.Rec
         return None
     if config.retry_failed and record["status"] != "finished":
         return None
-    if config.trainer.keep_weights and record["status"] == "finished" and not _has_weights(folder, record):
+    keeps = config.trainer.keep_weights and config.measure == "training"
+    if keeps and record["status"] == "finished" and not _has_weights(folder, record):
         return None
     return record
 
@@ -383,7 +384,7 @@ def _misfit(checkpoint: dict[str, Any], module: Training, made_with: dict[str, s
 
 @functools.cache
 def _code() -> str:
-    """Hash of the study's own sources, as they were when this process began to train."""
+    """Hash of the study's own sources, as they are when this process makes its first run."""
     digest = hashlib.sha256()
     for path in sorted((ROOT / "study").rglob("*.py")):
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())

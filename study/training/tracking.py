@@ -27,7 +27,9 @@ from study.training import wandb_process
 
 PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
 LIMIT = 30  # seconds that the beginning and the end of a run wait at most, whatever hangs
-MODES = {"online": "online", "run": "online", "offline": "offline", "dryrun": "offline", "disabled": "off"}  # W&B's: ours
+MODES = {  # W&B's: ours
+    "online": "online", "run": "online", "shared": "online", "offline": "offline", "dryrun": "offline", "disabled": "off",
+}  # fmt: skip
 
 _said: set[str] = set()  # complaints already made by this process
 _idle: list[Process] = []  # wait for their next run
@@ -198,6 +200,8 @@ def _folder(config: DictConfig) -> Path:
 
 def mode_of(config: DictConfig) -> str:
     """``tracking.mode``, or what W&B's variable ``WANDB_MODE`` narrows it to. Raises ``ValueError`` for an unknown one."""
+    if config.tracking.mode == "off":
+        return "off"
     narrowed = os.environ.get("WANDB_MODE") or "online"
     if narrowed not in MODES:
         raise ValueError(f"WANDB_MODE={narrowed}: must be one of {', '.join(MODES)}, or not set")
@@ -227,16 +231,23 @@ def reach(config: DictConfig) -> None:
     """Before a sweep: where W&B's server gives no answer, or refuses the key, let all of its runs log offline."""
     if mode_of(config) != "online":
         return
-    process = _take()
+    offline = f"{_folder(config)}/wandb/offline-run-*"
+    try:
+        process = _take()
+    except OSError as error:
+        go_offline(str(error), offline)
+        return
     limit = threading.Timer(LIMIT, process.kill)
     limit.start()
-    sort, reason = process.ask([("check",)])
-    limit.cancel()
+    try:
+        sort, reason = process.ask([("check",)])
+    finally:
+        limit.cancel()  # else an interrupt would wait for it
     if sort == "done":
         _idle.append(process)
     else:
         process.kill()
-        go_offline(reason, f"{_folder(config)}/wandb/offline-run-*")
+        go_offline(reason, offline)
 
 
 def go_offline(reason: str, files: str) -> None:

@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TextIO
 
 GRACE = 2.0  # seconds beyond W&B's own time limit after which a call counts as hanging
@@ -98,7 +98,8 @@ class Log:
             self.answer("done")
 
     def answer(self, sort: str, reason: str = "") -> None:
-        print(json.dumps([sort, reason]), file=self.answers, flush=True)
+        with suppress(BrokenPipeError):  # the training process was killed
+            print(json.dumps([sort, reason]), file=self.answers, flush=True)
 
     def _reach(self) -> None:
         import wandb

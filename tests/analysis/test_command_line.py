@@ -1,6 +1,7 @@
 """The command line, whole: a golden sweep worked out by hand (golden/README.md), bad input, what it imports."""
 
 import csv
+import json
 import shutil
 import subprocess
 import sys
@@ -197,7 +198,9 @@ def planted(folder: Path) -> int:
         record = {**made[0], "plan": {**made[0]["plan"]}}
         (record[node] if node else record)[key] = text
         (folder / str(number)).mkdir(parents=True)
-        records.write(folder / str(number), record)
+        sealed = {"schema": records.SCHEMA, **record}  # by hand: records.write would refuse it
+        sealed["checksum"] = records.checksum(sealed)
+        (folder / str(number) / records.NAME).write_text(json.dumps(sealed))
     return len(cases)
 
 

@@ -225,6 +225,18 @@ def test_a_cost_is_measured_and_nothing_is_trained(tiny, monkeypatch):
     assert all(found["seconds"] > 0 and found["bytes"] > 0 and found["multiply_adds"] > 0 for found in measured.values())
 
 
+def test_a_cost_has_no_weights_to_keep_and_is_done(tiny):
+    config = tiny("measure=cost", "cost.positions=[4]", "cost.repeats=1", "mixer=gru", "trainer.keep_weights=true")
+    assert execute(config).fresh and not execute(config).fresh
+
+
+@pytest.mark.parametrize("edge", ["seed=9007199254740992", "train.rate=1e150"])
+def test_whatever_a_config_may_say_a_record_may_hold(tiny, edge):
+    config = tiny(edge)
+    schema.check(config)
+    assert execute(config).record is not None
+
+
 def test_a_cost_along_the_width_and_of_decoding(tiny):
     config = tiny("measure=cost", "cost.lengths=[8]", "cost.widths=[8,16]", "cost.positions=[4]", "cost.repeats=1", "mixer=gru")
     slices = execute(config).record["slices"]
