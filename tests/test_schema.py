@@ -37,7 +37,7 @@ REFUSED = [
     ("mixer.heads=two", "mixer.heads=two: must be of type int"),
     ("mixer.heads=2.5", "mixer.heads=2.5: must be of type int"),
     ("mixer.heads=null", "mixer.heads=None: must be of type int"),
-    ("seed=-1", "seed=-1: must be a whole number, 0 or more"),
+    ("seed=-1", "seed=-1: must be a whole number from 0"),
     ("train.steps=0", "train.steps=0: must be at least 1"),
     ("train.warmup=1", "train.warmup=1.0: must be a share of the steps"),
     ("train.rate=0", "train.rate=0.0: must be a number above 0"),
