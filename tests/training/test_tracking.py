@@ -218,7 +218,7 @@ def test_a_disabled_wandb_makes_no_files(tiny, tmp_path, monkeypatch):
 
 def test_an_unknown_mode_is_refused_before_anything_is_trained(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "of")
-    with pytest.raises(ValueError, match="^WANDB_MODE=of: must be one of online, run, shared, offline, dryrun, disabled, or not set$"):
+    with pytest.raises(ValueError, match="^WANDB_MODE=of: must be one of online, run, .*, disabled, or not set$"):
         execute(tiny("tracking.mode=offline"))
     assert not (tmp_path / "runs").exists()
 
