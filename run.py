@@ -30,7 +30,6 @@ def train(config: DictConfig):
             experiments.refuse_single(named)
         if config.translate.run is not None:
             return write_out(config, overrides)
-        schema.check(config)
         outcome = carry_out(config, shlex.join(["python", "run.py", *overrides]), alone)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
         if alone:
@@ -46,6 +45,7 @@ def train(config: DictConfig):
 def carry_out(config: DictConfig, command: str, alone: bool):
     """Train or measure. Imports come as late as they can: what is refused should not wait for torch, Lightning or W&B."""
     if alone:  # a sweep has done this for all its runs
+        schema.check(config)
         schema.check_folder(config, schema.name(config))
         from study.training.build import validate
 

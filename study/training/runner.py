@@ -196,7 +196,7 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
     files.sweep(folder)
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
-    known = _known(config, name, data)
+    known = _known(config, name, data) | {"command": command}
     tracker = Tracker(config, name)
     exit_code = 1
     try:
@@ -210,7 +210,6 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
             status = "diverged" if isinstance(error, Diverged) else "failed"
             (folder / TRACEBACK).write_text(traceback.format_exc(), encoding="utf-8")
             outcome = {"status": status, "error": traceback.format_exception_only(error)[0].strip().splitlines()[0]}
-        known |= {"command": command}
         try:
             record = records.write(folder, records.finite({**known, **outcome}))
         except records.RecordError as error:  # of what was found, not of what is known: a run is never left without a record
