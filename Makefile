@@ -15,6 +15,7 @@ study: $(INSTALLED) ## the smoke tier of every experiment, then verdicts and rep
 
 test: $(INSTALLED) ## style, types and tests
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
 

@@ -83,13 +83,13 @@ def parser() -> argparse.ArgumentParser:
             choices=TIERS,
             help="this tier only; may be repeated (default: all that have records)",
         )
+        option("--experiment", action="append", metavar="NAME", help="this experiment only; may be repeated (default: all)")
         option(
-            "--experiment", action="append", metavar="NAME", help="this experiment only; may be repeated (default: all)"
-        )
-        option(
-            "--source", value="committed", metavar="WHERE",
+            "--source",
+            value="committed",
+            metavar="WHERE",
             help="committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project",
-        )  # fmt: skip
+        )
         option("--output", type=Path, metavar="FOLDER", help="write to FOLDER/<tier> (default: results/<tier>)")
         option(
             "--results",
@@ -112,23 +112,22 @@ def parser() -> argparse.ArgumentParser:
             metavar="FILE",
             help="claims (default: analysis/claims.yaml)",
         )
-        option(
-            "--readme", type=Path, value=load.ROOT / "README.md", metavar="FILE", help="file with the table's markers"
-        )
+        option("--readme", type=Path, value=load.ROOT / "README.md", metavar="FILE", help="file with the table's markers")
         return shared
 
     top = argparse.ArgumentParser(
-        prog="python -m analysis", description="Rebuild every table, figure, verdict and the report from run records. "
-        "Needs no torch, no GPU and no network.", epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m analysis",
+        description="Rebuild every table, figure, verdict and the report from run records. "
+        "Needs no torch, no GPU and no network.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[common(True)],
-    )  # fmt: skip
+    )
     parts = top.add_subparsers(dest="part", metavar="PART", title="parts")
     for name, text in PARTS.items():
         part = parts.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common(False)])
         if name == "readme":
-            part.add_argument(
-                "--check", action="store_true", help="change nothing; exit code 1 when the table is stale"
-            )
+            part.add_argument("--check", action="store_true", help="change nothing; exit code 1 when the table is stale")
     top.set_defaults(part="all", check=False)
     return top
 
@@ -316,9 +315,7 @@ def _print_verdicts(tier: Tier, claims: Claims, console: Console, only: Sequence
     reasons = {row.reason for row in tier.found.rows if row.verdict == INCONCLUSIVE and "control" in row.reason}
     for control in tier.found.controls:
         if tier.name != "smoke" and control.verdict != SUPPORTED:
-            console.print(
-                f"control {control.contrast}: {control.verdict}: {control.statement}", style="yellow", markup=False
-            )
+            console.print(f"control {control.contrast}: {control.verdict}: {control.statement}", style="yellow", markup=False)
     if reasons and tier.name != "smoke":
         console.print(f"{len(reasons)} reason(s) for contrasts kept open by a control; see report", style="yellow")
     console.print(f"not run: {' '.join(waiting)}" if waiting else "every claim has been looked at")
@@ -344,9 +341,7 @@ def _readme(
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"
         console.print(f"{options.readme}: verdict table {words}", markup=False, soft_wrap=True)
         return 0 if fresh else 1
-    console.print(
-        f"{options.readme}: verdict table {'was up to date' if fresh else 'written'}", markup=False, soft_wrap=True
-    )
+    console.print(f"{options.readme}: verdict table {'was up to date' if fresh else 'written'}", markup=False, soft_wrap=True)
     return 0
 
 

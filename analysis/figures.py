@@ -50,9 +50,19 @@ from study.records import Record
 Panel = Callable[[Any], None]  # draws into the axes it is given
 
 COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000", "#e69f00",
-    "#56b4e9", "#7a7a7a", "#8b5a2b", "#6a3d9a", "#b22222", "#556b2f",
-)  # fmt: skip
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#000000",
+    "#e69f00",
+    "#56b4e9",
+    "#7a7a7a",
+    "#8b5a2b",
+    "#6a3d9a",
+    "#b22222",
+    "#556b2f",
+)
 LONGEST_NAME = 9  # letters of a token beside an alignment
 NAME_HEIGHT = 0.055  # of a curve's name, as a share of its panel
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -60,18 +70,48 @@ MARKERS = "osD^vPX*<>ph"
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
 VERDICT_COLOURS = {"supported": "#1b7f4d", "contradicted": "#b3261e", "inconclusive": "#7a7a7a"}
 KEYS = {
-    "kind", "task", "slice", "metric", "reach", "over_reach", "trained", "x", "series", "shared",
-    "x_label", "x_scale", "arms", "cost", "splits", "quantities", "against",
-}  # fmt: skip
+    "kind",
+    "task",
+    "slice",
+    "metric",
+    "reach",
+    "over_reach",
+    "trained",
+    "x",
+    "series",
+    "shared",
+    "x_label",
+    "x_scale",
+    "arms",
+    "cost",
+    "splits",
+    "quantities",
+    "against",
+}
 
 RC = {
-    "font.family": pictures.FAMILY, "font.size": 8.5, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.linewidth": 0.7, "axes.titlesize": 9.5, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "font.family": pictures.FAMILY,
+    "font.size": 8.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
     "axes.titley": 1.0,
-    "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.5, "legend.frameon": False, "legend.fontsize": 8,
-    "lines.linewidth": 1.6, "lines.markersize": 4.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
-    "xtick.bottom": False, "ytick.left": False, "path.simplify": True,
-}  # fmt: skip
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.5,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.bottom": False,
+    "ytick.left": False,
+    "path.simplify": True,
+}
 
 
 def main(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
@@ -99,8 +139,7 @@ def training(study: Study, metrics: Mapping[str, Metric]) -> Any | None:
         row = tasks[first : first + columns]
         for draw in (_draw_rates, _draw_curves):
             panels += [
-                partial(draw, study=study, task=task, metric=metrics[study.experiment.tasks[task].tuned_on])
-                for task in row
+                partial(draw, study=study, task=task, metric=metrics[study.experiment.tasks[task].tuned_on]) for task in row
             ]
             panels += [None] * (columns - len(row))
     return _assemble(study, panels, list(study.experiment.arms), columns)
@@ -116,16 +155,12 @@ def forest(verdicts: Verdicts, metrics: Mapping[str, Metric]) -> Any | None:
         ax = ax[0]
         for y, row in enumerate(reversed(rows)):
             unit = margin_unit(row, metrics)
-            low, high, mid = (
-                max(-CUT, min(CUT, value / unit)) for value in (row.low or 0, row.high or 0, row.effect or 0)
-            )
+            low, high, mid = (max(-CUT, min(CUT, value / unit)) for value in (row.low or 0, row.high or 0, row.effect or 0))
             colour = VERDICT_COLOURS.get(row.verdict, "#7a7a7a")
             ax.plot([low, high], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
             marker = {"supported": "o", "contradicted": "X"}.get(row.verdict, "D")
             ax.plot([mid], [y], marker, color=colour, ms=4.5, mfc=colour if row.verdict != "inconclusive" else "white")
-        ax.set_yticks(
-            range(len(rows)), [_short(f"{row.claim}  {row.statement}", 105) for row in reversed(rows)], fontsize=7
-        )
+        ax.set_yticks(range(len(rows)), [_short(f"{row.claim}  {row.statement}", 105) for row in reversed(rows)], fontsize=7)
         ax.set_ylim(-0.7, len(rows) - 0.3)
         ax.set_xlim(-1.05 * CUT, 1.05 * CUT)
         ax.axvspan(-1, 1, color="#000000", alpha=0.07, lw=0)
@@ -160,9 +195,7 @@ def write(folder: Path, study: Study, metrics: Mapping[str, Metric]) -> list[Pat
     return written
 
 
-def write_all(
-    folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric], verdicts: Verdicts | None = None
-) -> None:
+def write_all(folder: Path, studies: Sequence[Study], metrics: Mapping[str, Metric], verdicts: Verdicts | None = None) -> None:
     """``write`` for each study, and ``verdicts`` as a forest where they are given.
 
     In two processes where the system can fork: drawing is most of the analysis' time.
@@ -366,9 +399,14 @@ def _draw_shares(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
 
 
 def _draw_curves_of_tags(
-    ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, found: Mapping[str, list[float]],
+    ax: Any,
+    study: Study,
+    task: str,
+    keys: Mapping[str, Any],
+    metric: Metric,
+    found: Mapping[str, list[float]],
     interval: Callable[[Sequence[float]], tuple[float | None, float | None, float | None]],
-) -> None:  # fmt: skip
+) -> None:
     curves: dict[str, dict[float, list[float]]] = {}
     for arm, scores in found.items():
         tags = study.experiment.arms[arm].tags
@@ -389,9 +427,14 @@ def _draw_splits(ax: Any, study: Study, task: str, keys: Mapping[str, Any], metr
 
 
 def _plot_curves(
-    ax: Any, study: Study, task: str, keys: Mapping[str, Any], metric: Metric, curves: Mapping[str, dict[float, list[float]]],
+    ax: Any,
+    study: Study,
+    task: str,
+    keys: Mapping[str, Any],
+    metric: Metric,
+    curves: Mapping[str, dict[float, list[float]]],
     interval: Callable[[Sequence[float]], tuple[float | None, float | None, float | None]],
-) -> None:  # fmt: skip
+) -> None:
     log = keys.get("x_scale", "log") == "log"
     ticks = sorted({x for points in curves.values() for x in points})
     aside = 0.0 if log or not ticks else 0.01 * (ticks[-1] - ticks[0])
@@ -559,7 +602,7 @@ def _draw_measured(
     ax.yaxis.set_major_formatter("{x:g}")
     _name_ends(ax, ends)
     whole = name == "size"  # of a model that sees images, not of a layer
-    ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '')}{name} {letter}{' in pixels' if whole else ''}")
+    ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '') }{name} {letter}{' in pixels' if whole else ''}")
     per = f"{unit} per {'image' if whole else 'sequence'}"
     ax.set_ylabel(unit if quantity in ("hops", "critical_path") or axis[0] == "decoding" else per)
     ax.set_title(f"{words[0].upper()}{words[1:]}, {'one image' if whole else 'one layer'}")
@@ -635,9 +678,7 @@ def _draw_rates(ax: Any, study: Study, task: str, metric: Metric) -> None:
             ax.plot([choice.rate], [means[rates.index(choice.rate)]], marker, color=colour, ms=6)
     ax.set_xscale("log")
     ax.minorticks_off()
-    rates = sorted(
-        {r["plan"]["rate"] for arm in study.experiment.tasks[task].arms for r in study.tuning.get((arm, task), [])}
-    )
+    rates = sorted({r["plan"]["rate"] for arm in study.experiment.tasks[task].arms for r in study.tuning.get((arm, task), [])})
     ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
     _frame(ax, study, task, metric)
     ax.set_xlabel("learning rate (filled: chosen)")
@@ -671,11 +712,17 @@ def _draw_curves(ax: Any, study: Study, task: str, metric: Metric) -> None:
 
 
 PANELS: dict[str, Callable[..., None]] = {
-    "arms": _draw_arms, "slices": _draw_slices, "tags": _draw_tags, "splits": _draw_splits, "shares": _draw_shares,
-    "structure": _draw_structure, "maps": _draw_map, "alignments": _draw_alignment,
+    "arms": _draw_arms,
+    "slices": _draw_slices,
+    "tags": _draw_tags,
+    "splits": _draw_splits,
+    "shares": _draw_shares,
+    "structure": _draw_structure,
+    "maps": _draw_map,
+    "alignments": _draw_alignment,
     "glimpses": _draw_glimpses,
     **{f"to_{quantity}": partial(_draw_effort, quantity=quantity) for quantity in QUANTITIES},
-}  # fmt: skip
+}
 
 
 def _assemble(
@@ -717,20 +764,32 @@ def _assemble(
 
 
 def _figure(
-    rows: int, columns: int, width: float, height: float, left: float | None = None, right: float | None = None,
-    top_in: float = 0.3, bottom_in: float = 0.75,
-) -> tuple[Any, list[Any]]:  # fmt: skip
+    rows: int,
+    columns: int,
+    width: float,
+    height: float,
+    left: float | None = None,
+    right: float | None = None,
+    top_in: float = 0.3,
+    bottom_in: float = 0.75,
+) -> tuple[Any, list[Any]]:
     """A plain Figure (no pyplot, no state), its axes placed by inches: much faster than a layout engine."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height))
     grid = figure.subplots(
-        rows, columns, squeeze=False,
+        rows,
+        columns,
+        squeeze=False,
         gridspec_kw={
-            "left": 0.62 / width if left is None else left, "right": 1 - 0.5 / width if right is None else right,
-            "top": 1 - top_in / height, "bottom": bottom_in / height, "wspace": 0.32, "hspace": 0.45,
+            "left": 0.62 / width if left is None else left,
+            "right": 1 - 0.5 / width if right is None else right,
+            "top": 1 - top_in / height,
+            "bottom": bottom_in / height,
+            "wspace": 0.32,
+            "hspace": 0.45,
         },
-    )  # fmt: skip
+    )
     return figure, list(grid.flat)
 
 

@@ -74,9 +74,7 @@ def load(source: str = "committed", results: Path = RESULTS) -> Loaded:
         return Loaded().add(from_wandb(source.removeprefix(WANDB))).finish()
     folder = Path(source)
     if not folder.is_dir():
-        raise ValueError(
-            f"--source {source}: no such folder; give a folder of runs, committed, or wandb:entity/project"
-        )
+        raise ValueError(f"--source {source}: no such folder; give a folder of runs, committed, or wandb:entity/project")
     return Loaded().add(records.load_runs(folder)).finish()
 
 

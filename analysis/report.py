@@ -83,9 +83,7 @@ def _forest(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> list[dict[str
         low, high, mid = (
             50 + 50 * max(-tables.CUT, min(tables.CUT, value / unit)) / tables.CUT for value in (row.low, row.high, row.effect)
         )
-        bars.append(
-            {**_contrast(row, metrics), "x": f"{low:.1f}", "width": f"{max(high - low, 0.4):.1f}", "mid": f"{mid:.1f}"}
-        )
+        bars.append({**_contrast(row, metrics), "x": f"{low:.1f}", "width": f"{max(high - low, 0.4):.1f}", "mid": f"{mid:.1f}"})
     return bars
 
 
@@ -166,8 +164,7 @@ def _curves(study: Study) -> dict[str, Any]:
         runs.append([record["name"], *where, record["status"], _digits(score), steps, scores, losses])
     return {
         "arms": [
-            [experiment.arms[arm].label, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]]
-            for i, arm in enumerate(arms)
+            [experiment.arms[arm].label, COLOURS[i % len(COLOURS)], DASHES[i % len(DASHES)]] for i, arm in enumerate(arms)
         ],
         "tasks": [[experiment.tasks[task].label, experiment.tasks[task].tuned_on.replace("_", " ")] for task in tasks],
         "steps": list(grids),

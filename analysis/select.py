@@ -27,9 +27,7 @@ class Study:
     missing: list[PlannedRun] = field(default_factory=list)
     untuned: list[Cell] = field(default_factory=list)  # no rate could be chosen, so no verdict run is planned yet
     stale: list[Record] = field(default_factory=list)  # answer another question than the declaration asks
-    planned_seeds: tuple[
-        int, ...
-    ] = ()  # for verdicts: the declared ones, with the further ones once any of them is there
+    planned_seeds: tuple[int, ...] = ()  # for verdicts: the declared ones, with the further ones once any of them is there
 
     @property
     def records(self) -> list[Record]:

@@ -20,9 +20,15 @@ from study.records import Record
 Score = Callable[[PlannedRun, random.Random], float]
 PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
 AXES = {
-    "recall": "distance", "copy_memory": "distance", "agreement": "distance", "reverse": "length", "copy": "length",
-    "reversal": "length", "permutation": "length", "multi30k": "length",
-}  # fmt: skip
+    "recall": "distance",
+    "copy_memory": "distance",
+    "agreement": "distance",
+    "reverse": "length",
+    "copy": "length",
+    "reversal": "length",
+    "permutation": "length",
+    "multi30k": "length",
+}
 LONGER = {"reverse", "copy", "offset"}  # tasks that by themselves are scored on longer sequences, too
 LONGEST = 20  # in training, of those
 WRITTEN = {"bleu", "exact", "token_accuracy", "word_error_rate"}  # scores of what an encoder-decoder writes
@@ -84,9 +90,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         metrics["train"] = {**scores, "loss": scores["loss"] / 2, "bits_per_character": shown / 2}
     if longer:
         metrics["out"] = {**scores, "accuracy": score / 4}
-        slices["out"] = {
-            axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > longest}
-        }
+        slices["out"] = {axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > longest}}
     made: Record = {
         "schema": records.SCHEMA,
         "id": run.digest[:12],
@@ -127,11 +131,19 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "chance": 6.0 if metric in LOWER_IS_BETTER else 0.125,
         "heuristic": {"name": "made up", "score": 0.14},
         "provenance": {
-            "revision": "0" * 40, "clean": True, "versions": {"python": "3.11"}, "threads": 1, "dtype": "float32",
-            "device": "cpu", "device_name": "made up", "attention_backend": "none", "system": "none",
-            "started": "2024-01-01T00:00:00+00:00", "data": {},
+            "revision": "0" * 40,
+            "clean": True,
+            "versions": {"python": "3.11"},
+            "threads": 1,
+            "dtype": "float32",
+            "device": "cpu",
+            "device_name": "made up",
+            "attention_backend": "none",
+            "system": "none",
+            "started": "2024-01-01T00:00:00+00:00",
+            "data": {},
         },
-    }  # fmt: skip
+    }
     if run.settings.get("evaluation.structure"):
         made["structure"] = _structure(score)
     made |= changes
@@ -169,15 +181,12 @@ def complete(experiment: Experiment, tier: str, score: Score = plausible) -> lis
         for item in made:
             cells.setdefault((item["plan"]["arm"], item["plan"]["task"]), []).append(item)
         found = {
-            cell: choose_rate(runs, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates)
-            for cell, runs in cells.items()
+            cell: choose_rate(runs, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates) for cell, runs in cells.items()
         }
         return {cell: choice for cell, choice in found.items() if choice is not None}
 
     made = carry_out(experiment.tuning_runs(tier))
-    made += carry_out(
-        experiment.extension_runs(tier, {cell: c.further for cell, c in choices(made).items() if c.further})
-    )
+    made += carry_out(experiment.extension_runs(tier, {cell: c.further for cell, c in choices(made).items() if c.further}))
     made += carry_out(experiment.verdict_runs(tier, {cell: c.rate for cell, c in choices(made).items()}))
     return made
 

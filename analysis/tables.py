@@ -183,10 +183,18 @@ def slice_rows(study: Study) -> list[TableRow]:
                 mean, low, high = mean_interval(scores)
                 rows.append(
                     {
-                        "task": task, "arm": arm, "split": split, "slice": name, "value": value, "metric": metric,
-                        "mean": mean, "low": low, "high": high, "seeds": len(scores),
+                        "task": task,
+                        "arm": arm,
+                        "split": split,
+                        "slice": name,
+                        "value": value,
+                        "metric": metric,
+                        "mean": mean,
+                        "low": low,
+                        "high": high,
+                        "seeds": len(scores),
                     }
-                )  # fmt: skip
+                )
     return rows
 
 
@@ -521,9 +529,7 @@ def _cell_row(study: Study, cell: Cell) -> TableRow:
     if any(declared.target is not None for declared in experiment.tasks.values()):
         row |= _effort(experiment.tasks[task].target, records)
     row["rate"] = choice.rate if choice else None
-    row["rate_on_edge"] = (
-        choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
-    )
+    row["rate_on_edge"] = choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
     row["diverged"] = _count(records, "diverged")
     row["failed"] = _count(records, "failed")
     row["missing"] = planned - len(records)

@@ -93,9 +93,7 @@ class Evidence:
 def judge(claims: Claims, studies: Mapping[str, Study], tier: str, root: Path = ROOT) -> Verdicts:
     """Verdict of each contrast and each claim of one tier; controls first, as they gate what may be believed."""
     controls = [  # each a precondition of its own, so none is corrected for the others
-        row
-        for control in claims.controls
-        for row in _judge_family("control", [control], claims, studies, tier, {}, root)
+        row for control in claims.controls for row in _judge_family("control", [control], claims, studies, tier, {}, root)
     ]
     held = {row.contrast: row for row in controls}
     gates = {task: held[control.name] for control in claims.controls for task in control.gates}
@@ -256,9 +254,15 @@ def _judge_family(
     rows: dict[str, Row] = {}
     for contrast in contrasts:
         blank = Row(
-            owner, contrast.name, contrast.statement, NOT_RUN, rule=contrast.rule, tier=tier,
-            experiment=contrast.experiment, counts=contrast.counts,
-        )  # fmt: skip
+            owner,
+            contrast.name,
+            contrast.statement,
+            NOT_RUN,
+            rule=contrast.rule,
+            tier=tier,
+            experiment=contrast.experiment,
+            counts=contrast.counts,
+        )
         try:
             if contrast.rule == "by_construction":
                 rows[contrast.name] = _constructed(contrast, blank, root)
@@ -311,9 +315,7 @@ class _Evaluation:
         self.path = contrast.metric or contrast.a.metric or f"test.{declared.metric}"
         name = self.path.rpartition(".")[2]
         if name not in metrics:
-            raise ValueError(
-                f"contrast {contrast.name}: no metric {name!r} in claims.yaml; known are {', '.join(metrics)}"
-            )
+            raise ValueError(f"contrast {contrast.name}: no metric {name!r} in claims.yaml; known are {', '.join(metrics)}")
         self.metric = metrics[name]
         margin = contrast.margin
         if margin is None:
@@ -493,9 +495,7 @@ class _Evaluation:
             self.found.notes.append(f"reach {_join(reaches)}")
 
 
-def _row(
-    row: Row, contrast: Contrast, found: Evidence, verdict: str, adjusted: float | None, reason: str, tier: str
-) -> Row:
+def _row(row: Row, contrast: Contrast, found: Evidence, verdict: str, adjusted: float | None, reason: str, tier: str) -> Row:
     test = found.test
     assert found.metric is not None
     shown = _as_share if found.metric.relative and contrast.rule not in ("slope", "solves") else float

@@ -228,9 +228,7 @@ def exponent(lengths: Sequence[int], values: Sequence[float]) -> float:
     return float(np.polyfit(np.log(lengths), np.log(values), 1)[0])
 
 
-def compare(
-    rows: list[list[str]], what: str, found: dict[str, float], ours: str, theirs: str, target: float | None
-) -> None:
+def compare(rows: list[list[str]], what: str, found: dict[str, float], ours: str, theirs: str, target: float | None) -> None:
     ratio = found[ours] / found[theirs]
     goal = "" if target is None else f"at most {target}"
     rows.append([what, f"{1e3 * found[ours]:.2f} ms", f"{1e3 * found[theirs]:.2f} ms", f"{ratio:.2f}", goal])

@@ -156,19 +156,14 @@ class Experiment:
         seeds = self.sizes(tier).tuning_seeds
         return [self._run(tier, cell, "tuning", rate, seed) for cell, rate in further.items() for seed in seeds]
 
-    def verdict_runs(
-        self, tier: str, chosen: Mapping[tuple[str, str], float], further: bool = False
-    ) -> list[PlannedRun]:
+    def verdict_runs(self, tier: str, chosen: Mapping[tuple[str, str], float], further: bool = False) -> list[PlannedRun]:
         """Runs on fresh seeds at the chosen rates, and measurements of cost; trained cells without a rate have none."""
         sizes = self.sizes(tier)
         seeds = [*sizes.verdict_seeds, *(sizes.further_seeds if further else ())]
         rates: dict[tuple[str, str], float | None] = dict(chosen)
         rates |= {cell: None for cell in self.cells(tier) if self.tasks[cell[1]].measure == "cost"}
         return [
-            self._run(tier, cell, "verdict", rates[cell], seed)
-            for cell in self.cells(tier)
-            if cell in rates
-            for seed in seeds
+            self._run(tier, cell, "verdict", rates[cell], seed) for cell in self.cells(tier) if cell in rates for seed in seeds
         ]
 
     def settings(self, tier: str, cell: tuple[str, str]) -> Settings:
@@ -203,8 +198,7 @@ class Experiment:
         for arm in arms:
             if both := settings.keys() & self.arms[arm].settings.keys():
                 raise ValueError(
-                    f"{self.source}: task {name!r} and arm {arm!r} both set {', '.join(sorted(both))}; "
-                    "leave it to one of them"
+                    f"{self.source}: task {name!r} and arm {arm!r} both set {', '.join(sorted(both))}; leave it to one of them"
                 )
         measure = node.get("measure", "training")
         if measure not in ("training", "cost"):

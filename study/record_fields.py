@@ -254,13 +254,33 @@ FIELDS = {
     "written": mapping({}, others=mapping(WRITTEN)),
 }
 ALWAYS = (
-    "id", "name", "status", "error", "plan", "claims", "config", "provenance", "metrics", "slices", "notes", "curve",
-)  # fmt: skip
+    "id",
+    "name",
+    "status",
+    "error",
+    "plan",
+    "claims",
+    "config",
+    "provenance",
+    "metrics",
+    "slices",
+    "notes",
+    "curve",
+)
 FINISHED = (*ALWAYS, "metric", "seconds")
 TRAINED = (
-    *FINISHED, "solved_at", "chance", "heuristic", "steps", "steps_to_90", "steps_to_solve", "parameters",
-    "peak_memory_bytes", "tokens_seen", "multiply_adds_per_token",
-)  # fmt: skip
+    *FINISHED,
+    "solved_at",
+    "chance",
+    "heuristic",
+    "steps",
+    "steps_to_90",
+    "steps_to_solve",
+    "parameters",
+    "peak_memory_bytes",
+    "tokens_seen",
+    "multiply_adds_per_token",
+)
 EVERY = mapping(FIELDS, ALWAYS)
 
 

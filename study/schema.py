@@ -32,11 +32,26 @@ GIVEN = {  # not by yaml but by the task and the model
     "mixer": frozenset({"causal", "layer", "length"}),
     "position": frozenset({"length"}),
     "readout": frozenset({"causal"}),
-    "architecture": frozenset({
-        "width", "layers", "ffn_width", "hidden", "channels", "causal", "mixer", "position", "readout", "dropout",
-        "arrangement", "tie", "smoothing", "source_length", "target_length",
-    }),
-}  # fmt: skip
+    "architecture": frozenset(
+        {
+            "width",
+            "layers",
+            "ffn_width",
+            "hidden",
+            "channels",
+            "causal",
+            "mixer",
+            "position",
+            "readout",
+            "dropout",
+            "arrangement",
+            "tie",
+            "smoothing",
+            "source_length",
+            "target_length",
+        }
+    ),
+}
 
 
 @dataclass
@@ -176,10 +191,21 @@ CHOICES = {
     "origin.role": ("single", "tuning", "verdict"),
 }
 AT_LEAST_ONE = (
-    "model.width", "model.layers", "model.ffn_width", "train.steps", "train.batch", "train.evaluate_every",
-    "evaluation.validation_items", "evaluation.test_items", "evaluation.batch", "search.beam", "cost.tokens", "cost.repeats",
-    "trainer.threads", "trainer.checkpoint_every",
-)  # fmt: skip
+    "model.width",
+    "model.layers",
+    "model.ffn_width",
+    "train.steps",
+    "train.batch",
+    "train.evaluate_every",
+    "evaluation.validation_items",
+    "evaluation.test_items",
+    "evaluation.batch",
+    "search.beam",
+    "cost.tokens",
+    "cost.repeats",
+    "trainer.threads",
+    "trainer.checkpoint_every",
+)
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **{key: (lambda value: value >= 1, "at least 1") for key in AT_LEAST_ONE},
     "seed": (lambda value: 0 <= value <= record_fields.LARGEST_WHOLE, "a whole number from 0 to 2^53"),

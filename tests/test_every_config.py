@@ -207,10 +207,7 @@ def test_an_experiment_is_small_in_smoke_and_declares_all_tiers(name):
 @pytest.mark.parametrize("part", [f"{group}={name}" for group in ("mixer", "readout") for name in NAMES[group]])
 def test_arms_match_in_parameters_in_the_base_recipe(compose, part):
     """Arms have equally many parameters, embeddings aside, within 2 %."""
-    full, other = (
-        build_model(config, build_task(config)).parameter_counts()["other"]
-        for config in (compose(), compose(part))
-    )
+    full, other = (build_model(config, build_task(config)).parameter_counts()["other"] for config in (compose(), compose(part)))
     assert other == pytest.approx(full, rel=0.02)
 
 

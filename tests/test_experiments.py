@@ -36,7 +36,7 @@ DECLARED = {
         "core": {"rates": [0.001, 0.01], "tuning_seeds": [100, 101], "verdict_seeds": [0, 1, 2]},
     },
     "extend_rates": True,
-}  # fmt: skip
+}
 
 
 def toy(**changes):
@@ -77,9 +77,17 @@ def test_tuning_and_verdict_runs_are_counted_out():
 def test_later_settings_win_and_groups_come_before_their_keys():
     run = toy().tuning_runs("smoke")[0]
     assert run.settings == {
-        "tier": "smoke", "position": "sinusoidal", "task": "recall", "mixer": "attention", "model.width": 16,
-        "train.batch": 2, "train.steps": 10, "mixer.heads": 2, "train.rate": 0.003, "seed": 100,
-    }  # fmt: skip
+        "tier": "smoke",
+        "position": "sinusoidal",
+        "task": "recall",
+        "mixer": "attention",
+        "model.width": 16,
+        "train.batch": 2,
+        "train.steps": 10,
+        "mixer.heads": 2,
+        "train.rate": 0.003,
+        "seed": 100,
+    }
     assert toy().tuning_runs("core")[0].settings["train.steps"] == 400
     keys = [override.split("=")[0] for override in run.overrides]
     assert keys.index("mixer") < keys.index("mixer.heads")
@@ -122,7 +130,7 @@ REFUSED = [
     ({"name": "../toy"}, "the name '../toy' must be of letters, digits and _ . - alone"),
     ({"arms__..": {}}, "the name '..' must be of letters"),
     ({"tasks__a/b": {}}, "the name 'a/b' must be of letters"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "mend"), REFUSED, ids=[mend[:40] for _, mend in REFUSED])

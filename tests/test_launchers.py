@@ -17,9 +17,20 @@ import yaml
 
 from study import records
 
-ONE = ["task=recall", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=300", "train.batch=4",
-       "train.evaluate_every=20", "train.stop_when_solved=false", "evaluation.validation_items=8",
-       "evaluation.test_items=8", "trainer.checkpoint_every=10", "tracking.mode=off"]  # fmt: skip
+ONE = [
+    "task=recall",
+    "task.length=8",
+    "model.width=16",
+    "model.ffn_width=64",
+    "train.steps=300",
+    "train.batch=4",
+    "train.evaluate_every=20",
+    "train.stop_when_solved=false",
+    "evaluation.validation_items=8",
+    "evaluation.test_items=8",
+    "trainer.checkpoint_every=10",
+    "tracking.mode=off",
+]
 
 
 @pytest.fixture
@@ -136,7 +147,11 @@ def test_on_ray_runs_share_a_gpu_and_go_on_elsewhere_when_their_node_is_lost(clu
     assert "done: 4 finished, 0 diverged, 0 failed, 0 without a record" in said
     runs = made(checkout / "runs")
     assert {(r["plan"]["role"], r["plan"]["seed"], r["resumed"]) for r in runs.values()} == {
-        ("tuning", 100, True), ("tuning", 101, True), ("verdict", 0, False), ("verdict", 1, False)}  # fmt: skip
+        ("tuning", 100, True),
+        ("tuning", 101, True),
+        ("verdict", 0, False),
+        ("verdict", 1, False),
+    }
     begun = [path.stem.removeprefix("run-") for path in (checkout / "runs" / "wandb").glob("offline-run-*/*.wandb")]
     assert sorted(begun) == sorted(list(runs) + [name for name, record in runs.items() if record["resumed"]])
 

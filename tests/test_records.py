@@ -14,13 +14,30 @@ from study import records
 from study.records import RecordError
 
 RUN = {  # a measurement of cost: the least that a finished run holds
-    "name": "toy-lr0.01-s0-abc", "id": "abc", "status": "finished", "error": None, "claims": [], "notes": {}, "slices": {},
-    "plan": {"experiment": "toy", "tier": "core", "arm": "a", "task": "x", "role": "verdict", "rate": None, "seed": 0,
-             "digest": "abc"},
+    "name": "toy-lr0.01-s0-abc",
+    "id": "abc",
+    "status": "finished",
+    "error": None,
+    "claims": [],
+    "notes": {},
+    "slices": {},
+    "plan": {
+        "experiment": "toy",
+        "tier": "core",
+        "arm": "a",
+        "task": "x",
+        "role": "verdict",
+        "rate": None,
+        "seed": 0,
+        "digest": "abc",
+    },
     "config": {"measure": "cost", "task": {}, "model": {"width": 8, "layers": 1}, "train": {"batch": 2, "steps": 1}},
-    "metric": "accuracy", "metrics": {"test": {"accuracy": 0.1 + 0.2}}, "curve": [], "seconds": 1.5,
+    "metric": "accuracy",
+    "metrics": {"test": {"accuracy": 0.1 + 0.2}},
+    "curve": [],
+    "seconds": 1.5,
     "provenance": {"data": {}},
-}  # fmt: skip
+}
 
 
 def made(name="toy", **fields):
@@ -145,7 +162,7 @@ BROKEN = {
         for text in ("../../out", "/tmp/out", "..", "a b", "<script>alert(1)</script>", "a\nb", "")
     },
     **{f"tier: {text}": (put(TEXT, "plan.tier", text), "plan.tier must be one of") for text in ("../..", "/tmp", "core/..")},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", BROKEN)

@@ -18,8 +18,18 @@ from study.mixers.identity import Identity
 
 Ended = namedtuple("Ended", "code out err")
 WANDB = [sys.executable, "-m", "wandb"]
-SMALL = ["tier=smoke", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=4", "train.batch=4",
-         "train.evaluate_every=2", "evaluation.validation_items=8", "evaluation.test_items=8", "tracking.mode=off"]  # fmt: skip
+SMALL = [
+    "tier=smoke",
+    "task.length=8",
+    "model.width=16",
+    "model.ffn_width=64",
+    "train.steps=4",
+    "train.batch=4",
+    "train.evaluate_every=2",
+    "evaluation.validation_items=8",
+    "evaluation.test_items=8",
+    "tracking.mode=off",
+]
 SWEEP = ["-m", "experiment=tiny", "tier=smoke", "tracking.mode=off", "runs=runs"]
 
 
@@ -72,7 +82,7 @@ REFUSED = {
     "task=shakespeare data.download=false data.root=nowhere": (
         "error: nowhere/tinyshakespeare/input.txt is missing: set data.download=true, or put https://raw.githubuser"
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("overrides", REFUSED)
@@ -92,7 +102,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run_py, tmp_path, overrides):
         (["-m", "experiment=heads", "seed=1"], "error: seed belongs to what experiment heads varies; narrow the sweep with "),
     ],
     ids=["key", "contradiction", "sweep"],
-)  # fmt: skip
+)
 def test_a_mistake_is_one_line_in_a_real_process_too(tmp_path, checkout, arguments, line):
     done = subprocess.run([sys.executable, "run.py", *arguments], cwd=checkout, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
@@ -147,7 +157,7 @@ AT_ONCE = {
     "-m experiment=heads runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",
     "translate.run=nowhere": "translate.run=nowhere: no such folder; name that of a finished run, runs/NAME",
     "translate.run=conf search.length_penalty=nan": "search.length_penalty=nan: must be from 0 to 10",
-}  # fmt: skip
+}
 # What only a part itself can tell: it takes torch, and nothing more.
 WITH_TORCH = {
     "mixer.heads=7": "heads=7 does not divide width=64; use one of 1, 2, 4, ",
@@ -292,7 +302,7 @@ def test_a_failing_arm_does_not_stop_a_sweep(run_py, checkout, monkeypatch):
         (["experiment=tiny", "train.steps=9"], "error: train.steps belongs to what experiment tiny varies; "),
         (["experiment=tiny", "modle.width=9"], "error: no key modle.width here; did you mean model.width?"),
     ],
-)  # fmt: skip
+)
 def test_a_sweep_that_cant_be_meant_is_refused_in_one_line(run_py, checkout, arguments, said):
     ended = run_py("-m", *arguments, "tracking.mode=off", "runs=runs", folder=checkout)
     assert ended.code == 1
@@ -351,8 +361,17 @@ def test_two_launches_at_once_train_each_run_once(checkout):
 
 
 LONG = ["runs=runs", "trainer.checkpoint_every=10"]
-SINGLE = ["task=recall", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=20000", "train.batch=4",
-          "train.evaluate_every=20", "evaluation.validation_items=8", "train.stop_when_solved=false"]  # fmt: skip
+SINGLE = [
+    "task=recall",
+    "task.length=8",
+    "model.width=16",
+    "model.ffn_width=64",
+    "train.steps=20000",
+    "train.batch=4",
+    "train.evaluate_every=20",
+    "evaluation.validation_items=8",
+    "train.stop_when_solved=false",
+]
 DECLARED = ["-m", "experiment=tiny", "tier=core", "train.stop_when_solved=false"]
 
 

@@ -278,9 +278,14 @@ def test_ids_never_move_by_accident(compose):
     """Committed records have this run; should its id move, a sweep would train them all again."""
     run = experiments.load("positions").tuning_runs("core")[0]
     assert run.settings == {
-        "tier": "core", "task": "reverse", "position": "none", "train.steps": 800, "train.evaluate_every": 50,
-        "train.rate": 0.001, "seed": 100,
-    }  # fmt: skip
+        "tier": "core",
+        "task": "reverse",
+        "position": "none",
+        "train.steps": 800,
+        "train.evaluate_every": 50,
+        "train.rate": 0.001,
+        "seed": 100,
+    }
     assert run.digest == "e1e9a115ea9a6417"
     assert schema.name(declared(compose, run)) == "positions-reverse-none-tuning-lr0.001-s100-10095712be6b"
 

@@ -10,9 +10,7 @@ from study.seeding import SPLITS, stream
 
 
 def test_splits_never_share_a_seed_not_even_in_the_32_bits_that_the_cpu_reads():
-    seeds = {
-        split: {stream(seed, split, step) for seed in range(5) for step in range(500)} for split in SPLITS
-    }
+    seeds = {split: {stream(seed, split, step) for seed in range(5) for step in range(500)} for split in SPLITS}
     for bits in (63, 32):
         seen: dict[int, str] = {}
         for split, drawn in seeds.items():
@@ -57,9 +55,7 @@ def test_seeds_never_change():
 
 
 def test_unknown_split():
-    with pytest.raises(
-        ValueError, match="^unknown split 'valid'; use one of train, validation, test, out, init"
-    ):
+    with pytest.raises(ValueError, match="^unknown split 'valid'; use one of train, validation, test, out, init"):
         stream(0, "valid")
 
 

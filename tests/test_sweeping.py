@@ -26,13 +26,28 @@ TOY = {
     "tiers": {"smoke": {"rates": [0.001, 0.01], "tuning_seeds": [100, 101], "verdict_seeds": [0, 1, 2]}},
 }
 BLANK = {  # what every record holds
-    "error": None, "claims": [], "metrics": {}, "slices": {}, "notes": {}, "curve": [], "provenance": {"data": {}},
-}  # fmt: skip
+    "error": None,
+    "claims": [],
+    "metrics": {},
+    "slices": {},
+    "notes": {},
+    "curve": [],
+    "provenance": {"data": {}},
+}
 TRAINED = {  # what that of a training holds beside
-    "metric": "accuracy", "seconds": 1.0, "solved_at": None, "chance": None, "heuristic": None, "steps": 10,
-    "steps_to_90": None, "steps_to_solve": None, "parameters": {"other": 1}, "peak_memory_bytes": 1, "tokens_seen": 10,
+    "metric": "accuracy",
+    "seconds": 1.0,
+    "solved_at": None,
+    "chance": None,
+    "heuristic": None,
+    "steps": 10,
+    "steps_to_90": None,
+    "steps_to_solve": None,
+    "parameters": {"other": 1},
+    "peak_memory_bytes": 1,
+    "tokens_seen": 10,
     "multiply_adds_per_token": 1.0,
-}  # fmt: skip
+}
 BEST = {"a": 0.01, "b": 0.001}  # the rates at which the arms of this play do well
 
 
@@ -139,8 +154,14 @@ def test_every_run_is_told_what_it_is(stage):
     planned = {(r.arm, r.role, r.rate, r.seed): r for r in sweep.experiments[0].tuning_runs("smoke")}
     for key, run in planned.items():
         config = stage.configs[key]
-        assert config.origin == {"experiment": "toy", "arm": run.arm, "task": "x", "role": "tuning", "claims": ["C1"],
-                                 "digest": run.digest}  # fmt: skip
+        assert config.origin == {
+            "experiment": "toy",
+            "arm": run.arm,
+            "task": "x",
+            "role": "tuning",
+            "claims": ["C1"],
+            "digest": run.digest,
+        }
         assert config.tier == "smoke" and config.model.width == 16 and config.train.steps == 10
     assert stage.configs[VERDICT[0]].origin.role == "verdict"
 

@@ -16,8 +16,17 @@ MAY_IMPORT = {
     "study/mixers": {"torch", "study.attention", "study.parts", "study.positions.base"},
     "study/positions": {"torch"},
     "study/readouts": {"torch", "study.mixers.base"},
-    "study/tasks": {"torch", "tokenizers", "numpy", "sacrebleu", "rapidfuzz", "sklearn", "study.files", "study.seeding",
-                    "study.tokens"},
+    "study/tasks": {
+        "torch",
+        "tokenizers",
+        "numpy",
+        "sacrebleu",
+        "rapidfuzz",
+        "sklearn",
+        "study.files",
+        "study.seeding",
+        "study.tokens",
+    },
     "study/models": {"torch", "study.mixers", "study.parts", "study.positions", "study.readouts", "study.tokens"},
     "study/cost": {"torch", "study.mixers"},
     "study/tokens.py": set(),
@@ -29,13 +38,23 @@ MAY_IMPORT = {
     "study/pictures.py": {"matplotlib", "study.files"},
     "study/experiments.py": {"omegaconf", "yaml"},
     "study/parts.py": set(),
-    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.record_fields",
-                        "study.records"},
+    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.record_fields", "study.records"},
     "study/launching.py": {"omegaconf"},
     "study/help.py": {"omegaconf", "hydra", "study.launching"},
 }
-TORCH_FREE = ["study.parts", "study.schema", "study.experiments", "study.records", "study.seeding", "study.sweeping",
-              "study.interrupts", "study.files", "study.pictures", "study.help", "hydra_plugins.study_sweeper"]  # fmt: skip
+TORCH_FREE = [
+    "study.parts",
+    "study.schema",
+    "study.experiments",
+    "study.records",
+    "study.seeding",
+    "study.sweeping",
+    "study.interrupts",
+    "study.files",
+    "study.pictures",
+    "study.help",
+    "hydra_plugins.study_sweeper",
+]
 HEAVY = ["torch", "pytorch_lightning", "lightning_fabric", "wandb"]
 
 

@@ -108,8 +108,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         fields = {key: value for key, value in record.items() if key not in ("config", "curve")}
         config = {key: {"value": value} for key, value in record.get("config", {}).items()}
         node = {"id": "r", "projectId": "1", "name": record["name"], "displayName": record["name"], "state": "finished"}
-        return node | {"tags": [], "config": json.dumps(config), "summaryMetrics": json.dumps(fields), "systemMetrics": "{}",
-                       "historyLineCount": len(record.get("curve", []))}
+        return node | {
+            "tags": [],
+            "config": json.dumps(config),
+            "summaryMetrics": json.dumps(fields),
+            "systemMetrics": "{}",
+            "historyLineCount": len(record.get("curve", [])),
+        }
 
     def reply(self, status, answer):
         body = json.dumps(answer).encode()

@@ -23,9 +23,7 @@ class Attention(Mixer):
 
     has_maps = True
 
-    def __init__(
-        self, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None, layer: int = 0
-    ) -> None:
+    def __init__(self, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None, layer: int = 0) -> None:
         super().__init__(width, causal=causal, layer=layer)
         self.heads, self.head_width = heads, resolve_head_width(width, heads, head_width)
         self.qkv: nn.Module = linear(width, 3 * heads * self.head_width, bias=False)
@@ -96,15 +94,11 @@ class Attention(Mixer):
         return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
 
     @classmethod
-    def parameter_count(
-        cls, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None
-    ) -> int:
+    def parameter_count(cls, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None) -> int:
         return 4 * width * heads * resolve_head_width(width, heads, head_width)
 
     @classmethod
-    def multiply_adds(
-        cls, width: int, length: int, *, causal: bool, heads: int = 4, head_width: int | None = None
-    ) -> float:
+    def multiply_adds(cls, width: int, length: int, *, causal: bool, heads: int = 4, head_width: int | None = None) -> float:
         """Projections, and the two full n x n products (also when causal: half is computed and thrown away)."""
         return float((4 * width + 2 * length) * heads * resolve_head_width(width, heads, head_width))
 
@@ -121,9 +115,7 @@ def resolve_head_width(width: int, heads: int, head_width: int | None) -> int:
     return width // heads
 
 
-def attention(
-    q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, causal: bool
-) -> Tensor:
+def attention(q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, causal: bool) -> Tensor:
     """Scaled dot-product attention (B, H, N, K); `mask_BN` False takes a key out."""
     if mask_BN is None:
         return F.scaled_dot_product_attention(q_BHNK, k_BHNK, v_BHNK, is_causal=causal)

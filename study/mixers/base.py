@@ -51,17 +51,13 @@ class Mixer(nn.Module):
         """`mask_BN`: True at real tokens. Outputs at padding mean nothing, but are finite."""
         raise NotImplementedError
 
-    def initial_state(
-        self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
-    ) -> Any:
+    def initial_state(self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
         """State before the first token. Raises ValueError unless causal."""
         if not self.causal:
             raise ValueError(f"{choice(type(self))} steps only when causal; build it with causal=True")
         return self._empty_state(batch, device, dtype)
 
-    def _empty_state(
-        self, batch: int, device: torch.device | str | None, dtype: torch.dtype | None
-    ) -> Any:
+    def _empty_state(self, batch: int, device: torch.device | str | None, dtype: torch.dtype | None) -> Any:
         raise NotImplementedError
 
     def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:

@@ -18,9 +18,7 @@ class Convolution(Mixer):
         dilation: distance between neighbouring taps, >= 1.
     """
 
-    def __init__(
-        self, width: int, *, causal: bool, kernel: int = 5, dilation: int = 1, layer: int = 0
-    ) -> None:
+    def __init__(self, width: int, *, causal: bool, kernel: int = 5, dilation: int = 1, layer: int = 0) -> None:
         super().__init__(width, causal=causal, layer=layer)
         if kernel < 1 or dilation < 1:
             raise ValueError(f"kernel={kernel} and dilation={dilation} must be at least 1")
@@ -52,9 +50,7 @@ class Convolution(Mixer):
         return 2 * width * (kernel * width + 1)
 
     @classmethod
-    def multiply_adds(
-        cls, width: int, length: int, *, causal: bool, kernel: int = 5, dilation: int = 1
-    ) -> float:
+    def multiply_adds(cls, width: int, length: int, *, causal: bool, kernel: int = 5, dilation: int = 1) -> float:
         return float(2 * kernel * width**2)
 
 

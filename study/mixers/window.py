@@ -101,9 +101,7 @@ def window_attention(
     W = back + S + ahead
     rest = C * S - N
     q_BHCSK = F.pad(q_BHNK, (0, 0, 0, rest)).unflatten(2, (C, S))
-    k_BHCWK, v_BHCWK = (
-        F.pad(t_BHNK, (0, 0, back, rest + ahead)).unfold(2, W, S).mT for t_BHNK in (k_BHNK, v_BHNK)
-    )
+    k_BHCWK, v_BHCWK = (F.pad(t_BHNK, (0, 0, back, rest + ahead)).unfold(2, W, S).mT for t_BHNK in (k_BHNK, v_BHNK))
     device = q_BHNK.device
     real_BN = torch.ones(1, N, dtype=torch.bool, device=device) if mask_BN is None else mask_BN
     real_BC1W = F.pad(real_BN, (back, rest + ahead)).unfold(1, W, S)[:, :, None]

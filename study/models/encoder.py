@@ -36,9 +36,7 @@ class Block(nn.Module):
         norms = self.arrangement.norms
         self.mixer_norm = nn.LayerNorm(mixer.width) if norms else nn.Identity()
         self.ffn_norm = nn.LayerNorm(mixer.width) if norms else nn.Identity()
-        self.ffn = nn.Sequential(
-            linear(mixer.width, ffn_width), nn.ReLU(inplace=True), linear(ffn_width, mixer.width)
-        )
+        self.ffn = nn.Sequential(linear(mixer.width, ffn_width), nn.ReLU(inplace=True), linear(ffn_width, mixer.width))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
@@ -150,9 +148,7 @@ class SequenceModel(Architecture):
     def embed(self, tokens_BN: Tensor, start: int = 0) -> Tensor:
         return self.dropout(self.position(self.embedding(tokens_BN), start))
 
-    def forward(
-        self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None) -> Tensor:
         """Logits (B, T, V) at `where_BT` (None: everywhere, T = N); `mask_BN` is True at real tokens."""
         return self.readout(self.encode(tokens_BN, mask_BN), where_BT, mask_BN, self.classify)
 

@@ -25,9 +25,17 @@ def block_multiply_adds(width: int, ffn_width: int, mixer_multiply_adds: float) 
 
 
 def other_parameters(
-    *, width: int, layers: int, ffn_width: int, length: int, causal: bool, mixer: type[Mixer],
-    settings: Mapping[str, Any], arrangement: str = "pre_norm", readout_parameters: int = 0,
-) -> int:  # fmt: skip
+    *,
+    width: int,
+    layers: int,
+    ffn_width: int,
+    length: int,
+    causal: bool,
+    mixer: type[Mixer],
+    settings: Mapping[str, Any],
+    arrangement: str = "pre_norm",
+    readout_parameters: int = 0,
+) -> int:
     """All parameters but token table, positions and head; `settings` are the mixer's own keywords."""
     own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **settings)
     arranged = ARRANGEMENTS[arrangement]
@@ -35,9 +43,7 @@ def other_parameters(
     return layers * block_parameters(width, ffn_width, own) + norms * 2 * width + readout_parameters
 
 
-def embedding_parameters(
-    *, width: int, vocabulary: int, classes: int, position_parameters: int, tie: str = "none"
-) -> int:
+def embedding_parameters(*, width: int, vocabulary: int, classes: int, position_parameters: int, tie: str = "none") -> int:
     """Token table, positions, and head with its bias; tied to the head, there is no table beside it."""
     table = 0 if tie == "output" else vocabulary * width
     return table + position_parameters + (width + 1) * classes

@@ -35,9 +35,7 @@ class BucketBias(InsidePosition):
         return self.shared
 
     @classmethod
-    def inside_count(
-        cls, heads: int, head_width: int, layers: int, *, buckets: int = 32, max_distance: int = 128
-    ) -> int:
+    def inside_count(cls, heads: int, head_width: int, layers: int, *, buckets: int = 32, max_distance: int = 128) -> int:
         return buckets * heads
 
 

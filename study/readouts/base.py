@@ -33,9 +33,7 @@ class Readout(nn.Module):
         """One vector per scored position, (B, T, D)."""
         raise NotImplementedError
 
-    def forward(
-        self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None, classify: Classify
-    ) -> Tensor:
+    def forward(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None, classify: Classify) -> Tensor:
         return classify(self.read(x_BND, where_BT, mask_BN))
 
     def loss(

@@ -131,9 +131,7 @@ def check_short(short: float | None, min_length: int, max_length: int) -> None:
         raise ValueError(f"short is {short}, but all lengths are {max_length}; use null, or a smaller min_length")
 
 
-def draw_lengths(
-    size: int, min_length: int, max_length: int, generator: torch.Generator, short: float | None = None
-) -> Tensor:
+def draw_lengths(size: int, min_length: int, max_length: int, generator: torch.Generator, short: float | None = None) -> Tensor:
     """(size, 1), uniform in min_length .. max_length.
 
     With `short`, this share of them is uniform up to the middle of the range, the rest uniform above it.

@@ -20,17 +20,12 @@ def pinned_file(path: Path, url: str, sha256: str, download: bool) -> bytes:
     """
     if not path.exists():
         if not download:
-            raise FileNotFoundError(
-                f"{path} is missing: set data.download=true, or put {url} into the folder {path.parent}"
-            )
+            raise FileNotFoundError(f"{path} is missing: set data.download=true, or put {url} into the folder {path.parent}")
         _fetch(path, url, sha256)
     data = path.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise ValueError(
-            f"{path} is not the published file (sha256 {found}, not {sha256}): "
-            f"move it away and fetch {url} again"
-        )
+        raise ValueError(f"{path} is not the published file (sha256 {found}, not {sha256}): move it away and fetch {url} again")
     return data
 
 
@@ -42,9 +37,7 @@ def _fetch(path: Path, url: str, sha256: str) -> None:
             data = response.read()
         found = hashlib.sha256(data).hexdigest()
         if found != sha256:
-            raise ValueError(
-                f"{url} sent {len(data)} bytes with sha256 {found}, not {sha256}: nothing kept, try again"
-            )
+            raise ValueError(f"{url} sent {len(data)} bytes with sha256 {found}, not {sha256}: nothing kept, try again")
         with files.replacing(path) as temporary:
             temporary.write_bytes(data)
     except (OSError, http.client.HTTPException) as error:

@@ -15,7 +15,7 @@ Judged = tuple[dict[str, Any], dict[str, dict[str, Any]]]
 
 
 def exact_match(outputs: Sequence[Sequence[int]], references: Sequence[Sequence[int]], bins: Sequence[int]) -> Judged:
-    """"exact": the share of sequences that are right as a whole; "token_accuracy": right tokens at their place, over
+    """ "exact": the share of sequences that are right as a whole; "token_accuracy": right tokens at their place, over
     "tokens", those of the references."""
     exact = [list(ours) == list(theirs) for ours, theirs in zip(outputs, references, strict=True)]
     right = [
@@ -35,7 +35,7 @@ def exact_match(outputs: Sequence[Sequence[int]], references: Sequence[Sequence[
 
 
 def error_rates(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]], bins: Sequence[int]) -> Judged:
-    """"word_error_rate": the share of items that equal none of their references; "phoneme_error_rate": insertions,
+    """ "word_error_rate": the share of items that equal none of their references; "phoneme_error_rate": insertions,
     deletions and substitutions to the nearest reference (the first of several), over its symbols."""
     nearest = [
         min((Levenshtein.distance(ours, theirs), len(theirs), number) for number, theirs in enumerate(several))
@@ -54,7 +54,7 @@ def error_rates(outputs: Sequence[Sequence[str]], references: Sequence[Sequence[
 def translation(
     outputs: Sequence[str], references: Sequence[str], bins: Sequence[int], lowercase: bool = False, tokenize: str = "13a"
 ) -> Judged:
-    """"bleu" and "chrf" (0 to 100, sacreBLEU's defaults; Post 2018), and under "statistics" what BLEU needs of each item:
+    """ "bleu" and "chrf" (0 to 100, sacreBLEU's defaults; Post 2018), and under "statistics" what BLEU needs of each item:
     lengths of output and reference, n-grams (1 to 4) that match, n-grams. The latter of all items only.
     tokenize: sacreBLEU's name for how BLEU finds words, one of `TOKENIZERS`."""
     bleu, chrf = BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=True), CHRF(lowercase=lowercase)

@@ -43,9 +43,7 @@ class Multi30k(Translation):
         folder = Path(root).expanduser() / "multi30k"
         for name, sha256 in SHA256.items():
             pinned_file(folder / name, URL + name, sha256, download)
-        files = {
-            split: (folder / f"{name}.{source}.gz", folder / f"{name}.{target}.gz") for split, name in NAMES.items()
-        }
+        files = {split: (folder / f"{name}.{source}.gz", folder / f"{name}.{target}.gz") for split, name in NAMES.items()}
         super().__init__(files=files, vocabulary=vocabulary, joint=joint, lowercase=lowercase, longest=longest, cache=cache)
 
     def provenance(self) -> dict[str, Any]:

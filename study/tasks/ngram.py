@@ -26,9 +26,7 @@ class NGram(Task):
     def __init__(self, *, length: int = 64, symbols: int = 8, order: int = 3, classes: int = 8):
         at_least(symbols=(symbols, 2), order=(order, 1), classes=(classes, 2), length=(length, order))
         if symbols**order > MOST_ENTRIES:
-            raise ValueError(
-                f"symbols ** order is {symbols**order}; lower either, to at most {MOST_ENTRIES} table entries"
-            )
+            raise ValueError(f"symbols ** order is {symbols**order}; lower either, to at most {MOST_ENTRIES} table entries")
         self.length = length
         self.symbols = self.vocabulary = symbols
         self.order = order

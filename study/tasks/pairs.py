@@ -53,9 +53,7 @@ class PairTask(Task):
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> PairBatch: ...
 
     @abstractmethod
-    def judge(
-        self, outputs: list[list[int]], batches: list[PairBatch]
-    ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    def judge(self, outputs: list[list[int]], batches: list[PairBatch]) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Scores of what was decoded (tokens without END) for the sources of `batches`, in order; whole and per slice."""
 
     @abstractmethod

@@ -57,6 +57,4 @@ def _refuse_unrelated(chunk: list[Pair], where: str) -> None:
     ratio = target - source
     odd = (abs(ratio - np.median(ratio)) > np.log(2)).mean()
     if odd >= ODD and source.std() and target.std() and np.corrcoef(source, target)[0, 1] < RELATED:
-        raise ValueError(
-            f"{where}: their lengths don't go together, as if lines had been lost or sorted; align them{ELSE}"
-        )
+        raise ValueError(f"{where}: their lengths don't go together, as if lines had been lost or sorted; align them{ELSE}")

@@ -31,9 +31,7 @@ class CharacterText(Task):
     causal = True
     metric: Literal["accuracy", "bits_per_character"] = "bits_per_character"
     solved_at = None
-    shares: ClassVar[dict[str, tuple[float, float]]] = {
-        "train": (0.0, 0.90), "validation": (0.90, 0.95), "test": (0.95, 1.0)
-    }  # fmt: skip
+    shares: ClassVar[dict[str, tuple[float, float]]] = {"train": (0.0, 0.90), "validation": (0.90, 0.95), "test": (0.95, 1.0)}
 
     def __init__(self, *, text: str, alphabet: str, length: int, share: float = 1.0):
         """text: characters of `alphabet` (ASCII, no two alike) only, whose order numbers the tokens."""
@@ -43,10 +41,7 @@ class CharacterText(Task):
         self.length = length
         self.alphabet = alphabet
         self.text = text
-        bounds = {
-            split: (round(start * len(text)), round(stop * len(text)))
-            for split, (start, stop) in self.shares.items()
-        }
+        bounds = {split: (round(start * len(text)), round(stop * len(text))) for split, (start, stop) in self.shares.items()}
         bounds["train"] = (0, round(share * bounds["train"][1]))
         self._tokenize(_encode(text, alphabet), bounds, len(alphabet), "characters")
 
@@ -55,8 +50,7 @@ class CharacterText(Task):
         shortest = min(stop - start for start, stop in bounds.values())
         if self.length >= shortest:
             raise ValueError(
-                f"length is {self.length}, but the text's shortest split has {shortest} {unit}; "
-                f"use at most {shortest - 1}"
+                f"length is {self.length}, but the text's shortest split has {shortest} {unit}; use at most {shortest - 1}"
             )
         self.vocabulary = self.classes = vocabulary
         self.codes, self.bounds = codes, bounds

@@ -88,9 +88,7 @@ class Subwords:
 
     def _merge(self, lines: Iterable[str]) -> Vocabulary:
         tokenizer = Tokenizer(models.BPE(unk_token=SPECIAL[UNKNOWN], fuse_unk=True))
-        plain: list[normalizers.Normalizer] = [
-            normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()
-        ]  # fmt: skip
+        plain: list[normalizers.Normalizer] = [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
         tokenizer.normalizer = normalizers.Sequence(plain + [normalizers.Lowercase()] * self.lowercase)
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation(), pre_tokenizers.FixedLength(LONGEST_WORD)]

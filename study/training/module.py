@@ -131,9 +131,7 @@ class Training(pl.LightningModule):
         """AdamW (Loshchilov & Hutter 2019); the rate rises linearly, then falls along a cosine to 0."""
         train = self.config.train
         optimizer = torch.optim.AdamW(parameter_groups(self.model, train.weight_decay), lr=train.rate, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: rate_factor(step, train.steps, train.warmup)
-        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_factor(step, train.steps, train.warmup))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:

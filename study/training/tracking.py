@@ -28,8 +28,13 @@ from study.training import wandb_process
 PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
 LIMIT = 30  # seconds that the beginning and the end of a run wait at most, whatever hangs
 MODES = {  # W&B's: ours
-    "online": "online", "run": "online", "shared": "online", "offline": "offline", "dryrun": "offline", "disabled": "off",
-}  # fmt: skip
+    "online": "online",
+    "run": "online",
+    "shared": "online",
+    "offline": "offline",
+    "dryrun": "offline",
+    "disabled": "off",
+}
 
 _said: set[str] = set()  # complaints already made by this process
 _idle: list[Process] = []  # wait for their next run

@@ -173,10 +173,7 @@ def fresh(folder: Path, tier: str = "core") -> list[dict]:
 
 def test_straight_from_fresh_runs(tmp_path, capsys):
     fresh(tmp_path / "runs", "smoke")
-    assert (
-        main(["--source", str(tmp_path / "runs"), "--tier", "smoke", "--results", str(tmp_path / "results"), *INPUT])
-        == 0
-    )
+    assert main(["--source", str(tmp_path / "runs"), "--tier", "smoke", "--results", str(tmp_path / "results"), *INPUT]) == 0
     rows = list(csv.DictReader((tmp_path / "results" / "smoke" / "verdicts.csv").open()))
     assert {row["verdict"] for row in rows if row["rule"] in ("better", "equivalent", "solves")} <= {
         "inconclusive",

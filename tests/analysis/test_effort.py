@@ -14,10 +14,16 @@ def record(scores, metric="accuracy", **changes):
     """Looks every 10 steps; 8 sequences of 5 tokens a step."""
     steps = 10 * len(scores)
     return {
-        "status": "finished", "metric": metric, "steps": steps, "tokens_seen": steps * 8 * 5, "step_seconds": 0.5,
-        "multiply_adds_per_token": 1000.0, "config": {"train": {"batch": 8}},
-        "curve": [{"step": 10 * i, f"validation_{metric}": score} for i, score in enumerate(scores, 1)], **changes,
-    }  # fmt: skip
+        "status": "finished",
+        "metric": metric,
+        "steps": steps,
+        "tokens_seen": steps * 8 * 5,
+        "step_seconds": 0.5,
+        "multiply_adds_per_token": 1000.0,
+        "config": {"train": {"batch": 8}},
+        "curve": [{"step": 10 * i, f"validation_{metric}": score} for i, score in enumerate(scores, 1)],
+        **changes,
+    }
 
 
 def test_the_first_look_past_the_target_counts():
@@ -57,12 +63,15 @@ def test_the_median_is_censored():
 
 EXPERIMENT = Experiment(
     {
-        "name": "tiny", "title": "t", "question": "q", "claims": [],
+        "name": "tiny",
+        "title": "t",
+        "question": "q",
+        "claims": [],
         "arms": {name: {"set": {"mixer": name}} for name in ("attention", "lstm")},
         "tasks": {"recall": {"set": {"task": "recall"}, "target": 0.9}, "mqar": {"set": {"task": "mqar"}}},
         "tiers": {"core": {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": [0, 1, 2, 3, 4]}},
     }
-)  # fmt: skip
+)
 METRICS = {
     "accuracy": Metric("accuracy", "accuracy", 0.02),
     "samples": Metric("samples", "samples", 0.1, "lower", relative=True),

@@ -30,9 +30,7 @@ def studies():
 def gaps():
     """`positions` with a missing, a failed and a diverged run, and one cell that was never tuned."""
     experiment = experiments.load("positions")
-    made = [
-        r for r in synthetic.complete(experiment, "core") if r["plan"]["arm"] != "none" or r["plan"]["task"] != "copy"
-    ]
+    made = [r for r in synthetic.complete(experiment, "core") if r["plan"]["arm"] != "none" or r["plan"]["task"] != "copy"]
     kept = []
     for record in made:
         plan = record["plan"]
@@ -40,9 +38,7 @@ def gaps():
             if plan["seed"] == 0:
                 continue
             if plan["seed"] in (1, 2):
-                record.update(
-                    status="failed" if plan["seed"] == 1 else "diverged", metrics={}, slices={}, curve=[], error="x"
-                )
+                record.update(status="failed" if plan["seed"] == 1 else "diverged", metrics={}, slices={}, curve=[], error="x")
         if plan["arm"] == "learned" and plan["role"] == "verdict":
             record["metrics"].pop("out", None)
             record["notes"] = {"out": "position 20 is past the learned table"}
@@ -63,9 +59,7 @@ def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
 
 def test_table_says_why_out_of_distribution_was_not_scored(gaps):
     rows = {(row["arm"], row["task"]): row for row in tables.main_rows(gaps)}
-    assert (
-        rows["learned", "copy"]["out_mean"] is None and "past the learned table" in rows["learned", "copy"]["out_note"]
-    )
+    assert rows["learned", "copy"]["out_mean"] is None and "past the learned table" in rows["learned", "copy"]["out_note"]
     assert tables.score_cells(rows["learned", "copy"], CLAIMS.metrics)["longer than trained on"] == "can't be scored"
     assert rows["sinusoidal", "copy"]["out_mean"] == pytest.approx(rows["sinusoidal", "copy"]["mean"] / 4)
 
@@ -159,9 +153,7 @@ def test_shares_are_those_of_all_runs_and_a_field_of_the_record_is_drawn_on_a_lo
 def test_reach_is_drawn_in(studies, tmp_path):
     figure = figures.main(studies["distance"], CLAIMS.metrics)
     axes = figure.axes[0]
-    upright = {
-        line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2
-    }
+    upright = {line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2}
     reaches = {r["reach"] for seeds in studies["distance"].verdict.values() for r in seeds.values()} - {None}
     assert {reach + 0.5 for reach in reaches} <= upright
 
@@ -243,12 +235,15 @@ def test_chance_is_shown_for_scores_that_it_is_the_chance_of(studies):
 def test_a_new_experiment_needs_no_figure_code(tmp_path):
     experiment = Experiment(
         {
-            "name": "new", "title": "t", "question": "q", "claims": [],
+            "name": "new",
+            "title": "t",
+            "question": "q",
+            "claims": [],
             "arms": {"a": {"set": {"mixer": "x"}}, "b": {"set": {"mixer": "y"}}},
             "tasks": {"something": {"set": {"task": "z"}}},
             "tiers": {"core": {"rates": [0.001], "tuning_seeds": [9], "verdict_seeds": [0, 1]}},
         }
-    )  # fmt: skip
+    )
     study = arrange(experiment, "core", synthetic.complete(experiment, "core"))
     assert len(figures.write(tmp_path, study, CLAIMS.metrics)) == 2
 

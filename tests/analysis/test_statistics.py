@@ -142,9 +142,7 @@ def test_censored_median_is_kaplan_meier(steps, median):
     if steps:
         reached = np.array([step is not None for step in steps])
         survival = SurvfuncRight(np.array([1000 if step is None else step for step in steps]), reached)
-        half = [
-            time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9
-        ]
+        half = [time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9]
         assert (min(half) if half else None) == median
 
 

@@ -35,9 +35,7 @@ EXPERIMENT = Experiment(
             "text": {"set": {"task": "pydoc"}, "metric": "bits_per_character", "margin": 0.01},
             "cost": {"measure": "cost", "set": {"cost.lengths": [64, 128, 256]}},
         },
-        "tiers": {
-            tier: {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": list(SEEDS)} for tier in ("smoke", "core")
-        },
+        "tiers": {tier: {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": list(SEEDS)} for tier in ("smoke", "core")},
     }
 )
 LEVEL = {"attention": 0.95, "convolution": 0.6, "lstm": 0.8}
@@ -285,8 +283,13 @@ def test_all_runs_are_paired_by_role_rate_and_seed():
         contrast("interaction", b="convolution", metric="converged", over="all_runs", **sides), studies=study(change=converge)
     )
     assert row.effect == pytest.approx(3 / 6) and row.n == 6  # seeds 1, 2, 3; the tuning run's two sides are equal
-    row = only(contrast("better", metric="converged", over="all_runs"), studies=study(change=converge, drop=lambda r: (
-        r["plan"]["arm"] == "lstm" and r["plan"]["role"] == "verdict" and r["plan"]["seed"] == 1)))  # fmt: skip
+    row = only(
+        contrast("better", metric="converged", over="all_runs"),
+        studies=study(
+            change=converge,
+            drop=lambda r: r["plan"]["arm"] == "lstm" and r["plan"]["role"] == "verdict" and r["plan"]["seed"] == 1,
+        ),
+    )
     assert (row.n, row.dropped) == (5, 1) and row.effect == pytest.approx(2 / 5)
 
 

@@ -82,9 +82,7 @@ def test_attention_is_multihead_attention_with_copied_weights(causal, masked):
     x_BND = torch.randn(3, 13, 24, requires_grad=True)
     mask_BN = some_mask() if masked else torch.ones(3, 13, dtype=torch.bool)
     forbidden = ~torch.ones(13, 13, dtype=torch.bool).tril() if causal else None
-    expected, maps = theirs(
-        x_BND, x_BND, x_BND, key_padding_mask=~mask_BN, attn_mask=forbidden, average_attn_weights=False
-    )
+    expected, maps = theirs(x_BND, x_BND, x_BND, key_padding_mask=~mask_BN, attn_mask=forbidden, average_attn_weights=False)
     actual = ours(x_BND, mask_BN)
     close(actual[mask_BN], expected[mask_BN])
     close(ours.maps(x_BND, mask_BN), maps)
@@ -92,9 +90,7 @@ def test_attention_is_multihead_attention_with_copied_weights(causal, masked):
     for a, e in (
         (
             torch.autograd.grad((actual[mask_BN] * weight).sum(), [x_BND, ours.qkv.weight, ours.out.weight]),
-            torch.autograd.grad(
-                (expected[mask_BN] * weight).sum(), [x_BND, theirs.in_proj_weight, theirs.out_proj.weight]
-            ),
+            torch.autograd.grad((expected[mask_BN] * weight).sum(), [x_BND, theirs.in_proj_weight, theirs.out_proj.weight]),
         ),
     ):
         for mine, other in zip(a, e, strict=True):

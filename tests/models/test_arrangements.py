@@ -36,9 +36,16 @@ def block(arrangement):
 def model(arrangement, layers=3, causal=True):
     torch.manual_seed(0)
     return SequenceModel(
-        7, 5, width=WIDTH, layers=layers, ffn_width=FFN_WIDTH, causal=causal, arrangement=arrangement,
-        mixer=lambda layer: Attention(WIDTH, causal=causal, layer=layer), position=NoPosition(WIDTH, length=9),
-    )  # fmt: skip
+        7,
+        5,
+        width=WIDTH,
+        layers=layers,
+        ffn_width=FFN_WIDTH,
+        causal=causal,
+        arrangement=arrangement,
+        mixer=lambda layer: Attention(WIDTH, causal=causal, layer=layer),
+        position=NoPosition(WIDTH, length=9),
+    )
 
 
 @NAMES

@@ -44,9 +44,15 @@ def close(actual, expected):
 
 
 def build(
-    mixer="attention", position="sinusoidal", causal=True, dropout=0.0, arrangement="pre_norm", readout="own", length=LENGTH,
+    mixer="attention",
+    position="sinusoidal",
+    causal=True,
+    dropout=0.0,
+    arrangement="pre_norm",
+    readout="own",
+    length=LENGTH,
     **size,
-) -> SequenceModel:  # fmt: skip
+) -> SequenceModel:
     torch.manual_seed(0)
     size = SIZE | size
     mixer_class, mixer_settings = MIXERS[mixer]
@@ -77,9 +83,7 @@ def tokens(B=3, N=LENGTH):
     [(8, 1, 5, "pre_norm"), (16, 3, 40, "pre_norm"), (8, 2, 5, "post_norm"), (8, 2, 5, "residual"), (8, 2, 5, "plain")],
 )
 def test_closed_forms_count_the_constructed_model(mixer, position, causal, width, layers, ffn_width, arrangement):
-    model = build(
-        mixer, position, causal, width=width, layers=layers, ffn_width=ffn_width, arrangement=arrangement
-    )
+    model = build(mixer, position, causal, width=width, layers=layers, ffn_width=ffn_width, arrangement=arrangement)
     mixer_class, settings = MIXERS[mixer]
     position_class, position_settings = POSITIONS[position]
     counts = model.parameter_counts()
@@ -93,9 +97,15 @@ def test_closed_forms_count_the_constructed_model(mixer, position, causal, width
             + (position_class.inside_count(4, width // 4, layers, **position_settings) if position in INSIDE else 0),
         ),
         "other": sizing.other_parameters(
-            width=width, layers=layers, ffn_width=ffn_width, length=LENGTH, causal=causal, mixer=mixer_class,
-            settings=settings, arrangement=arrangement,
-        ),  # fmt: skip
+            width=width,
+            layers=layers,
+            ffn_width=ffn_width,
+            length=LENGTH,
+            causal=causal,
+            mixer=mixer_class,
+            settings=settings,
+            arrangement=arrangement,
+        ),
     }
 
 

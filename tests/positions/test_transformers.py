@@ -35,9 +35,15 @@ def test_attention_with_bucket_bias_is_t5s(x_BND, causal):
     ours = Attention(D, causal=causal, heads=H)
     ours.attach(position)
     config = T5Config(
-        d_model=D, d_kv=K, num_heads=H, relative_attention_num_buckets=16, relative_attention_max_distance=30,
-        dropout_rate=0.0, is_decoder=causal, attn_implementation="eager",
-    )  # fmt: skip
+        d_model=D,
+        d_kv=K,
+        num_heads=H,
+        relative_attention_num_buckets=16,
+        relative_attention_max_distance=30,
+        dropout_rate=0.0,
+        is_decoder=causal,
+        attn_implementation="eager",
+    )
     theirs = T5Attention(config, has_relative_attention_bias=True).eval()
     query_DD, key_DD, value_DD = ours.qkv.weight.chunk(3)
     with torch.no_grad():

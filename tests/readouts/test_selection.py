@@ -195,9 +195,7 @@ def estimates(readout, classify, x_BND, seed=7):
 
 def off(means, errors, exact):
     """The largest distance from the exact gradient, in standard errors."""
-    return max(
-        float(((m - g).abs() / (e + 1e-12)).max()) for m, e, g in zip(means, errors, exact, strict=True)
-    )
+    return max(float(((m - g).abs() / (e + 1e-12)).max()) for m, e, g in zip(means, errors, exact, strict=True))
 
 
 @pytest.mark.parametrize("baseline", [0.0, 2.0])
@@ -290,8 +288,10 @@ def test_gumbel_is_torchs_gumbel_softmax(temperature):
     theirs = F.gumbel_softmax(log_BTN, tau=temperature, hard=True)
     torch.testing.assert_close(ours, theirs)
     direction = torch.randn_like(ours)
-    for a, e in zip(*(torch.autograd.grad((w * direction).sum(), [x_BND, readout.query.weight], retain_graph=True)
-                      for w in (ours, theirs)), strict=True):  # fmt: skip
+    for a, e in zip(
+        *(torch.autograd.grad((w * direction).sum(), [x_BND, readout.query.weight], retain_graph=True) for w in (ours, theirs)),
+        strict=True,
+    ):
         torch.testing.assert_close(a, e)
 
 

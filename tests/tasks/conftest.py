@@ -36,9 +36,7 @@ def build(path: Path, **own: Any) -> Task:
     """The task of a yaml; `own` are keys to set besides."""
     node = yaml.safe_load(path.read_text()) | own
     del node["_target_"]
-    arguments = {
-        key: DATA.get(value, value) if isinstance(value, str) else value for key, value in node.items()
-    }
+    arguments = {key: DATA.get(value, value) if isinstance(value, str) else value for key, value in node.items()}
     try:
         return task_class(path)(**arguments)
     except FileNotFoundError as error:

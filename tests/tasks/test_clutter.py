@@ -218,9 +218,7 @@ def test_mnist_from_files(mnist):
     assert seen["train"] | seen["validation"] == set(range(1, 121)) and not seen["train"] & seen["validation"]
     assert len(seen["validation"]) == 10
     assert batch.images_BHW.shape == (2000, 60, 60)
-    assert task.provenance() == {
-        "source": ClutteredMnist.url, "path": "mnist", "sha256": ClutteredMnist.sha256, "images": 140
-    }  # fmt: skip
+    assert task.provenance() == {"source": ClutteredMnist.url, "path": "mnist", "sha256": ClutteredMnist.sha256, "images": 140}
 
 
 def test_mnist_missing_and_no_download(tmp_path):

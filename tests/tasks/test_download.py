@@ -139,9 +139,7 @@ def test_two_at_once(server, path):
     server.half_way = lambda _: together.wait()
     results = []
     threads = [
-        threading.Thread(
-            target=lambda: results.append(pinned_file(path, server.url + "/good", SHA256, download=True))
-        )
+        threading.Thread(target=lambda: results.append(pinned_file(path, server.url + "/good", SHA256, download=True)))
         for _ in range(2)
     ]
     for thread in threads:

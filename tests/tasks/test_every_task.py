@@ -154,8 +154,11 @@ def test_evaluations(task):
         assert name == "out"
         assert longer.length > task.length
         assert (longer.vocabulary, longer.classes, longer.causal, longer.metric) == (
-            task.vocabulary, task.classes, task.causal, task.metric
-        )  # fmt: skip
+            task.vocabulary,
+            task.classes,
+            task.causal,
+            task.metric,
+        )
 
 
 def test_chance_is_what_blind_guessing_scores(task, accuracy):

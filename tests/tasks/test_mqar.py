@@ -38,9 +38,7 @@ def test_layout(task, rows):
         assert all(0 <= key < task.keys for key in keys)
         assert all(task.keys <= value < filler for value in values)
         rest = tokens[slots:]
-        assert sorted(token for token in rest if token != filler) == sorted(keys), (
-            "each key is asked for once"
-        )
+        assert sorted(token for token in rest if token != filler) == sorted(keys), "each key is asked for once"
         assert sorted(targets) == [slots + i for i, token in enumerate(rest) if token != filler]
 
 

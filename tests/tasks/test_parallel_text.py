@@ -41,9 +41,13 @@ def test_an_evaluation_is_the_files_line_by_line(task, own_files):
     batch = task.evaluation_batch(0, 100, generator(), "test")
     assert len(batch.target_BT) == 20
     for source, target, references, ours, theirs in zip(
-        batch.source_BM.tolist(), batch.target_BT.tolist(), batch.references,
-        lines(own_files["test_source"]), lines(own_files["test_target"]), strict=True,
-    ):  # fmt: skip
+        batch.source_BM.tolist(),
+        batch.target_BT.tolist(),
+        batch.references,
+        lines(own_files["test_source"]),
+        lines(own_files["test_target"]),
+        strict=True,
+    ):
         assert references == [theirs] and task.write(target[: target.index(END)]) == theirs
         assert "".join(task.source_names(source[: source.index(END)])).replace("▁", " ").strip() == ours
         assert task.read(ours) == source[: source.index(END) + 1]

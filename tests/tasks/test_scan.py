@@ -10,11 +10,15 @@ from study.tasks.scan import Scan
 from study.tokens import END
 
 LINES = {
-    "train": [f"IN: walk {turn} {often} {number} OUT: I_WALK I_TURN_{turn.upper()}"
-              for turn in ("left", "right") for often in ("once", "twice") for number in range(50)]
+    "train": [
+        f"IN: walk {turn} {often} {number} OUT: I_WALK I_TURN_{turn.upper()}"
+        for turn in ("left", "right")
+        for often in ("once", "twice")
+        for number in range(50)
+    ]
     + ["IN: jump OUT: I_JUMP"] * 30,
     "test": ["IN: jump left OUT: I_TURN_LEFT I_JUMP", "IN: walk right once 3 OUT: I_WALK I_TURN_RIGHT I_JUMP"],
-}  # fmt: skip
+}
 
 
 def generator(seed=0):
@@ -48,8 +52,9 @@ def test_training_is_cut_and_the_test_is_whole(small):
     assert 2 <= len(validation) <= 25
     assert train.count(("jump", "I_JUMP")) == 30, "a command of one word trains, as often as it is published"
     assert [" ".join(row) for row in pairs(small, "test")] == [
-        "jump left I_TURN_LEFT I_JUMP", "walk right once 3 I_WALK I_TURN_RIGHT I_JUMP"
-    ]  # fmt: skip
+        "jump left I_TURN_LEFT I_JUMP",
+        "walk right once 3 I_WALK I_TURN_RIGHT I_JUMP",
+    ]
 
 
 def test_judged_by_hand(small):

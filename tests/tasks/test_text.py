@@ -119,9 +119,7 @@ def test_the_longest_context_has_one_offset():
 
 
 def test_unknown_split(pydoc):
-    with pytest.raises(
-        ValueError, match="^unknown split 'out' of a text; use one of train, validation, test$"
-    ):
+    with pytest.raises(ValueError, match="^unknown split 'out' of a text; use one of train, validation, test$"):
         pydoc.batch(2, generator(), "out")
 
 

@@ -14,8 +14,16 @@ from study.training import build
 
 
 def test_the_config_is_what_is_built(compose):
-    config = compose("task=reverse", "task.symbols=5", "mixer=window", "mixer.window=6", "position=learned",
-                     "model.layers=3", "model.width=32", "mixer.heads=2")  # fmt: skip
+    config = compose(
+        "task=reverse",
+        "task.symbols=5",
+        "mixer=window",
+        "mixer.window=6",
+        "position=learned",
+        "model.layers=3",
+        "model.width=32",
+        "mixer.heads=2",
+    )
     task = build.build_task(config)
     assert isinstance(task, Reverse) and task.classes == 5
     model = build.build_model(config, task)

@@ -31,9 +31,7 @@ def test_it_is_what_backward_and_the_singular_values_say(tiny, task):
     module = made(tiny, task=task)
     batch = module.draw(module.task, "validation", 0, SEQUENCES)
     module.loss(batch).backward()
-    norms = [
-        math.sqrt(sum(float(p.grad.double().square().sum()) for p in block.parameters())) for block in module.model.blocks
-    ]
+    norms = [math.sqrt(sum(float(p.grad.double().square().sum()) for p in block.parameters())) for block in module.model.blocks]
     read = []
     module.model.head.register_forward_pre_hook(lambda head, given: read.append(given[0]))
     module.model(batch.tokens_BN, mask_BN=batch.mask_BN)

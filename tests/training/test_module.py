@@ -60,8 +60,16 @@ def bare_loop(config):
 
 @pytest.mark.parametrize("task", ["recall", "reverse"])  # one scored place; many, padded and bidirectional
 def test_training_equals_a_bare_loop_bit_for_bit(tiny, fit, task):
-    config = tiny("train.steps=12", "train.warmup=0.25", "train.evaluate_every=4", "model.dropout=0.1", "train.clip=0.5",
-                  "train.rate=0.01", "train.weight_decay=0.1", task=task)  # fmt: skip
+    config = tiny(
+        "train.steps=12",
+        "train.warmup=0.25",
+        "train.evaluate_every=4",
+        "model.dropout=0.1",
+        "train.clip=0.5",
+        "train.rate=0.01",
+        "train.weight_decay=0.1",
+        task=task,
+    )
     module = fit(config)
     model, losses, _ = bare_loop(config)
     for name, weight in model.state_dict().items():
@@ -226,8 +234,16 @@ def test_a_loss_that_is_no_number_is_told_from_a_bad_one(tiny, fit):
 
 
 def test_attention_learns_recall_and_the_control_without_mixing_does_not(tiny, fit):
-    setup = ["model.width=32", "model.ffn_width=64", "train.steps=600", "train.batch=32", "train.evaluate_every=50",
-             "train.rate=0.005", "evaluation.validation_items=256", "evaluation.batch=128"]  # fmt: skip
+    setup = [
+        "model.width=32",
+        "model.ffn_width=64",
+        "train.steps=600",
+        "train.batch=32",
+        "train.evaluate_every=50",
+        "train.rate=0.005",
+        "evaluation.validation_items=256",
+        "evaluation.batch=128",
+    ]
     learnt = fit(tiny(*setup, "task.length=8"))
     assert learnt.steps_to_solve is not None
     scores, _ = learnt.evaluate(learnt.task, "test")

@@ -50,8 +50,13 @@ STEPS = 7
 @pytest.mark.parametrize(("checkpoint", "look"), [(2, 2), (3, 2)])
 def test_stopped_at_any_step(tiny, reference, monkeypatch, tmp_path, checkpoint, look):
     """Also just before, at and after a checkpoint or a look at the validation split; dropout draws are the same too."""
-    overrides = [f"train.steps={STEPS}", f"train.evaluate_every={look}", f"trainer.checkpoint_every={checkpoint}",
-                 "model.dropout=0.2", "train.rate=0.01"]  # fmt: skip
+    overrides = [
+        f"train.steps={STEPS}",
+        f"train.evaluate_every={look}",
+        f"trainer.checkpoint_every={checkpoint}",
+        "model.dropout=0.2",
+        "train.rate=0.01",
+    ]
     expected = reference(*overrides)
     assert expected["resumed"] is False
     for step in range(STEPS):
@@ -98,9 +103,20 @@ def test_stopped_again_and_again(tiny, reference, monkeypatch):
 
 def test_the_stop_of_a_solved_run_is_kept(tiny, reference, monkeypatch):
     """What was reached before the interrupt (steps to solve) is not reached a second time."""
-    overrides = ["train.steps=400", "train.batch=32", "train.evaluate_every=20", "trainer.checkpoint_every=10",
-                 "task=ngram", "task.length=8", "task.symbols=2", "task.order=1", "task.classes=2", "train.rate=0.02",
-                 "evaluation.validation_items=64", "train.stop_when_solved=false"]  # fmt: skip
+    overrides = [
+        "train.steps=400",
+        "train.batch=32",
+        "train.evaluate_every=20",
+        "trainer.checkpoint_every=10",
+        "task=ngram",
+        "task.length=8",
+        "task.symbols=2",
+        "task.order=1",
+        "task.classes=2",
+        "train.rate=0.02",
+        "evaluation.validation_items=64",
+        "train.stop_when_solved=false",
+    ]
     overrides[0] = "train.steps=80"
     expected = reference(*overrides)
     solved = expected["steps_to_solve"]

@@ -25,19 +25,58 @@ from study.training.module import Training
 from study.training.runner import execute
 
 FIELDS = {
-    "schema", "id", "name", "status", "error", "plan", "claims", "command", "config", "metrics", "slices", "notes",
-    "curve", "provenance", "checksum",
-}  # fmt: skip
+    "schema",
+    "id",
+    "name",
+    "status",
+    "error",
+    "plan",
+    "claims",
+    "command",
+    "config",
+    "metrics",
+    "slices",
+    "notes",
+    "curve",
+    "provenance",
+    "checksum",
+}
 FINISHED_FIELDS = FIELDS | {
-    "steps", "steps_to_90", "steps_to_solve", "parameters", "ffn_width", "multiply_adds_per_token", "multiply_adds_per_answer",
-    "peak_memory_bytes", "tokens_seen", "seconds", "train_seconds", "reach", "metric", "solved_at", "chance", "heuristic",
-    "weights_sha256", "resumed", "diagnostics", "step_seconds",
-}  # fmt: skip
+    "steps",
+    "steps_to_90",
+    "steps_to_solve",
+    "parameters",
+    "ffn_width",
+    "multiply_adds_per_token",
+    "multiply_adds_per_answer",
+    "peak_memory_bytes",
+    "tokens_seen",
+    "seconds",
+    "train_seconds",
+    "reach",
+    "metric",
+    "solved_at",
+    "chance",
+    "heuristic",
+    "weights_sha256",
+    "resumed",
+    "diagnostics",
+    "step_seconds",
+}
 PLAN = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
 PROVENANCE = {
-    "revision", "clean", "versions", "device", "device_name", "threads", "dtype", "attention_backend", "started",
-    "system", "data",
-}  # fmt: skip
+    "revision",
+    "clean",
+    "versions",
+    "device",
+    "device_name",
+    "threads",
+    "dtype",
+    "attention_backend",
+    "started",
+    "system",
+    "data",
+}
 
 
 def folder_of(config):
@@ -73,8 +112,16 @@ def test_a_record_says_everything_about_its_run(tiny, tmp_path):
     assert outcome == runner.Outcome(record["name"], "finished", True, record, None)
     assert record.keys() == FINISHED_FIELDS
     assert record["plan"].keys() == PLAN and record["provenance"].keys() == PROVENANCE
-    assert record["plan"] == {"experiment": None, "tier": "core", "arm": None, "task": None, "role": "single",
-                              "rate": 0.002, "seed": 5, "digest": None}  # fmt: skip
+    assert record["plan"] == {
+        "experiment": None,
+        "tier": "core",
+        "arm": None,
+        "task": None,
+        "role": "single",
+        "rate": 0.002,
+        "seed": 5,
+        "digest": None,
+    }
     assert (record["status"], record["error"]) == ("finished", None)
     assert (record["id"], record["name"]) == (schema.identity(config), schema.name(config))
     assert record["command"] == "python run.py mixer=convolution"
@@ -86,8 +133,14 @@ def test_a_record_says_everything_about_its_run(tiny, tmp_path):
     model = build_model(config, task)
     parameters = sum(p.numel() for p in model.parameters())
     assert sum(record["parameters"].values()) == parameters
-    keys = dict(width=16, layers=3, ffn_width=record["ffn_width"], causal=True, mixer=type(model.mixers[0]),
-                settings={"kernel": 5, "dilation": 1})  # fmt: skip
+    keys = dict(
+        width=16,
+        layers=3,
+        ffn_width=record["ffn_width"],
+        causal=True,
+        mixer=type(model.mixers[0]),
+        settings={"kernel": 5, "dilation": 1},
+    )
     assert record["parameters"]["other"] == other_parameters(length=10, **keys)
     assert record["multiply_adds_per_token"] == multiply_adds(length=10, **keys)
     assert record["multiply_adds_per_answer"] == 16 * 8

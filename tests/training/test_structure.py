@@ -104,8 +104,10 @@ def test_divergences_are_scipys():
         for j in range(3):
             expected = sum(
                 jensenshannon(maps_BHNN[b, i, n], maps_BHNN[b, j, n], base=2) ** 2
-                for b in range(2) for n in range(4) if real_BN[b, n]
-            )  # fmt: skip
+                for b in range(2)
+                for n in range(4)
+                if real_BN[b, n]
+            )
             assert float(found_HH[i, j]) == pytest.approx(expected, abs=1e-5)
     apart = structure.divergences(maps_BHNN[:1, :2, :1], torch.ones(1, 1, dtype=torch.bool))
     assert apart.flatten().tolist() == pytest.approx([0, 1, 1, 0])

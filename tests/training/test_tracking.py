@@ -79,10 +79,19 @@ def finished(compose, tmp_path_factory):
     """One run, tracked as it is by default: (config, record, its file's lines, its summary)."""
     folder = tmp_path_factory.mktemp("tracked")
     config = compose(
-        "task=reverse", "task.max_length=6", "tier=smoke", "model.width=16", "model.ffn_width=64", "train.steps=4",
-        "train.batch=4", "train.evaluate_every=2", "evaluation.test_items=8", "evaluation.validation_items=8",
-        f"runs={folder}", *DECLARED,
-    )  # fmt: skip
+        "task=reverse",
+        "task.max_length=6",
+        "tier=smoke",
+        "model.width=16",
+        "model.ffn_width=64",
+        "train.steps=4",
+        "train.batch=4",
+        "train.evaluate_every=2",
+        "evaluation.test_items=8",
+        "evaluation.validation_items=8",
+        f"runs={folder}",
+        *DECLARED,
+    )
     assert config.tracking.mode == "offline"
     record = execute(config).record
     tracking._idle.pop().end()
@@ -161,6 +170,7 @@ def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_st
 def test_an_interrupted_run_is_closed_as_one_that_did_not_end_well(tiny, monkeypatch):
     config = tiny("tracking.mode=offline")
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+
         def interrupt(*_):
             raise KeyboardInterrupt
 
@@ -304,8 +314,17 @@ def test_when_the_server_hangs_in_mid_run_the_file_is_whole_and_can_be_uploaded(
 def test_a_launcher_asks_the_server_once_for_all_of_its_workers(run_py, wandb_server, monkeypatch, tmp_path):
     monkeypatch.setattr(tracking, "PATIENCE", 1)
     wandb_server.manner = "hang"
-    small = ["task=recall", "task.length=8", "model.width=16", "model.ffn_width=64", "train.steps=2", "train.batch=4",
-             "evaluation.validation_items=8", "evaluation.test_items=8", f"runs={tmp_path / 'runs'}"]  # fmt: skip
+    small = [
+        "task=recall",
+        "task.length=8",
+        "model.width=16",
+        "model.ffn_width=64",
+        "train.steps=2",
+        "train.batch=4",
+        "evaluation.validation_items=8",
+        "evaluation.test_items=8",
+        f"runs={tmp_path / 'runs'}",
+    ]
     ended = run_py("-m", "seed=0,1", *small, "tracking.mode=online", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert ended.code == 0, ended
     assert [line for line in ended.err.splitlines() if "W&B" in line] == [
@@ -435,8 +454,17 @@ def test_an_offline_run_connects_to_nothing_and_looks_up_no_name(tmp_path):
     log = tmp_path / "calls"
     root = Path(tracking.__file__).parents[2]
     traced = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmmsg", "-o", str(log)]
-    command = [sys.executable, "run.py", "tier=smoke", "train.steps=2", "model.width=16", "model.ffn_width=64",
-               "task.length=8", "evaluation.test_items=8", f"runs={tmp_path / 'runs'}"]  # fmt: skip
+    command = [
+        sys.executable,
+        "run.py",
+        "tier=smoke",
+        "train.steps=2",
+        "model.width=16",
+        "model.ffn_width=64",
+        "task.length=8",
+        "evaluation.test_items=8",
+        f"runs={tmp_path / 'runs'}",
+    ]
     done = subprocess.run([*traced, *command], cwd=root, capture_output=True, text=True)
     if "Operation not permitted" in done.stderr:
         pytest.skip("strace is not permitted here")

@@ -52,9 +52,15 @@ class EncoderDecoder(Architecture):
     longest_target: int | None = None
 
     def __init__(
-        self, source_vocabulary: int, target_vocabulary: int, *, width: int, dropout: float = 0.0, tie: str = "none",
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        *,
+        width: int,
+        dropout: float = 0.0,
+        tie: str = "none",
         smoothing: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         if tie == "three_way" and source_vocabulary != target_vocabulary:
             raise ValueError(

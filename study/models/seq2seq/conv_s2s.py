@@ -109,9 +109,7 @@ class ConvS2S(EncoderDecoder):
         smoothing: float = 0.0,
         kernel: int = 3,
     ) -> None:
-        super().__init__(
-            source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing
-        )
+        super().__init__(source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing)
         self.hidden, self.kernel, self.layers = hidden, kernel, layers
         self.source_position, self.target_position = position(source_length), position(target_length)
         self.longest_source, self.longest_target = self.source_position.longest, self.target_position.longest

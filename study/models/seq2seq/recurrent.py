@@ -81,13 +81,21 @@ class Recurrent(EncoderDecoder):
     readout: nn.Module
 
     def __init__(
-        self, source_vocabulary: int, target_vocabulary: int, *, width: int, layers: int, hidden: int, cell: str = "gru",
-        dropout: float = 0.0, tie: str = "none", smoothing: float = 0.0, source_length: int | None = None,
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        *,
+        width: int,
+        layers: int,
+        hidden: int,
+        cell: str = "gru",
+        dropout: float = 0.0,
+        tie: str = "none",
+        smoothing: float = 0.0,
+        source_length: int | None = None,
         target_length: int | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing
-        )
+    ) -> None:
+        super().__init__(source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing)
         self.layers, self.hidden, self.cell = layers, hidden, cell
         self.encoder = Encoder(cell, width, hidden, layers, dropout)
         self.bridge = linear(hidden, (2 if cell == "lstm" else 1) * layers * hidden)
@@ -287,15 +295,35 @@ class LuongLocal(LuongGeneral):
     """
 
     def __init__(
-        self, source_vocabulary: int, target_vocabulary: int, *, width: int, layers: int, hidden: int, cell: str = "gru",
-        window: int = 5, dropout: float = 0.0, tie: str = "none", smoothing: float = 0.0, source_length: int | None = None,
+        self,
+        source_vocabulary: int,
+        target_vocabulary: int,
+        *,
+        width: int,
+        layers: int,
+        hidden: int,
+        cell: str = "gru",
+        window: int = 5,
+        dropout: float = 0.0,
+        tie: str = "none",
+        smoothing: float = 0.0,
+        source_length: int | None = None,
         target_length: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.window = window  # first, as the attention is made with it
         super().__init__(
-            source_vocabulary, target_vocabulary, width=width, layers=layers, hidden=hidden, cell=cell, dropout=dropout,
-            tie=tie, smoothing=smoothing, source_length=source_length, target_length=target_length,
-        )  # fmt: skip
+            source_vocabulary,
+            target_vocabulary,
+            width=width,
+            layers=layers,
+            hidden=hidden,
+            cell=cell,
+            dropout=dropout,
+            tie=tie,
+            smoothing=smoothing,
+            source_length=source_length,
+            target_length=target_length,
+        )
 
     def alignment(self) -> Alignment:
         return LocalPredictive(self.hidden, 2 * self.hidden, window=self.window)

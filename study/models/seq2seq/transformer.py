@@ -36,9 +36,7 @@ class DecoderBlock(Block):
         x_BTD = x_BTD + self.dropout(self.mixer(self.mixer_norm(x_BTD)))
         return self.read(x_BTD, memory, real_BM, need_weights)
 
-    def read(
-        self, x_BTD: Tensor, memory: Cache, real_BM: Tensor, need_weights: bool
-    ) -> tuple[Tensor, Tensor | None]:
+    def read(self, x_BTD: Tensor, memory: Cache, real_BM: Tensor, need_weights: bool) -> tuple[Tensor, Tensor | None]:
         """What follows the mixer: cross-attention and feed-forward net."""
         y_BTD, weights_BHTM = self.cross(self.cross_norm(x_BTD), memory, real_BM, need_weights)
         x_BTD = x_BTD + self.dropout(y_BTD)
@@ -85,9 +83,7 @@ class Transformer(EncoderDecoder):
         smoothing: float = 0.0,
         heads: int = 4,
     ) -> None:
-        super().__init__(
-            source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing
-        )
+        super().__init__(source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing)
         self.hidden = hidden
         self.source_position, self.target_position = position(source_length), position(target_length)
         self.longest_source, self.longest_target = self.source_position.longest, self.target_position.longest

@@ -140,9 +140,16 @@ class LearnedGlimpses(RecurrentAttention):
     """
 
     def __init__(
-        self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3, spread: float = 0.1,
+        self,
+        classes: int,
+        *,
+        width: int,
+        glimpses: int = 6,
+        patch: int = 8,
+        scales: int = 3,
+        spread: float = 0.1,
         weight: float = 0.1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         policy = partial(Learned, spread=spread, weight=weight)
         super().__init__(classes, width=width, policy=policy, glimpses=glimpses, patch=patch, scales=scales)
 

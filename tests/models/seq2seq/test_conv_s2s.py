@@ -18,9 +18,17 @@ V, W, D, C = 11, 13, 6, 5
 def build(position=Learned, layers=2, kernel=3, **keys):
     torch.manual_seed(0)
     model = ConvS2S(
-        V, W, width=D, layers=layers, hidden=C, kernel=kernel, source_length=30, target_length=30,
-        position=lambda length: position(D, length=length), **keys,
-    )  # fmt: skip
+        V,
+        W,
+        width=D,
+        layers=layers,
+        hidden=C,
+        kernel=kernel,
+        source_length=30,
+        target_length=30,
+        position=lambda length: position(D, length=length),
+        **keys,
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
@@ -130,9 +138,7 @@ def test_the_encoder_hears_a_share_of_the_gradient_and_the_embedding_all_of_it()
     )
     assert unscaled.abs().max() > 1e-3
     torch.testing.assert_close(scaled[0], unscaled / layers)
-    expected_VD = torch.zeros_like(scaled[1]).index_add_(
-        0, source_BM.flatten(), (directly + through / layers).flatten(0, 1)
-    )
+    expected_VD = torch.zeros_like(scaled[1]).index_add_(0, source_BM.flatten(), (directly + through / layers).flatten(0, 1))
     torch.testing.assert_close(scaled[1], expected_VD)
 
 

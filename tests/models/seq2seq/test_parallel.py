@@ -32,9 +32,13 @@ def build(kind, position, source_vocabulary=V, target_vocabulary=W, layers=2, hi
     torch.manual_seed(0)
     position_class, settings = POSITIONS[position]
     given = {
-        "width": D, "layers": layers, "hidden": hidden, "source_length": M, "target_length": T,
+        "width": D,
+        "layers": layers,
+        "hidden": hidden,
+        "source_length": M,
+        "target_length": T,
         "position": lambda length: position_class(D, length=length, **settings),
-    }  # fmt: skip
+    }
     if kind == "conv_s2s":
         return ConvS2S(source_vocabulary, target_vocabulary, **given | keys).double()
     mixer = {"mixer": lambda causal, layer: Attention(D, causal=causal, layer=layer)}

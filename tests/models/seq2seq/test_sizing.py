@@ -17,9 +17,13 @@ GIVEN = {"width": D, "layers": L, "source_length": 10, "target_length": 12}
 
 def transformer(hidden):
     return Transformer(
-        50, 60, hidden=hidden, mixer=lambda causal, layer: Attention(D, causal=causal, layer=layer),
-        position=lambda length: Sinusoidal(D, length=length), **GIVEN,
-    )  # fmt: skip
+        50,
+        60,
+        hidden=hidden,
+        mixer=lambda causal, layer: Attention(D, causal=causal, layer=layer),
+        position=lambda length: Sinusoidal(D, length=length),
+        **GIVEN,
+    )
 
 
 def conv_s2s(hidden):

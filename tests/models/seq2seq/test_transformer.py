@@ -19,9 +19,12 @@ def build(mixer=None, **keys):
     torch.manual_seed(0)
     sizes = {"width": D, "layers": L, "hidden": F, "source_length": 9, "target_length": 8, "heads": H} | keys
     model = Transformer(
-        V, W, position=lambda length: Sinusoidal(D, length=length),
-        mixer=mixer or (lambda causal, layer: Attention(D, causal=causal, heads=H, layer=layer)), **sizes,
-    )  # fmt: skip
+        V,
+        W,
+        position=lambda length: Sinusoidal(D, length=length),
+        mixer=mixer or (lambda causal, layer: Attention(D, causal=causal, heads=H, layer=layer)),
+        **sizes,
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:  # norms and biases start at 1 and 0, which would hide a confusion
@@ -76,10 +79,13 @@ def test_it_is_torchs_transformer_in_values_and_gradients():
     logits_BTV = model(source_BM, target_BT)
     before_BTD = model.target_position(model.target_embedding(shifted(target_BT)))
     expected_BTD = theirs(
-        model.source_position(model.source_embedding(source_BM)), before_BTD,
+        model.source_position(model.source_embedding(source_BM)),
+        before_BTD,
         tgt_mask=nn.Transformer.generate_square_subsequent_mask(8, dtype=torch.float64),
-        src_key_padding_mask=padding_BM, memory_key_padding_mask=padding_BM, tgt_is_causal=True,
-    )  # fmt: skip
+        src_key_padding_mask=padding_BM,
+        memory_key_padding_mask=padding_BM,
+        tgt_is_causal=True,
+    )
     expected_BTV = model.head(expected_BTD)
     torch.testing.assert_close(logits_BTV, expected_BTV)
     direction_BTV = torch.randn_like(logits_BTV)

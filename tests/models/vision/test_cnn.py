@@ -13,10 +13,16 @@ def test_logits_and_gradients_are_those_of_torchs_modules():
     torch.manual_seed(0)
     net = ConvNet(5, channels=(3, 6))
     plain = nn.Sequential(
-        nn.Conv2d(1, 3, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(6, 5),
-    )  # fmt: skip
+        nn.Conv2d(1, 3, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(3, 6, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(6, 5),
+    )
     plain.load_state_dict(dict(zip(plain.state_dict(), net.state_dict().values(), strict=True)))
     images, targets = torch.rand(4, 13, 13), torch.randint(5, (4, 1))
     torch.testing.assert_close(net(images)[:, 0], plain(images[:, None]))
