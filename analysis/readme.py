@@ -59,7 +59,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
             lines += [
                 "",
                 f"Every contrast that decides a claim in the {tier} tier, with its interval, in units of its margin ([numbers]"
-                f"({folder}/verdicts.csv), [tables]({folder}/tables), [report]({folder}/report.html)); records of "
+                f"({folder}/verdicts.csv), [tables]({folder}/tables)); records of "
                 f"revision {', '.join(made)}:",
                 "",
                 f"![Contrasts of the {tier} tier]({folder}/figures/verdicts.png)",
