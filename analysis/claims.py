@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from study.metrics import METRICS, Metric
+
 FILE = Path(__file__).with_name("claims.yaml")
 RULES = ("better", "equivalent", "solves", "slope", "interaction", "reach", "at_least", "sooner", "by_construction")
 OVER = ("verdict_runs", "all_runs")
@@ -20,17 +22,6 @@ CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s
 COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 
 Slice = dict[str, list[str]]  # axis -> conditions that must all hold
-
-
-@dataclass(frozen=True)
-class Metric:
-    name: str
-    label: str
-    margin: float
-    better: str = "higher"
-    percent: bool = False  # shown in points of 100
-    unit: str = ""  # said after an effect
-    relative: bool = False  # compared as a ratio; the margin is a share
 
 
 @dataclass(frozen=True)
@@ -112,7 +103,7 @@ def read(path: Path = FILE) -> Claims:
         data = yaml.load(path.read_text(encoding="utf-8"), loader)
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
-    _known(data, ("metrics", "controls", "claims", "corrections", "published_results"), path.name)
+    _known(data, ("controls", "claims", "corrections", "published_results"), path.name)
     claims = {}
     for name, node in data["claims"].items():
         keys = ("zh", "en", "topic", "origin", "published", "expect", "contrasts", "nothing_to_run")
@@ -126,7 +117,7 @@ def read(path: Path = FILE) -> Claims:
     return Claims(
         claims=claims,
         controls=tuple(_contrast(key, item, "controls") for key, item in data.get("controls", {}).items()),
-        metrics={key: Metric(key, **item) for key, item in data["metrics"].items()},
+        metrics=METRICS,
         corrections=tuple(data.get("corrections", ())),
         published_results=tuple(data.get("published_results", ())),
     )

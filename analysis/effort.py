@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from study.experiments import LOWER_IS_BETTER
+from study.metrics import METRICS
 from study.records import Record
 
 QUANTITIES = ("steps", "samples", "multiply_adds", "seconds")
@@ -29,7 +29,7 @@ def effort(record: Record, target: float, quantity: str) -> Effort | None:
     """
     if record["status"] != "finished" or not record.get("steps"):
         return None
-    metric, sign = f"validation_{record['metric']}", -1 if record["metric"] in LOWER_IS_BETTER else 1
+    metric, sign = f"validation_{record['metric']}", METRICS[record["metric"]].sign
     passed = [row["step"] for row in record["curve"] if row.get(metric) is not None and sign * row[metric] >= sign * target]
     each = _per_step(record, quantity)
     return None if each is None else Effort((passed[0] if passed else record["steps"]) * each, bool(passed))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from study.experiments import LOWER_IS_BETTER, Choice, Experiment, PlannedRun, choose_rate
+from study.experiments import Choice, Experiment, PlannedRun, choose_rate
+from study.metrics import METRICS
 from study.records import Record
 
 Cell = tuple[str, str]  # (arm, task)
@@ -140,14 +141,13 @@ def best_arm(study: Study, task: str, arms: Sequence[str]) -> str | None:
     At equal scores the first named wins.
     """
     metric = study.experiment.tasks[task].tuned_on
-    sign = -1 if metric in LOWER_IS_BETTER else 1
     scores = []
     for arm in arms:
         choice = study.choices.get((arm, task))
         score = None if choice is None else choice.curve.get(choice.rate)
         if score is None:
             return None
-        scores.append(sign * score)
+        scores.append(METRICS[metric].sign * score)
     return arms[scores.index(max(scores))]
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from study import experiments, records
-from study.experiments import LOWER_IS_BETTER, Experiment, PlannedRun, choose_rate
+from study.experiments import Experiment, PlannedRun, choose_rate
+from study.metrics import METRICS
 from study.records import Record
 
 Score = Callable[[PlannedRun, random.Random], float]
@@ -68,9 +69,10 @@ def measured(run: PlannedRun, **changes: Any) -> Record:
 def record(run: PlannedRun, metric: str, score: float, points: int = 12, **changes: Any) -> Record:
     """A sealed record of ``run``. ``changes`` replace fields."""
     steps = 100 * points
-    solved_at = None if metric in LOWER_IS_BETTER else 0.99
+    lower = METRICS[metric].better == "lower"
+    solved_at = None if lower else 0.99
     reached = {share: None if solved_at is None or score < share else int(steps * share * 0.6) for share in (0.9, 0.99)}
-    shown = 6.0 - 4.0 * score if metric in LOWER_IS_BETTER else score
+    shown = 6.0 - 4.0 * score if lower else score
     scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000, metric: shown}
     if metric in WRITTEN:
         scores["alignment"] = score
@@ -128,7 +130,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "seconds": 20.0,
         "step_seconds": 0.01,
         "reach": reach,
-        "chance": 6.0 if metric in LOWER_IS_BETTER else 0.125,
+        "chance": 6.0 if lower else 0.125,
         "heuristic": {"name": "made up", "score": 0.14},
         "provenance": {
             "revision": "0" * 40,

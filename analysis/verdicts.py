@@ -20,7 +20,7 @@ from analysis.effort import effort
 from analysis.load import ROOT
 from analysis.select import Study, best_arm
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
-from study.experiments import LOWER_IS_BETTER
+from study.metrics import METRICS
 from study.records import Record
 
 BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
@@ -160,7 +160,7 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
         return _number(record.get(name))
     if split == "best":
         looks = [value for row in record["curve"] if (value := _number(row.get(f"validation_{name}"))) is not None]
-        return (min if name in LOWER_IS_BETTER else max)(looks, default=None)
+        return (min if METRICS[name].better == "lower" else max)(looks, default=None)
     if split == "gap":
         test, train = measure(record, f"test.{name}", sliced), measure(record, f"train.{name}", sliced)
         return None if test is None or train is None else test - train
@@ -315,7 +315,7 @@ class _Evaluation:
         self.path = contrast.metric or contrast.a.metric or f"test.{declared.metric}"
         name = self.path.rpartition(".")[2]
         if name not in metrics:
-            raise ValueError(f"contrast {contrast.name}: no metric {name!r} in claims.yaml; known are {', '.join(metrics)}")
+            raise ValueError(f"contrast {contrast.name}: no metric {name!r} in study.metrics; known are {', '.join(metrics)}")
         self.metric = metrics[name]
         margin = contrast.margin
         if margin is None:

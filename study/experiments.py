@@ -19,11 +19,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from study.metrics import METRICS
+
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 TIERS = ("smoke", "core", "full")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: fit to be a file's, no path
-
-LOWER_IS_BETTER = {"bits_per_character", "perplexity", "loss", "word_error_rate", "phoneme_error_rate"}
 
 Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
 
@@ -203,12 +203,14 @@ class Experiment:
         measure = node.get("measure", "training")
         if measure not in ("training", "cost"):
             raise ValueError(f"{self.source}: tasks.{name}.measure={measure}: must be training or cost")
+        metric = node.get("metric", "accuracy" if measure == "training" else "seconds")
+        self._refuse_unknown(dict.fromkeys({metric, node.get("validated", metric)}), set(METRICS), f"tasks.{name}.metric")
         return TaskVariant(
             name=name,
             label=node.get("label", name),
             settings=settings if measure == "training" else {**settings, "measure": measure},
             arms=arms,
-            metric=node.get("metric", "accuracy" if measure == "training" else "seconds"),
+            metric=metric,
             margin=node.get("margin", 0.02 if measure == "training" else None),
             measure=measure,
             target=node.get("target"),
@@ -291,7 +293,6 @@ def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = F
     number of steps the solved ones took, then by the mean validation score. A rate at which a run diverged, failed or has
     no such score is ranked by its other runs, after every rate without such a loss. None when no run has a score.
     """
-    higher = metric not in LOWER_IS_BETTER
     by_rate: dict[float, list[Mapping[str, Any]]] = {}
     for run in runs:
         by_rate.setdefault(run["plan"]["rate"], []).append(run)
@@ -305,7 +306,7 @@ def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = F
         steps = [run["steps_to_solve"] for run in scored if run.get("steps_to_solve") is not None]
         mean_steps = math.fsum(steps) / len(steps) if steps else math.inf
         curve[rate] = score
-        ranked.append((len(group) - len(scored), -len(steps), mean_steps, -score if higher else score, rate))
+        ranked.append((len(group) - len(scored), -len(steps), mean_steps, -METRICS[metric].sign * score, rate))
     if not ranked:
         return None
     best = min(ranked)[-1]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from study.experiments import NAME, TIERS
+from study.metrics import METRICS
 
 STATUSES = ("finished", "diverged", "failed")
 LARGEST = 1e150  # of numbers: squares and products of such are numbers still
@@ -53,7 +54,7 @@ def nullable(inner: Check) -> Check:
 
 
 def one_of(*words: str) -> Check:
-    return leaf(f"one of {', '.join(words)}", lambda value: value in words)
+    return leaf(f"one of {', '.join(words)}", lambda value: type(value) is str and value in words)
 
 
 def undeclared(value: Any, depth: int = DEEPEST) -> None:
@@ -235,7 +236,7 @@ FIELDS = {
     "slices": mapping({}, others=mapping({}, others=by_numeral(SCORES))),
     "notes": mapping({}, others=text),
     "curve": list_of(mapping({"step": count}, ("step",), others=score)),
-    "metric": name,
+    "metric": one_of(*METRICS),
     "decoded": list_of(name),
     "solved_at": score,
     "chance": score,

@@ -127,6 +127,8 @@ REFUSED = [
     ({"tiers__core__rates": [0.01, 0.01]}, "must grow and not repeat"),
     ({"arms__a__set": {"train.steps": 3}}, "task 'x' and arm 'a' both set train.steps; leave it to one of them"),
     ({"tasks__x__measure": "speed"}, "must be training or cost"),
+    ({"tasks__x__metric": "acuracy"}, "tasks.x.metric: unknown 'acuracy'; known are accuracy, "),
+    ({"tasks__x__validated": "los"}, "tasks.x.metric: unknown 'los'; known are accuracy, "),
     ({"name": "../toy"}, "the name '../toy' must be of letters, digits and _ . - alone"),
     ({"arms__..": {}}, "the name '..' must be of letters"),
     ({"tasks__a/b": {}}, "the name 'a/b' must be of letters"),

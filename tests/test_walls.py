@@ -33,10 +33,11 @@ MAY_IMPORT = {
     "study/seeding.py": set(),
     "study/interrupts.py": set(),
     "study/records.py": {"study.files", "study.record_fields"},
-    "study/record_fields.py": {"study.experiments"},
+    "study/record_fields.py": {"study.experiments", "study.metrics"},
     "study/files.py": set(),
     "study/pictures.py": {"matplotlib", "study.files"},
-    "study/experiments.py": {"omegaconf", "yaml"},
+    "study/experiments.py": {"omegaconf", "yaml", "study.metrics"},
+    "study/metrics.py": set(),
     "study/parts.py": set(),
     "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.record_fields", "study.records"},
     "study/launching.py": {"omegaconf"},
@@ -46,6 +47,7 @@ TORCH_FREE = [
     "study.parts",
     "study.schema",
     "study.experiments",
+    "study.metrics",
     "study.records",
     "study.seeding",
     "study.sweeping",
@@ -97,7 +99,8 @@ def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study()
     for path in files("analysis"):
         for name in imports(path):
             if name.startswith("study"):
-                assert within(name, {"study.experiments", "study.records", "study.pictures"}), f"{path.name} imports {name}"
+                known = {f"study.{part}" for part in ("experiments", "metrics", "records", "pictures", "files")}
+                assert within(name, known), f"{path.name} imports {name}"
             assert not within(name, {"torch", "pytorch_lightning", "torchmetrics", "hydra"}), f"{path.name} imports {name}"
         assert not any(within(name, {"wandb"}) for name in imports(path, top_level_only=True)), path.name
 
