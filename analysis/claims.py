@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import operator
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +10,13 @@ from typing import Any
 
 import yaml
 
+from analysis.values import CONDITION, Slice
 from study.metrics import METRICS, Metric
 
 FILE = Path(__file__).with_name("claims.yaml")
 RULES = ("better", "equivalent", "solves", "slope", "interaction", "reach", "at_least", "sooner", "by_construction")
 OVER = ("verdict_runs", "all_runs")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
-CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s*")
-COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
-
-Slice = dict[str, list[str]]  # axis -> conditions that must all hold
 
 
 @dataclass(frozen=True)
@@ -121,19 +116,6 @@ def read(path: Path = FILE) -> Claims:
         corrections=tuple(data.get("corrections", ())),
         published_results=tuple(data.get("published_results", ())),
     )
-
-
-def selects(conditions: list[str], value: float, reach: int | None, trained: int = 0) -> bool:
-    """Whether a slice's value meets all conditions; ``reach`` of None is without bound, ``trained`` the training length."""
-    for condition in conditions:
-        sign, at_reach, number, times = CONDITION.fullmatch(condition).groups()  # type: ignore[union-attr]
-        if at_reach:
-            bound = float("inf") if reach is None else float(reach)
-        else:
-            bound = float(number) * (trained if times else 1)
-        if not COMPARE[sign](value, bound):
-            return False
-    return True
 
 
 def node_exists(node: str, root: Path) -> bool:

@@ -42,7 +42,8 @@ from analysis.effort import QUANTITIES, effort
 from analysis.select import Study
 from analysis.statistics import crossings, growth, mean_interval, ratio_interval, share_interval
 from analysis.tables import AXES, CUT, margin_unit, measured_rows, slices, tells_chance
-from analysis.verdicts import Verdicts, measure
+from analysis.values import measure
+from analysis.verdicts import Verdicts
 from study import pictures
 from study.experiments import Experiment
 from study.records import Record

@@ -17,6 +17,7 @@ from analysis import tables, verdicts
 from analysis.claims import READ, Claims, Metric
 from analysis.figures import COLOURS
 from analysis.select import Study
+from analysis.values import measure
 from analysis.verdicts import VERDICTS, Row, Verdicts
 from study.records import Record
 
@@ -156,7 +157,7 @@ def _curves(study: Study) -> dict[str, Any]:
         metric = experiment.tasks[plan["task"]].metric
         looked = experiment.tasks[plan["task"]].tuned_on
         rows = _thinned(record.get("curve", []))
-        score = verdicts.measure(record, f"test.{metric}")
+        score = measure(record, f"test.{metric}")
         steps = grids.setdefault(tuple(row["step"] for row in rows), len(grids))
         scores = [_digits(row.get(f"validation_{looked}")) for row in rows]
         losses = [_digits(row.get("train_loss"), 3) for row in rows]

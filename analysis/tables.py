@@ -17,7 +17,8 @@ from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort, median
 from analysis.select import Cell, Study, best_arm
 from analysis.statistics import censored_median, crossings, growth, mean_interval
-from analysis.verdicts import Row, as_cell, measure, revisions, sees
+from analysis.values import measure, sees
+from analysis.verdicts import Row, as_cell, revisions
 from study.records import Record
 
 TableRow = dict[str, Any]

@@ -15,18 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from analysis import statistics
-from analysis.claims import Claim, Claims, Contrast, Metric, Slice, Term, node_exists, selects
+from analysis.claims import Claim, Claims, Contrast, Metric, Term, node_exists
 from analysis.effort import effort
 from analysis.load import ROOT
 from analysis.select import Study, best_arm
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
-from study.metrics import METRICS
+from analysis.values import MOST_NATS, counted, measure, sees, trained_length
 from study.records import Record
 
 BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
 VERDICTS = (SUPPORTED, CONTRADICTED, QUALIFIED, INCONCLUSIVE, BY_CONSTRUCTION, NOT_RUN)
 DECIDED = (SUPPORTED, CONTRADICTED, QUALIFIED, BY_CONSTRUCTION)
-MOST_NATS = 700  # e to the power of more is no float
 SMOKE = "the smoke tier decides nothing"
 
 
@@ -133,56 +132,6 @@ def claim_verdict(rows: Sequence[Row]) -> str:
     if all(verdict == CONTRADICTED for verdict in found):
         return CONTRADICTED
     return INCONCLUSIVE
-
-
-def measure(record: Record, path: str, sliced: Slice | None = None) -> float | None:
-    """A score of a finished run: ``split.metric`` (of the slices selected, weighted by items) or a field of the record.
-
-    A field may lie deeper, as ``diagnostics.start.gradient_ratio``. None where it is not there or no finite number.
-    ``solved`` is 1 or 0, on the test split, and 0 for a run that diverged; ``converged`` the same on the validation
-    split, which tuning runs have as well, at any look. ``best.metric`` is the best look at the validation split during
-    training, as early stopping would pick it; ``gap.metric`` is test less train. ``parameters`` are all of them,
-    embeddings included.
-    """
-    if path in ("solved", "converged"):
-        if record["status"] == "diverged":
-            return 0.0
-        if path == "converged":
-            return None if record.get("solved_at") is None else float(record["steps_to_solve"] is not None)
-        reached, enough = measure(record, "test.accuracy"), _number(record.get("solved_at"))
-        return None if reached is None or enough is None else float(reached >= enough)
-    if record["status"] != "finished":
-        return None
-    split, _, name = path.rpartition(".")
-    if path == "parameters":
-        return _number(sum(record["parameters"].values()))
-    if not split:
-        return _number(record.get(name))
-    if split == "best":
-        looks = [value for row in record["curve"] if (value := _number(row.get(f"validation_{name}"))) is not None]
-        return (min if METRICS[name].better == "lower" else max)(looks, default=None)
-    if split == "gap":
-        test, train = measure(record, f"test.{name}", sliced), measure(record, f"train.{name}", sliced)
-        return None if test is None or train is None else test - train
-    if not sliced:
-        scores = record["metrics"].get(split) or _deeper(record, split)
-        value = scores.get(name)
-        loss = _number(scores.get("loss"))
-        if name == "perplexity" and value is None and loss is not None and loss < MOST_NATS:
-            value = math.exp(loss)
-        return _number(value)
-    if len(sliced) != 1:
-        raise ValueError(f"one slice at a time, not {', '.join(sliced)}: records hold no slices of slices")
-    [(axis, conditions)] = sliced.items()
-    total = items = 0.0
-    for value, scores in record.get("slices", {}).get(split, {}).get(axis, {}).items():
-        score = _number(scores.get(name))
-        trained = trained_length(record) or 0
-        if score is not None and selects(conditions, float(value), record.get("reach"), trained):
-            weight = _counted(name, scores)
-            total += score * weight
-            items += weight
-    return total / items if items else None
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
@@ -544,17 +493,6 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)
 
 
-def sees(config: Mapping[str, Any]) -> bool:
-    """Whether its model looks at images, and has no layers of which the config could say how many."""
-    return ".vision." in config.get("architecture", {}).get("_target_", "")
-
-
-def trained_length(record: Record) -> int | None:
-    """The longest that a run was trained on, in what its task counts lengths in."""
-    task = record.get("config", {}).get("task", {})
-    return task.get("max_length") or task.get("length")
-
-
 def revisions(records: Iterable[Record]) -> str:
     """Short git revisions of records; + marks a tree with changes that no commit holds."""
     found = set()
@@ -565,13 +503,6 @@ def revisions(records: Iterable[Record]) -> str:
     return _join(found)
 
 
-def _deeper(record: Record, path: str) -> Mapping[str, Any]:
-    node: Any = record
-    for key in path.split("."):
-        node = node.get(key) or {}
-    return node
-
-
 def _linear(name: str, scores: Mapping[str, Any]) -> float | None:
     """A score on the scale on which trends are straight: log odds of a share of right answers, else the logarithm.
 
@@ -579,14 +510,8 @@ def _linear(name: str, scores: Mapping[str, Any]) -> float | None:
     """
     score = scores.get(name)
     if score is not None and name in ("accuracy", "token_accuracy", "exact"):
-        return statistics.empirical_logit(score, _counted(name, scores))
+        return statistics.empirical_logit(score, counted(name, scores))
     return math.log(score) if score is not None and score > 0 else None
-
-
-def _counted(name: str, scores: Mapping[str, Any]) -> int:
-    """How many answers a score is the mean of."""
-    key = {"bits_per_character": "characters", "token_accuracy": "tokens"}.get(name, "items")
-    return scores.get(key, scores.get("items", 1))
 
 
 def _as_share(log_ratio: float) -> float:
@@ -606,11 +531,6 @@ def _paired(a: Any, b: Any) -> dict[Any, float]:
 
 def _minus(a: Any, b: Any) -> list[float]:
     return list(_paired(a, b).values())
-
-
-def _number(value: Any) -> float | None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if good else None
 
 
 def _join(values: Iterable[Any]) -> str:

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from analysis import claims, synthetic, verdicts
+from analysis import claims, synthetic, values, verdicts
 from analysis.select import arrange
 from study import experiments
 
@@ -101,7 +101,7 @@ def test_node_exists_is_strict(tmp_path):
     ],
 )
 def test_slices_are_selected(conditions, value, reach, inside):
-    assert claims.selects(conditions, value, reach, trained=20) is inside
+    assert values.selects(conditions, value, reach, trained=20) is inside
 
 
 def broken(change) -> dict:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from analysis import claims, figures, report, synthetic, tables, verdicts
+from analysis import claims, figures, report, synthetic, tables, values, verdicts
 from analysis.select import arrange
 from study import experiments
 from study.experiments import Experiment
@@ -168,8 +168,8 @@ def test_a_curve_per_split_where_asked_for(studies):
     for (split, _), drawn in zip(study.experiment.figure["splits"].items(), lines.values(), strict=True):
         for arm, y in zip(arms, drawn, strict=True):
             records = study.seeds((arm, "share_1")).values()
-            values = [verdicts.measure(record, f"{split}.bits_per_character") for record in records]
-            assert y == pytest.approx(sum(values) / len(values))
+            scores = [values.measure(record, f"{split}.bits_per_character") for record in records]
+            assert y == pytest.approx(sum(scores) / len(scores))
 
 
 def test_arms_differ_in_more_than_colour(studies):

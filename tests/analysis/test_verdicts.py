@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis import synthetic, verdicts
+from analysis import synthetic, values, verdicts
 from analysis.claims import Claim, Claims, Contrast, Metric, Term
 from analysis.select import arrange
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
@@ -160,12 +160,12 @@ def test_slices_of_a_term_are_weighted_by_items():
         "metrics": {},
         "slices": {"test": {"distance": {"1": {"accuracy": 1.0, "items": 30}, "2": {"accuracy": 0.0, "items": 10}}}},
     }
-    assert verdicts.measure(record, "test.accuracy", {"distance": ["<= 2"]}) == 0.75
-    assert verdicts.measure(record, "test.accuracy", {"distance": ["> 2"]}) is None
+    assert values.measure(record, "test.accuracy", {"distance": ["<= 2"]}) == 0.75
+    assert values.measure(record, "test.accuracy", {"distance": ["> 2"]}) is None
     for task in ({"length": 2}, {"max_length": 2, "length": 9}):
         record["config"] = {"task": task}
-        assert verdicts.measure(record, "test.accuracy", {"distance": ["> 0.5x trained"]}) == 0.0
-        assert verdicts.measure(record, "test.accuracy", {"distance": ["<= 0.5x trained"]}) == 1.0
+        assert values.measure(record, "test.accuracy", {"distance": ["> 0.5x trained"]}) == 0.0
+        assert values.measure(record, "test.accuracy", {"distance": ["<= 0.5x trained"]}) == 1.0
 
 
 def test_a_slice_of_subwords_is_weighted_by_their_characters():
@@ -174,8 +174,8 @@ def test_a_slice_of_subwords_is_weighted_by_their_characters():
         "2": {"bits_per_character": 3.0, "loss": 3.0, "items": 30, "characters": 90},
     }
     record = {"status": "finished", "metrics": {}, "slices": {"test": {"position": slices}}}
-    assert verdicts.measure(record, "test.bits_per_character", {"position": ["<= 2"]}) == (30 + 270) / 120
-    assert verdicts.measure(record, "test.loss", {"position": ["<= 2"]}) == 2.0
+    assert values.measure(record, "test.bits_per_character", {"position": ["<= 2"]}) == (30 + 270) / 120
+    assert values.measure(record, "test.loss", {"position": ["<= 2"]}) == 2.0
 
 
 def test_best_look_gap_and_parameters():
@@ -187,14 +187,14 @@ def test_best_look_gap_and_parameters():
         "metrics": {"test": {"loss": 2.5}, "train": {"loss": 1.0}},
         "parameters": {"embedding": 30, "other": 70},
     }
-    assert verdicts.measure(record, "best.loss") == 1
-    assert verdicts.measure(record, "best.accuracy") == 0.9
-    assert verdicts.measure(record, "gap.loss") == 1.5
-    assert verdicts.measure(record, "parameters") == 100
-    assert verdicts.measure(record, "best.bits_per_character") is None
+    assert values.measure(record, "best.loss") == 1
+    assert values.measure(record, "best.accuracy") == 0.9
+    assert values.measure(record, "gap.loss") == 1.5
+    assert values.measure(record, "parameters") == 100
+    assert values.measure(record, "best.bits_per_character") is None
     del record["metrics"]["train"]
-    assert verdicts.measure(record, "gap.loss") is None
-    assert verdicts.measure({**record, "status": "diverged"}, "best.loss") is None
+    assert values.measure(record, "gap.loss") is None
+    assert values.measure({**record, "status": "diverged"}, "best.loss") is None
 
 
 def test_slope_of_accuracy_over_distance():
@@ -295,10 +295,10 @@ def test_all_runs_are_paired_by_role_rate_and_seed():
 
 def test_a_field_of_a_record_may_lie_deep():
     record = {"status": "finished", "metrics": {}, "diagnostics": {"start": {"gradient_ratio": 0.5}}}
-    assert verdicts.measure(record, "diagnostics.start.gradient_ratio") == 0.5
-    assert verdicts.measure(record, "diagnostics.end.gradient_ratio") is None
-    assert verdicts.measure({"status": "finished", "metrics": {}}, "diagnostics.start.gradient_ratio") is None
-    assert verdicts.measure({**record, "status": "diverged"}, "diagnostics.start.gradient_ratio") is None
+    assert values.measure(record, "diagnostics.start.gradient_ratio") == 0.5
+    assert values.measure(record, "diagnostics.end.gradient_ratio") is None
+    assert values.measure({"status": "finished", "metrics": {}}, "diagnostics.start.gradient_ratio") is None
+    assert values.measure({**record, "status": "diverged"}, "diagnostics.start.gradient_ratio") is None
     row = only(contrast(metric="diagnostics.start.gradient_ratio"))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(1.452 / 1.302 - 1, rel=1e-3) and row.margin == 0.1
 
