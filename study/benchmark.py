@@ -34,7 +34,7 @@ from study.mixers.window import window_attention
 from study.models.encoder import Block
 from study.training.build import build_model, build_task
 from study.training.module import Training, parameter_groups, rate_factor
-from study.training.runner import make_trainer
+from study.training.train import make_trainer
 
 ROOT = Path(__file__).parent.parent
 REPEATS = 7

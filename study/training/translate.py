@@ -14,11 +14,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from study import pictures, schema
+from study.kinds.base import part
+from study.kinds.pairs import VOCABULARY
 from study.models.seq2seq.search import Hypothesis, search
+from study.probes.decoding import longest
 from study.tasks.pairs import PairTask, padded
-from study.training.build import build_model, part
-from study.training.decoding import longest
-from study.training.runner import VOCABULARY, WEIGHTS
+from study.training import weights
+from study.training.build import build_model
 
 BATCH = 32  # lines answered together
 CELL = 0.3  # inches of an alignment's picture to a token
@@ -37,9 +39,9 @@ class Translator:
     """
 
     def __init__(self, folder: Path, beam: int, length_penalty: float):
-        if not (folder / WEIGHTS).is_file():
+        if not (folder / weights.NAME).is_file():
             raise ValueError(
-                f"no {WEIGHTS} in {folder}: name the folder of a finished run that was trained with trainer.keep_weights=true"
+                f"no {weights.NAME} in {folder}: name the folder of a finished run trained with trainer.keep_weights=true"
             )
         loaded = OmegaConf.load(folder / "config.yaml")
         assert isinstance(loaded, DictConfig)
@@ -52,10 +54,10 @@ class Translator:
         self.task, self.beam, self.length_penalty = task_class.kept(folder / VOCABULARY, **keys), beam, length_penalty
         self.model = build_model(config, self.task).eval()
         try:
-            self.model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
+            self.model.load_state_dict(weights.load(folder))
         except Exception as error:  # of many types, and none that promises to be all
             raise ValueError(
-                f"{folder / WEIGHTS} can't be read, or is no model of its config.yaml ({type(error).__name__}); "
+                f"{folder / weights.NAME} can't be read, or is no model of its config.yaml ({type(error).__name__}); "
                 "launch the run again"
             ) from None
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from study import schema
+from study.kinds.base import kind_of
 from study.mixers.attention import Attention
 from study.mixers.convolution import DilatedConvolution
 from study.mixers.window import WindowAttention
@@ -57,7 +58,7 @@ def test_untied_is_brought_to_the_parameters_of_tied(compose, mixer):
 def test_the_feed_forward_width_is_solved_for(compose, match):
     config = compose("mixer=lstm", f"model.match={match}")
     task = build.build_task(config)
-    hidden = build.ffn_width(config, task)
+    hidden = kind_of(config, task).ffn_width()
     model = build.build_model(config, task)
     assert all(block.ffn[0].out_features == hidden for block in model.blocks)
     full = compose("mixer=attention")
@@ -86,7 +87,7 @@ def test_validating_builds_no_weights(compose, monkeypatch):
     """A sweep validates hundreds of cells, the biggest models among them, before it trains one."""
     built = []
     real = build.build_model
-    monkeypatch.setattr(build, "build_model", lambda *a: built.append(real(*a)))
+    monkeypatch.setattr(build, "build_model", lambda *a: built.append(real(*a)) or built[-1])
     build.validate(compose("tier=full", "model.width=2048", "model.layers=8"))
     (model,) = built
     assert all(p.device.type == "meta" for p in model.parameters())

@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 
 from study import schema
 from study.models.seq2seq.base import Step
+from study.probes.decoding import aligned, decode_all, longest
 from study.tasks.base import IGNORE
 from study.tasks.judging import bleu_of
 from study.training.build import build_task
-from study.training.decoding import aligned, decode_all, longest
 from study.training.module import Training
 from study.training.runner import Path, execute
 from study.training.translate import Translator, translate
@@ -190,7 +190,7 @@ def test_every_architecture_translates(tiny, architecture):
 
 
 def test_weights_outlive_a_failure_after_training(reversal, monkeypatch):
-    monkeypatch.setattr("study.training.runner.decode_all", lambda *_: 1 / 0)
+    monkeypatch.setattr("study.kinds.pairs.decode_all", lambda *_: 1 / 0)
     outcome = execute(reversal)
     assert outcome.state == "failed" and (Path(reversal.runs) / outcome.name / "weights.pt").exists()
 

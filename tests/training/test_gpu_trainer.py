@@ -12,9 +12,10 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from study import schema
+from study.training import checkpoints
 from study.training.build import build_model, build_task
 from study.training.module import Training
-from study.training.runner import CHECKPOINT, execute
+from study.training.runner import execute
 from tests.test_every_config import ANSWERS, BESIDE, NAMES
 from tests.training.test_resume import assert_same, stop_at
 
@@ -60,7 +61,7 @@ def test_every_part_trains_is_scored_and_goes_on_after_a_stop(gpu_trainer, monke
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
         stop_at(keyboard, "training_step", 3)
         execute(config)
-    assert (Path(config.runs) / schema.name(config) / CHECKPOINT).exists()
+    assert (Path(config.runs) / schema.name(config) / checkpoints.NAME).exists()
     outcome = execute(config)
     assert outcome.state == "finished", outcome.error
     assert outcome.record["resumed"] is True

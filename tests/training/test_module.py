@@ -12,8 +12,8 @@ from study.seeding import stream
 from study.tasks.base import IGNORE
 from study.training.build import build_model, build_task
 from study.training.module import Diverged, Training, parameter_groups, rate_factor
-from study.training.runner import make_trainer
 from study.training.scores import Scores
+from study.training.train import make_trainer
 
 
 @pytest.fixture

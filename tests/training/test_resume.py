@@ -12,7 +12,7 @@ import torch
 
 from study import records, schema
 from study.models.encoder import SequenceModel
-from study.training import runner
+from study.training import checkpoints, provenance
 from study.training.module import Training
 from study.training.runner import execute
 from tests.training.test_runner import planted
@@ -154,7 +154,7 @@ def test_killed_at_random_moments(tiny, reference):
 
 def mark(folder):
     try:
-        return (folder / runner.CHECKPOINT).stat().st_mtime_ns
+        return (folder / checkpoints.NAME).stat().st_mtime_ns
     except OSError:
         return None
 
@@ -166,7 +166,7 @@ def test_a_broken_checkpoint_is_told_and_the_run_starts_afresh(tiny, reference, 
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
         stop_at(keyboard, "training_step", 5)
         execute(config)
-    checkpoint = Path(config.runs) / schema.name(config) / runner.CHECKPOINT
+    checkpoint = Path(config.runs) / schema.name(config) / checkpoints.NAME
     with checkpoint.open("r+b") as file:
         assert checkpoint.stat().st_size > 5000
         file.truncate(size)
@@ -182,7 +182,7 @@ def interrupted(tiny, monkeypatch, *overrides, task="recall"):
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
         stop_at(keyboard, "training_step", 5)
         execute(config)
-    return config, Path(config.runs) / schema.name(config) / runner.CHECKPOINT
+    return config, Path(config.runs) / schema.name(config) / checkpoints.NAME
 
 
 def test_a_checkpoint_that_is_a_program_is_not_carried_out(tiny, monkeypatch, tmp_path):
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_is_a_program_is_not_carried_out(tiny, monkeypatch, tm
 
 
 def change_code(monkeypatch):
-    monkeypatch.setattr(runner, "_code", lambda: "other")
+    monkeypatch.setattr(provenance, "code", lambda: "other")
 
 
 def change_model(monkeypatch):
@@ -225,13 +225,13 @@ def test_a_checkpoint_of_something_else_is_told_and_the_run_starts_afresh(tiny, 
 
 
 def test_the_code_that_is_hashed_is_all_of_the_study(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "ROOT", tmp_path)
+    monkeypatch.setattr(provenance, "ROOT", tmp_path)
     (tmp_path / "study" / "tasks").mkdir(parents=True)
     file = tmp_path / "study" / "tasks" / "task.py"
     hashes = []
     for text in ("a = 1", "a = 2", "a = 1"):
         file.write_text(text)
-        hashes.append(runner._code.__wrapped__())
+        hashes.append(provenance.code.__wrapped__())
     assert hashes[0] != hashes[1] and hashes[0] == hashes[2]
 
 
@@ -242,7 +242,7 @@ def test_a_checkpoint_appears_whole_or_not_at_all(tiny, reference, monkeypatch):
     real, writes = os.replace, []
 
     def stop_before_the_second(source, target):
-        if Path(target).name == runner.CHECKPOINT:
+        if Path(target).name == checkpoints.NAME:
             writes.append(None)
             if len(writes) == 2:
                 raise KeyboardInterrupt

@@ -16,10 +16,11 @@ import torch
 import yaml
 
 from study import records, schema
+from study.kinds.tokens import Tokens
 from study.models.encoder import SequenceModel
 from study.models.sizing import multiply_adds, other_parameters
 from study.positions.learned import Learned
-from study.training import runner
+from study.training import checkpoints, runner, train, weights
 from study.training.build import build_model, build_task
 from study.training.module import Training
 from study.training.runner import execute
@@ -92,7 +93,7 @@ def forbid_training(monkeypatch):
     def never(*_):
         raise AssertionError("this run was to be left alone")
 
-    monkeypatch.setattr(runner, "_train", never)
+    monkeypatch.setattr(runner, "train", never)
 
 
 def break_training(monkeypatch, error):
@@ -192,7 +193,7 @@ def test_weights_are_kept_when_asked_for_and_are_those_of_the_record(tiny):
     record = execute(config).record
     model = build_model(config, build_task(config))
     model.load_state_dict(torch.load(folder_of(config) / "weights.pt"))
-    assert runner._digest(model.state_dict()) == record["weights_sha256"]
+    assert weights.digest(model.state_dict()) == record["weights_sha256"]
 
 
 @pytest.mark.parametrize("damage", ["truncated", "another run's", "a pickle"])
@@ -215,7 +216,7 @@ def test_weights_that_are_not_those_of_the_record_are_made_again(tiny, tmp_path,
         again = execute(config)
     assert again.fresh and again.record["weights_sha256"] == record["weights_sha256"]
     assert not (tmp_path / "ran").exists()
-    assert runner._digest(torch.load(path)) == record["weights_sha256"]
+    assert weights.digest(torch.load(path)) == record["weights_sha256"]
 
 
 def planted(mark):
@@ -302,8 +303,8 @@ def test_a_cost_along_the_width_and_of_decoding(tiny):
 
 def test_the_clock_leaves_looks_out(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(runner.time, "perf_counter", lambda: now[0])
-    clock, trainer, module = runner.Clock(), types.SimpleNamespace(global_step=2), torch.nn.Module()
+    monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
+    clock, trainer, module = train.Clock(), types.SimpleNamespace(global_step=2), torch.nn.Module()
     module.device = torch.device("cpu")
     assert clock.step_seconds is None
 
@@ -360,8 +361,8 @@ def test_a_finished_run_is_finished_where_nothing_can_be_written(tiny, monkeypat
 
 
 def test_a_run_whose_record_nobody_would_believe_is_recorded_as_failed(tiny, monkeypatch):
-    real = runner.size
-    monkeypatch.setattr(runner, "size", lambda *arguments: real(*arguments) | {"reach": "far"})
+    real = Tokens.work
+    monkeypatch.setattr(Tokens, "work", lambda *arguments: real(*arguments) | {"reach": "far"})
     outcome = execute(tiny())
     assert (outcome.state, outcome.error) == ("failed", "reach must be a whole number, 0 or more, and is 'far'")
     assert not execute(tiny()).fresh
@@ -455,9 +456,9 @@ def test_a_full_disk_records_nothing_and_a_later_launch_goes_on(tiny, monkeypatc
         if where == "record":
             disk.setattr(records, "write", full)
         elif where == "checkpoint":
-            disk.setattr(runner.Checkpoint, "on_train_batch_end", full)
+            disk.setattr(checkpoints.Checkpoint, "on_train_batch_end", full)
         else:
-            disk.setattr(runner, "json", types.SimpleNamespace(dumps=full))
+            disk.setattr(train, "json", types.SimpleNamespace(dumps=full))
         outcome = execute(config)
     assert (outcome.state, outcome.record) == ("failed", None)
     assert "No space left on device: nothing recorded; mend that and launch again to go on" in outcome.line()

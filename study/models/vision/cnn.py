@@ -53,6 +53,9 @@ class ConvNet(Architecture):
         """The mean cross-entropy, in nats."""
         return F.cross_entropy(self(images_BHW)[:, 0].float(), targets_BT[:, 0])
 
+    def paths(self, images_BHW: Tensor) -> None:
+        """It sees the whole image at once."""
+
     def parameter_counts(self) -> dict[str, int]:
         """Trainable numbers: "embedding" (the head) and "other" (the convolutions)."""
         return {"embedding": sum(p.numel() for p in self.head.parameters()), "other": parameters(self.channels)}

@@ -6,11 +6,11 @@ import torch.nn.functional as F
 from scipy.spatial.distance import jensenshannon
 
 from study.mixers.attention import Attention
+from study.probes import heads
 from study.tasks.base import IGNORE
 from study.tasks.brackets import Brackets
 from study.tasks.copy_memory import CopyMemory
 from study.tasks.reverse import Reverse
-from study.training import structure
 from study.training.build import build_model, build_task, validate
 from study.training.module import Training
 from study.training.runner import execute
@@ -51,7 +51,7 @@ def test_cutting_nothing_changes_nothing(module, position):
     held = module("reverse", f"position={position}")
     batch = held.draw(held.task, "test", 0, 4)
     whole = held.model(batch.tokens_BN, mask_BN=batch.mask_BN)
-    with structure.cut(held.model, torch.zeros(4, 6, 6, dtype=torch.bool)):
+    with heads.cut(held.model, torch.zeros(4, 6, 6, dtype=torch.bool)):
         close(held.model(batch.tokens_BN, mask_BN=batch.mask_BN)[batch.mask_BN], whole[batch.mask_BN])
 
 
@@ -60,10 +60,10 @@ def test_a_cut_model_is_the_model_under_a_mask(module, task, monkeypatch):
     """Against torch's own attention with the edges masked, in every layer."""
     held = module(task)
     batch = held.draw(held.task, "test", 0, 8)
-    real_BN, allowed = structure._real(batch), held.model.mixers[0].allowed
-    one, gold_BNN, _ = structure.one_edge(batch, real_BN, allowed, torch.Generator().manual_seed(0))
+    real_BN, allowed = heads._real(batch), held.model.mixers[0].allowed
+    one, gold_BNN, _ = heads.one_edge(batch, real_BN, allowed, torch.Generator().manual_seed(0))
     whole = held.model(one.tokens_BN, one.where_BT, one.mask_BN)
-    with structure.cut(held.model, gold_BNN):
+    with heads.cut(held.model, gold_BNN):
         without = held.model(one.tokens_BN, one.where_BT, one.mask_BN)
     assert (held.model(one.tokens_BN, one.where_BT, one.mask_BN) == whole).all(), "the cut ends with its context"
 
@@ -83,7 +83,7 @@ def test_an_ablated_head_is_one_whose_part_of_the_output_projection_is_zero(modu
     whole = held.model(tokens_BN)
     for layer, head in [(0, 1), (1, 0)]:
         mixer = held.model.mixers[layer]
-        with structure.ablated(mixer, head):
+        with heads.ablated(mixer, head):
             without = held.model(tokens_BN)
         kept = mixer.out.weight.detach().clone()
         with torch.no_grad():
@@ -99,7 +99,7 @@ def test_divergences_are_scipys():
     maps_BHNN = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).softmax(-1)
     maps_BHNN[0, 0, 0], maps_BHNN[0, 1, 0] = torch.eye(4)[0], torch.eye(4)[3]  # nothing in common: one bit
     real_BN = torch.tensor([[True] * 4, [True, True, False, False]])
-    found_HH = structure.divergences(maps_BHNN, real_BN)
+    found_HH = heads.divergences(maps_BHNN, real_BN)
     for i in range(3):
         for j in range(3):
             expected = sum(
@@ -109,7 +109,7 @@ def test_divergences_are_scipys():
                 if real_BN[b, n]
             )
             assert float(found_HH[i, j]) == pytest.approx(expected, abs=1e-5)
-    apart = structure.divergences(maps_BHNN[:1, :2, :1], torch.ones(1, 1, dtype=torch.bool))
+    apart = heads.divergences(maps_BHNN[:1, :2, :1], torch.ones(1, 1, dtype=torch.bool))
     assert apart.flatten().tolist() == pytest.approx([0, 1, 1, 0])
 
 
@@ -120,7 +120,7 @@ def test_overlap_is_one_for_the_same_writing_and_zero_for_orthogonal_ones():
         out.weight[0, 0] = out.weight[1, 1] = 1.0  # the first head writes into the first two units,
         out.weight[0, 2] = out.weight[1, 3] = -3.0  # so does the second, louder,
         out.weight[2, 4] = out.weight[3, 5] = 1.0  # and the third into the others
-    written = structure.Written(out, 3)
+    written = heads.Written(out, 3)
     y_M2 = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
     with written.watching(torch.ones(5, 100, dtype=torch.bool)):
         out(torch.cat([y_M2, y_M2 + 7, y_M2], 1).view(5, 100, 6))
@@ -132,9 +132,9 @@ def test_overlap_is_one_for_the_same_writing_and_zero_for_orthogonal_ones():
 def test_one_edge_is_a_gold_one_and_the_other_one_is_not(task):
     batch = task.batch(400, torch.Generator().manual_seed(0))
     allowed = Attention(4, causal=task.causal).allowed
-    real_BN = structure._real(batch)
-    one, gold_BNN, random_BNN = structure.one_edge(batch, real_BN, allowed, torch.Generator().manual_seed(1))
-    sequence_E, query_E, key_E = (found.tolist() for found in structure.gold_edges(batch))
+    real_BN = heads._real(batch)
+    one, gold_BNN, random_BNN = heads.one_edge(batch, real_BN, allowed, torch.Generator().manual_seed(1))
+    sequence_E, query_E, key_E = (found.tolist() for found in heads.gold_edges(batch))
     gold = set(zip(sequence_E, query_E, key_E, strict=True))
     assert len(gold) == int((batch.targets_BT != IGNORE).sum())
     assert len(one.tokens_BN) == 400 and (one.targets_BT != IGNORE).all()
@@ -164,31 +164,31 @@ def test_the_head_that_finds_the_gold_edges_is_found(module, monkeypatch):
         return list(made)
 
     monkeypatch.setattr(held.model, "maps", maps)
-    found = structure.examine(held)
+    found = heads.examine(held)
     assert (found["head"], found["gold"]) == ([1, 0], 1.0)
     assert found["offset"] == -1 and found["gold_offset"] == pytest.approx(held.task.heuristic[1] * 8 / 7 - 1 / 7, abs=0.03)
     closing = found["edges"] / (1024 * 8)  # the share of queries at which the two heads of the second layer differ
     bits = jensenshannon([1] + [0] * 7, [1 / 8] * 8, base=2) ** 2
     assert found["map_distance"] == pytest.approx(closing * bits / 2, abs=1e-4)
-    assert found["heads_apart"] == (0.5 if closing * bits >= structure.APART else 0.0)
+    assert found["heads_apart"] == (0.5 if closing * bits >= heads.APART else 0.0)
     example, batch = found["example"], held.draw(held.task, "test", 0, 1)
     assert example["tokens"] == batch.tokens_BN[0].tolist()
     assert all(example["map"][query][key] == 100 for query, key in example["edges"]) and example["edges"]
 
 
 def test_a_constant_distance_is_all_there_is_where_the_task_has_one(module):
-    found = structure.examine(module("copy_memory", "task.length=8", "task.items=4"))
+    found = heads.examine(module("copy_memory", "task.length=8", "task.items=4"))
     assert (found["offset"], found["gold_offset"]) == (-4, 1.0)
     assert found["edges"] == 4 * found["sequences"] == 4 * 1024
 
 
 def test_one_head_has_no_other_to_differ_from(module):
-    found = structure.examine(module("brackets", "mixer.heads=1", "task.length=6"))
+    found = heads.examine(module("brackets", "mixer.heads=1", "task.length=6"))
     assert found["map_distance"] is found["heads_apart"] is found["overlap"] is None
 
 
 def test_it_stands_in_the_record_when_asked_for(tiny, monkeypatch):
-    monkeypatch.setattr(structure, "SEQUENCES", {"validation": 128, "test": 128})
+    monkeypatch.setattr(heads, "SEQUENCES", {"validation": 128, "test": 128})
     asked = execute(tiny("evaluation.structure=true", task="reverse")).record
     plain = execute(tiny(task="reverse")).record
     assert asked["structure"]["sequences"] == 128 and 0 <= asked["structure"]["gold"] <= 1

@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,11 +19,9 @@ from torch import Tensor
 from study import parts
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
+from study.probes.base import Subject
 from study.seeding import stream
 from study.tasks.base import IGNORE, Batch, Task
-
-if TYPE_CHECKING:
-    from study.training.module import Training
 
 SEQUENCES = {"validation": 512, "test": 1024}  # one edge of each of the latter is cut
 BATCH = 128
@@ -48,7 +46,7 @@ def check(task: Task, mixer: type[Mixer]) -> None:
 
 
 @torch.no_grad()
-def examine(module: Training) -> dict[str, Any]:
+def examine(subject: Subject) -> dict[str, Any]:
     """Of the model as it is; what is chosen is chosen on validation batches, what is reported comes from test batches.
 
     gold: share of the gold edges on which the best head puts its largest weight; gold_offset: that of the best fixed
@@ -58,11 +56,11 @@ def examine(module: Training) -> dict[str, Any]:
     two heads of a layer; heads_apart: share of heads with no other within APART. overlap: cosine of the covariances of
     what two heads of a layer write (0: in orthogonal subspaces, 1: in the same way). Null where a layer has one head.
     """
-    training = module.training
-    module.eval()
-    head, offset = _choose(module)
-    found = {**_gold(module, head, offset), **_cuts(module), **_heads(module), "example": _example(module, head)}
-    module.train(training)
+    training = subject.training
+    subject.eval()
+    head, offset = _choose(subject)
+    found = {**_gold(subject, head, offset), **_cuts(subject), **_heads(subject), "example": _example(subject, head)}
+    subject.train(training)
     return {"head": list(head), "offset": offset, **found}
 
 
@@ -113,9 +111,9 @@ def _bits(shares: Tensor) -> Tensor:
     return torch.special.entr(shares).sum(-1) / math.log(2)
 
 
-def _batches(module: Training, split: str) -> Iterator[Batch]:
+def _batches(subject: Subject, split: str) -> Iterator[Batch]:
     for index in range(SEQUENCES[split] // BATCH):
-        yield module.draw(module.task, split, index, BATCH)
+        yield subject.draw(subject.task, split, index, BATCH)
 
 
 def _found(maps: list[Tensor], edges: Edges) -> Tensor:
@@ -124,33 +122,33 @@ def _found(maps: list[Tensor], edges: Edges) -> Tensor:
     return torch.stack([(rows_EHN.argmax(-1) == edges.key_E[:, None]).sum(0) for rows_EHN in rows])
 
 
-def _choose(module: Training) -> tuple[tuple[int, int], int]:
+def _choose(subject: Subject) -> tuple[tuple[int, int], int]:
     """The (layer, head) that finds most gold edges, and the commonest offset (key - query)."""
-    hits_LH, offsets_R = torch.zeros((), device=module.device), torch.zeros((), device=module.device)
-    for batch in _batches(module, "validation"):
+    hits_LH, offsets_R = torch.zeros((), device=subject.device), torch.zeros((), device=subject.device)
+    for batch in _batches(subject, "validation"):
         N, edges = batch.tokens_BN.shape[1], gold_edges(batch)
-        hits_LH = hits_LH + _found(module.model.maps(batch.tokens_BN, batch.mask_BN), edges)
+        hits_LH = hits_LH + _found(subject.model.maps(batch.tokens_BN, batch.mask_BN), edges)
         offsets_R = offsets_R + torch.bincount(edges.key_E - edges.query_E + N - 1, minlength=2 * N - 1)
     layer, head = divmod(int(hits_LH.argmax()), hits_LH.shape[1])
     return (layer, head), int(offsets_R.argmax()) - (len(offsets_R) // 2)
 
 
-def _gold(module: Training, head: tuple[int, int], offset: int) -> dict[str, Any]:
+def _gold(subject: Subject, head: tuple[int, int], offset: int) -> dict[str, Any]:
     total = gold = at_offset = 0
-    for batch in _batches(module, "test"):
+    for batch in _batches(subject, "test"):
         edges = gold_edges(batch)
         total += len(edges.query_E)
-        gold += int(_found(module.model.maps(batch.tokens_BN, batch.mask_BN), edges)[head])
+        gold += int(_found(subject.model.maps(batch.tokens_BN, batch.mask_BN), edges)[head])
         at_offset += int((edges.key_E - edges.query_E == offset).sum())
     return {"edges": total, "gold": gold / total, "gold_offset": at_offset / total}
 
 
-def _cuts(module: Training) -> dict[str, Any]:
-    model: Any = module.model
-    generator = torch.Generator(module.device).manual_seed(stream(module.config.seed, "test", "structure"))
+def _cuts(subject: Subject) -> dict[str, Any]:
+    model: Any = subject.model
+    generator = torch.Generator(subject.device).manual_seed(stream(subject.config.seed, "test", "structure"))
     sequences = whole = 0
     right = {"cut_gold": 0, "cut_random": 0}
-    for batch in _batches(module, "test"):
+    for batch in _batches(subject, "test"):
         one, gold_BNN, random_BNN = one_edge(batch, _real(batch), model.mixers[0].allowed, generator)
         sequences += len(one.tokens_BN)
         whole += _right(model, one)
@@ -160,14 +158,14 @@ def _cuts(module: Training) -> dict[str, Any]:
     return {"sequences": sequences, **{name: (whole - found) / sequences for name, found in right.items()}}
 
 
-def _heads(module: Training) -> dict[str, Any]:
-    model = module.model
+def _heads(subject: Subject) -> dict[str, Any]:
+    model = subject.model
     mixers: list[Any] = list(model.mixers)
     items = tokens = whole = 0
     without = {(layer, head): 0 for layer, mixer in enumerate(mixers) for head in range(mixer.heads)}
     apart_LHH: list[Any] = [0] * len(mixers)
     written = [Written(mixer.out, mixer.heads) for mixer in mixers]
-    for batch in _batches(module, "test"):
+    for batch in _batches(subject, "test"):
         real_BN = _real(batch)
         items += int((batch.targets_BT != IGNORE).sum())
         tokens += int(real_BN.sum())
@@ -274,14 +272,14 @@ def _mean(values: list[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _example(module: Training, head: tuple[int, int]) -> dict[str, Any] | None:
+def _example(subject: Subject, head: tuple[int, int]) -> dict[str, Any] | None:
     """The chosen head's map of the first test sequence, in whole hundredths, and its gold edges; None where it is long."""
-    batch = module.draw(module.task, "test", 0, 1)
+    batch = subject.draw(subject.task, "test", 0, 1)
     N = batch.tokens_BN.shape[1] if batch.mask_BN is None else int(batch.mask_BN.sum())
     if N > SHOWN:
         return None
     layer, index = head
-    map_NN = module.model.maps(batch.tokens_BN, batch.mask_BN)[layer][0, index, :N, :N]
+    map_NN = subject.model.maps(batch.tokens_BN, batch.mask_BN)[layer][0, index, :N, :N]
     edges = gold_edges(batch)
     return {
         "tokens": batch.tokens_BN[0, :N].tolist(),

@@ -10,26 +10,26 @@ import math
 import torch
 from torch import Tensor, nn
 
-from study.training.module import Training
+from study.probes.base import Subject
 
 SEQUENCES = 16  # enough for the rank of D = 64, and cheap beside one training step
 
 
-def diagnose(module: Training) -> dict[str, float]:
+def diagnose(subject: Subject) -> dict[str, float]:
     """Of the model as it is, on the first sequences of the validation split.
 
     ``gradient_ratio``: norm of the loss's gradient in the first block over that in the last. ``effective_rank``: of
     what the head reads at real tokens, from 1 (all tokens alike) to D. Without dropout, and without a draw from the
     run's random streams.
     """
-    model, training = module.model, module.training
-    batch = module.draw(module.task, "validation", 0, SEQUENCES)
-    module.eval()
+    model, training = subject.model, subject.training
+    batch = subject.draw(subject.task, "validation", 0, SEQUENCES)
+    subject.eval()
     with torch.backends.cudnn.flags(enabled=False), torch.enable_grad():  # cuDNN's recurrences have no gradient in eval
         read_BND = model.represent(batch.tokens_BN, mask_BN=batch.mask_BN)
-        loss = module.loss(batch)
+        loss = subject.loss(batch)
         first, last = (_gradient_norm(loss, block) for block in (model.blocks[0], model.blocks[-1]))
-    module.train(training)
+    subject.train(training)
     read_MD = read_BND.flatten(0, 1) if batch.mask_BN is None else read_BND[batch.mask_BN]
     return {"gradient_ratio": first / last if last else math.inf, "effective_rank": effective_rank(read_MD.detach())}
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from study.models.seq2seq.base import EncoderDecoder
 from study.models.seq2seq.search import search
+from study.probes.base import Subject
 from study.tasks.base import IGNORE
 from study.tasks.pairs import PairBatch, PairTask, without_end
 from study.tokens import END, PAD
-from study.training.module import Training
 
 LONGER = 1.25  # outputs may be so much longer than the longest reference
 SAMPLES = 3  # outputs kept in the record, with what they attended to
@@ -24,22 +24,22 @@ DIGITS = 3  # of the kept attention weights
 Slices = dict[str, dict[str, Any]]
 
 
-def decode_all(module: Training, task: PairTask, split: str) -> tuple[dict[str, Any], Slices, dict[str, Any]]:
+def decode_all(subject: Subject, task: PairTask, split: str) -> tuple[dict[str, Any], Slices, dict[str, Any]]:
     """Write an answer to every source of an evaluation: (scores, scores per slice, what the record keeps of the outputs).
 
     The outputs come from the search that the config names. A negative control, ``shuffled``, is kept beside them: the right
     answer to another source, scored in their place. ``alignment``, where the task knows which source token each target comes
     from and the model attends: the share of target tokens that look there most while the reference is written.
     """
-    config, model = module.config, module.model
+    config, model = subject.config, subject.model
     outputs: list[list[int]] = []
     batches: list[PairBatch] = []
     samples: list[dict[str, Any]] = []
     hits = places = 0
     model.eval()
     with torch.no_grad():
-        for index in range(module.batches(task, config.evaluation.test_items, split)):
-            batch = module.draw_for_evaluation(task, split, index)
+        for index in range(subject.batches(task, config.evaluation.test_items, split)):
+            batch = subject.draw_for_evaluation(task, split, index)
             found = search(
                 model,
                 batch.source_BM,

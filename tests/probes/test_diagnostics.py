@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from study.probes.diagnostics import SEQUENCES, diagnose, effective_rank
 from study.training.build import build_model, build_task
-from study.training.diagnostics import SEQUENCES, diagnose, effective_rank
 from study.training.module import Training
 
 

@@ -1,0 +1,1 @@
+"""One room per kind of task: how its models are built and sized, checked, probed, kept and measured."""

@@ -1,0 +1,138 @@
+"""What a run asks of its task's kind."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch.overrides import TorchFunctionMode
+
+from study import parts
+from study.probes.base import Subject
+from study.tasks.base import Task
+
+Slices = dict[str, dict[str, Any]]
+WIDE = ("window", "kernel", "dilation")  # keys that say how far a layer sees
+
+
+class Judged(NamedTuple):
+    """What an evaluation found beside the scores of single items."""
+
+    scores: dict[str, Any] = {}  # by metric
+    slices: Slices = {}  # of these scores
+    written: dict[str, Any] = {}  # examples for a person, or a picture; kept in the record
+
+
+class Kind(ABC):
+    """A kind of task, for one config and its task.
+
+    Kind "images" is the class ``Images`` of ``study/kinds/images.py``. A new kind is such a file; a ``Task`` and an
+    ``Architecture`` whose ``kind`` is its name, in ``study/tasks`` and ``study/models``; and their yaml in ``conf/task`` and
+    ``conf/architecture``. Nothing else knows it. Only ``build`` and ``work`` have to be given.
+    """
+
+    costs: tuple[str, ...] = ()  # keys of the config's ``cost`` that ``measure`` measures at
+
+    def __init__(self, config: DictConfig, task: Any):
+        self.config, self.task = config, task
+
+    @abstractmethod
+    def build(self) -> Any:
+        """The model, of the size that ``model.match`` asks for, on torch's default device.
+
+        Beside ``forward(**batch.inputs())``, logits (B, T, V), it has ``loss(**batch.inputs(), targets_BT=...)``, in nats, and
+        ``parameter_counts()``. Raises ``ValueError`` where choices contradict each other.
+        """
+
+    @abstractmethod
+    def work(self, model: Any) -> dict[str, Any]:
+        """``multiply_adds_per_token`` and ``multiply_adds_per_answer``, forward; and what else a record says of the model."""
+
+    def check(self, model: Any) -> None:
+        """Refuse a config that this kind can't carry out; ``model`` may be sketched. Raises ``ValueError`` with the mend."""
+        for key in ("lengths", "widths", "positions", "sizes"):
+            if self.config.cost[key] and key not in self.costs:
+                mend = " or ".join(f"cost.{known}" for known in self.costs) or "a task of another kind, e.g. task=recall"
+                raise ValueError(f"cost.{key} can't be measured on a task of {self.task.kind}: use {mend}")
+
+    def diagnose(self, subject: Subject) -> dict[str, float]:
+        """Diagnostics before and after training; no draw from the run's random streams."""
+        return {}
+
+    def judge(self, subject: Subject, task: Any, split: str) -> Judged:
+        """More of an evaluation, after its items were scored."""
+        return Judged()
+
+    def examine(self, subject: Subject) -> dict[str, Any]:
+        """Further fields of the record of a trained model."""
+        return {}
+
+    def maps(self, subject: Subject) -> list[Any]:
+        """Attention weights (H, N, N) of each layer on one sequence of the test, for the dashboard."""
+        return []
+
+    def keep(self, folder: Path) -> None:
+        """Put beside the weights what using them takes."""
+        return
+
+    def measure(self, *, repeats: int, device: torch.device, autocast: bool) -> dict[str, Any]:
+        """Slices of the costs that the config asks for, at those of ``costs``."""
+        raise NotImplementedError
+
+    def describe(self, model: Any) -> dict[str, Any]:
+        """What a record says of model and task: parameters, counted work, and what scores are held against."""
+        task: Task = self.task
+        return {
+            "parameters": model.parameter_counts(),
+            **self.work(model),
+            "metric": task.metric,
+            "solved_at": task.solved_at,
+            "chance": task.chance,
+            "heuristic": None if task.heuristic is None else dict(zip(("name", "score"), task.heuristic, strict=True)),
+        }
+
+    def refuse_idle_reach(self, group: str, reach: int, lengths: list[int], instead: str) -> None:
+        """A window or a kernel wider than any sequence is a slip: part of it would never meet a token."""
+        if reach > max(lengths):
+            node = self.config[group]
+            named = ", ".join(f"{group}.{key}={node[key]}" for key in WIDE if key in node)
+            raise ValueError(
+                f"{named}: reaches {reach} positions away, and no sequence here has more than {max(lengths)}; use less, or "
+                f"{group}={instead}, which sees all of them"
+            )
+
+
+def kind_of(config: DictConfig, task: Task) -> Kind:
+    """The kind of ``task``, found by its name."""
+    return getattr(importlib.import_module(f"study.kinds.{task.kind}"), task.kind.capitalize())(config, task)
+
+
+def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
+    """The class that a mixer, position, readout, task or architecture node names, and its keywords.
+
+    Raises ``ValueError``, and imports nothing, where it names none of the study's parts.
+    """
+    keys: Any = OmegaConf.to_container(node, resolve=True)
+    return parts.load(keys.pop("_target_")), keys
+
+
+@contextmanager
+def sketched() -> Iterator[None]:
+    """Modules made within have sizes but no numbers (on the meta device), and are made at once, however large."""
+    with torch.device("meta"), _Unstarted():
+        yield
+
+
+class _Unstarted(TorchFunctionMode):
+    """Leaves tensors as they are instead of starting them: drawing on the meta device imports torch's compiler, for seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))

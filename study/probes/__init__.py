@@ -1,0 +1,1 @@
+"""What is read off a model beside its scores."""

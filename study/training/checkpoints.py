@@ -1,0 +1,69 @@
+"""What a run goes on from after an interrupt."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.trainer.states import TrainerFn
+
+from study import files
+
+NAME = "last.ckpt"
+MADE_WITH = "made_with"  # its key for what must be the same where it is gone on from
+
+
+class Checkpoint(pl.Callback):
+    """Writes ``last.ckpt`` every ``every`` steps, whole or not at all.
+
+    Where the module is evaluated after a step, the checkpoint is written after the evaluation: Lightning takes for granted
+    that it was, and a run resumed from an earlier one would go without it. ``made_with`` says what decides the numbers beside
+    the config: a run goes on only where it is the same.
+    """
+
+    def __init__(self, folder: Path, every: int, evaluate_every: int, made_with: dict[str, str]):
+        self.path = folder / NAME
+        self.every = every
+        self.evaluate_every = evaluate_every
+        self.made_with = made_with
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint[MADE_WITH] = self.made_with
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.global_step % self.evaluate_every:
+            self.write(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        if trainer.state.fn == TrainerFn.FITTING and not trainer.should_stop:
+            self.write(trainer)
+
+    def write(self, trainer: pl.Trainer) -> None:
+        if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
+            with files.replacing(self.path) as temporary:
+                trainer.save_checkpoint(temporary)
+
+    def resumable(self, module: pl.LightningModule) -> Path | None:
+        """The checkpoint to go on from, if there is one; one that doesn't serve is removed, and the run starts afresh."""
+        if not self.path.exists():
+            return None
+        try:
+            defect = self._misfit(torch.load(self.path, map_location="cpu", weights_only=True), module)
+        except Exception as error:  # of many types, and none that promises to be all
+            defect = f"can't be read ({type(error).__name__})"
+        if defect is None:
+            return self.path
+        warnings.warn(f"{self.path} {defect}: starting afresh", stacklevel=2)
+        files.remove(self.path)
+        return None
+
+    def _misfit(self, checkpoint: dict[str, Any], module: pl.LightningModule) -> str | None:
+        """Why a run may not go on from a checkpoint: how it ends must not depend on when it was interrupted."""
+        found = checkpoint[MADE_WITH]
+        if other := [what for what, value in self.made_with.items() if found.get(what) != value]:
+            return f"was made with other {' and '.join(other)}"
+        shapes, own = ({k: v.shape for k, v in state.items()} for state in (checkpoint["state_dict"], module.state_dict()))
+        return None if shapes == own else "does not fit the model"
