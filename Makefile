@@ -7,17 +7,22 @@ EXTRAS ?= test
 BIN := .venv/bin
 INSTALLED := .venv/installed.$(EXTRAS)
 
-.PHONY: study test results
+.PHONY: study check test style results
 
 study: $(INSTALLED) ## the smoke tier of every experiment, then verdicts and report
 	$(BIN)/python run.py -m experiment=all tier=smoke hydra/launcher=joblib
 	$(BIN)/python -m analysis --tier smoke --source runs
 
-test: $(INSTALLED) ## style, types and tests
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+check: style ## style, types and the quick tests: a minute
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
+
+test: style ## style, types and all tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+
+style: $(INSTALLED)
+	$(BIN)/ruff check -q .
+	$(BIN)/ruff format -q --check .
+	$(BIN)/mypy
 
 results: $(INSTALLED) ## every table, figure and verdict from the committed records
 	$(BIN)/python -m analysis

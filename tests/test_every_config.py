@@ -13,6 +13,8 @@ from study import experiments, schema
 from study.training.build import build_model, build_task, validate
 from study.training.runner import execute
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).parents[1] / "conf"
 NAMES = {group.name: sorted(p.stem for p in group.glob("*.yaml")) for group in CONF.iterdir() if group.is_dir()}
 KINDS, ANSWERS = (

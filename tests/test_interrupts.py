@@ -11,6 +11,8 @@ import pytest
 from study import interrupts, schema
 from study.training.runner import execute
 
+pytestmark = pytest.mark.slow
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 

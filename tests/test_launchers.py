@@ -17,6 +17,8 @@ import yaml
 
 from study import records
 
+pytestmark = pytest.mark.slow
+
 ONE = [
     "task=recall",
     "task.length=8",

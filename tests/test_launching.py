@@ -7,6 +7,8 @@ from omegaconf import OmegaConf
 from study import launching, schema
 from study.help import explain
 
+pytestmark = pytest.mark.slow
+
 PLUGINS = {"ray_cluster": "hydra_ray_launcher", "slurm": "hydra_submitit_launcher"}
 
 

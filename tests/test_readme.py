@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 SETS_UP = ("python3 -m venv", ". .venv", "pip install")
 CLUSTERS = {"slurm": "hydra-submitit-launcher", "ray_cluster": "hydra-ray-launcher"}  # launchers that are extras

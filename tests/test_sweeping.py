@@ -15,6 +15,8 @@ from study import records, schema, sweeping
 from study.experiments import Experiment
 from study.sweeping import Sweep
 
+pytestmark = pytest.mark.slow
+
 TOY = {
     "name": "toy",
     "title": "t",

@@ -155,6 +155,7 @@ def test_analysis_loads_neither_torch_nor_lightning_nor_wandb():
     assert loaded_after("\n".join(f"import {name}" for name in modules)) == []
 
 
+@pytest.mark.slow
 def test_training_loads_wandb_only_when_it_tracks():
     assert "wandb" not in loaded_after("import study.training.runner")
 

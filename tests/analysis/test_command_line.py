@@ -13,6 +13,8 @@ from analysis import load, readme, synthetic
 from analysis.__main__ import NAMED, PARTS, main
 from study import experiments, records
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = Path(__file__).parent / "golden"
 ROOT = Path(__file__).parents[2]
 INPUT = ["--declarations", str(GOLDEN / "declarations"), "--claims", str(GOLDEN / "claims.yaml")]

@@ -14,6 +14,8 @@ from analysis import __main__ as command
 from analysis import load
 from study import experiments, records
 
+pytestmark = pytest.mark.slow
+
 ILL = ("structure", "glimpse", "complexity", "translation")
 WHOLE = "text"
 MUTATIONS, BATCHES = 1000, 4

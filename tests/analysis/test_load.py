@@ -12,6 +12,8 @@ from study import records
 from study.experiments import Experiment
 from tests.wandb_server import KEY
 
+pytestmark = pytest.mark.slow
+
 TINY = Experiment(
     {
         "name": "tiny",

@@ -14,6 +14,8 @@ from analysis.select import arrange
 from study import experiments
 from study.experiments import Experiment
 
+pytestmark = pytest.mark.slow
+
 CLAIMS = claims.read()
 NAMES = [name for name in experiments.names() if "core" in experiments.load(name).tiers]
 

@@ -12,6 +12,8 @@ from analysis import claims, load, report, verdicts
 from analysis.select import arrange
 from study import experiments
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
     "--headless",

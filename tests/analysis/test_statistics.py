@@ -98,6 +98,7 @@ def test_more_solved_verdicts():
     assert statistics.settle([statistics.more_solved(0, 0, 5, 5)])[0][0] == INCONCLUSIVE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
 def test_a_trend_of_few_seeds_is_found_by_chance_no_more_often_than_it_may(n):
     samples = np.random.default_rng(3).normal(0.1, 0.3, (400, n))

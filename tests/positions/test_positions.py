@@ -108,6 +108,7 @@ def distinct(codes_ND):
     return len(torch.unique(codes_ND, dim=0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [8, 16, 32, 64, 128, 256, 512])
 def test_sinusoids_give_each_position_a_code_of_its_own(width):
     """The two nearest of 2,000 codes are where the angles say, far apart; and no two of 100,000 are the same."""
@@ -119,6 +120,7 @@ def test_sinusoids_give_each_position_a_code_of_its_own(width):
         assert distinct(sinusoids(100_000, width)) == 100_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [4, 8, 16, 32, 64, 128, 256, 512])
 def test_codes_stay_distinct_when_rounded_to_bfloat16(width):
     rounded = sinusoids(2000, width).bfloat16()

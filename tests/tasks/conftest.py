@@ -45,7 +45,13 @@ def build(path: Path, **own: Any) -> Task:
 
 def yamls(fits: Callable[[type[Task]], bool]) -> dict[str, Any]:
     """What parametrises a fixture by the tasks whose class fits."""
-    return {"params": [path for path in YAMLS if fits(task_class(path))], "ids": lambda path: path.stem}
+    return {"params": [of_yaml(path) for path in YAMLS if fits(task_class(path))]}
+
+
+def of_yaml(path: Path) -> Any:
+    """A parameter; slow where the task reads published files."""
+    slow = "root" in yaml.safe_load(path.read_text())
+    return pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * slow)
 
 
 @pytest.fixture(**yamls(lambda kind: True))

@@ -128,6 +128,7 @@ def test_missing_and_no_download(tmp_path):
         Cmudict(root=str(tmp_path), download=False, cache=str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("stress", "phones"), [(False, 39), (True, 69)])
 def test_published(published, stress, phones):
     task = published("cmudict", stress=stress)
@@ -136,6 +137,7 @@ def test_published(published, stress, phones):
     assert task.left_out == 0
 
 
+@pytest.mark.slow
 def test_published_splits(published):
     from tests.tasks.conftest import DATA
 

@@ -151,6 +151,7 @@ def test_each_token_is_drawn_as_often_whatever_the_length_of_its_pair(small):
         assert found[length] / 3000 == pytest.approx(tokens / expected.total(), abs=0.03)
 
 
+@pytest.mark.slow
 def test_all_of_training_is_drawn_and_only_that(small):
     numbers = {source[0] for seed in range(600) for source, _ in texts(small, small.batch(256, generator(seed)))}
     assert len(numbers) > 0.98 * 4000 and UNKNOWN not in numbers, "a number of its own stands first"

@@ -61,6 +61,7 @@ def test_missing_and_no_download(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_published_sizes(published):
     task = published("multi30k")
     assert task.provenance()["pairs"] == {"train": 29_000, "validation": 1_014, "test": 1_000}

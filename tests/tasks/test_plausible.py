@@ -134,6 +134,7 @@ def numbers():
     yield [(f"{number:,}", " ".join(words(number))) for number in chosen]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("corpus", [multi30k, scan, numbers])
 def test_real_corpora_are_plausible_and_their_shuffled_lines_are_not(corpus):
     try:

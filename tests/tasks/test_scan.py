@@ -82,6 +82,7 @@ def test_missing_and_no_download(tmp_path):
         Scan(split="length", root=str(tmp_path), download=False, cache=str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "train", "test"), [("simple", 16_728, 4_182), ("length", 16_990, 3_920), ("jump", 14_670, 7_706)]
 )

@@ -144,12 +144,14 @@ def test_too_few_tokens_for_the_context():
         Small(WORDS * 60, 24, length=50)
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_tokens(pydoc):
     script = "from study.tasks.subwords import PydocSubwords as P; print(hash(tuple(P(vocabulary=300).codes.tolist())))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) == hash(tuple(pydoc.codes.tolist()))
 
 
+@pytest.mark.slow
 def test_shakespeare_in_subwords(shakespeare):
     root = os.environ.get("STUDY_DATA_ROOT", "data")
     task = ShakespeareSubwords(vocabulary=1024, root=str(ROOT / root), download=False)

@@ -107,6 +107,7 @@ def test_a_finished_run_translates_what_it_is_given(reversal, tmp_path, run_py, 
     assert (pictures / "0001.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_a_wider_search_is_never_less_likely(reversal):
     execute(reversal)
     folder = Path(reversal.runs) / schema.name(reversal)
@@ -114,6 +115,7 @@ def test_a_wider_search_is_never_less_likely(reversal):
     assert wide.score >= narrow.score
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 2, 32])
 def test_a_line_that_cannot_be_read_is_named_and_the_others_are_answered(reversal, batch):
     execute(reversal)
@@ -145,6 +147,7 @@ def test_a_byte_order_mark_is_no_text(reversal):
     assert later[1][1] is not None, "only where a file begins"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["task", "mixer", "position", "readout", "architecture"])
 def test_a_folder_names_parts_of_the_study_or_is_refused(reversal, tmp_path, monkeypatch, part):
     execute(reversal)
@@ -177,6 +180,7 @@ ARCHITECTURES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_architecture_translates(tiny, architecture):
     keys = ["model.match=nothing", "task.min_length=2", "trainer.keep_weights=true", *ARCHITECTURES[architecture]]
@@ -254,6 +258,7 @@ def test_a_run_without_its_vocabulary_is_told(own_text):
         list(translate(config, [b"one two"]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["train_source", "test_target"])
 def test_a_run_whose_data_have_changed_is_trained_again(own_text, key):
     config, files = own_text

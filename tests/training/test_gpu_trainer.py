@@ -19,6 +19,8 @@ from study.training.runner import execute
 from tests.test_every_config import ANSWERS, BESIDE, NAMES
 from tests.training.test_resume import assert_same, stop_at
 
+pytestmark = pytest.mark.slow
+
 DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", marks=pytest.mark.cuda)])
 ENCODERS = [
     *([f"mixer={mixer}"] for mixer in NAMES["mixer"]),

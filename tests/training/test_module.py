@@ -58,6 +58,7 @@ def bare_loop(config):
     return model, [loss.item() for loss in losses], rates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["recall", "reverse"])  # one scored place; many, padded and bidirectional
 def test_training_equals_a_bare_loop_bit_for_bit(tiny, fit, task):
     config = tiny(
@@ -233,6 +234,7 @@ def test_a_loss_that_is_no_number_is_told_from_a_bad_one(tiny, fit):
         fit(tiny("train.rate=1e30", "train.clip=1e30", "train.warmup=0"))
 
 
+@pytest.mark.slow
 def test_attention_learns_recall_and_the_control_without_mixing_does_not(tiny, fit):
     setup = [
         "model.width=32",

@@ -17,6 +17,8 @@ from study.training.module import Training
 from study.training.runner import execute
 from tests.training.test_runner import planted
 
+pytestmark = pytest.mark.slow
+
 SAME = ("metrics", "slices", "curve", "steps", "steps_to_90", "steps_to_solve", "weights_sha256", "tokens_seen")
 
 

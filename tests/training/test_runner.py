@@ -449,6 +449,7 @@ def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["record", "checkpoint", "history"])
 def test_a_full_disk_records_nothing_and_a_later_launch_goes_on(tiny, monkeypatch, where):
     config = tiny("trainer.checkpoint_every=2", "train.steps=6")

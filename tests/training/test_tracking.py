@@ -23,7 +23,7 @@ from tests.wandb_server import KEY
 WANDB = [sys.executable, "-m", "wandb"]
 DECLARED = ["origin.experiment=heads", "origin.arm=a", "origin.task=b", "origin.role=verdict", "origin.claims=[C13,C24]"]
 
-pytestmark = pytest.mark.usefixtures("fresh_wandb")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_wandb")]
 
 
 @pytest.fixture(autouse=True)

@@ -210,6 +210,7 @@ def test_a_table_of_positions_says_when_it_ends(kind, position):
         model.decode(torch.full((1, T + 1), END), memory)
 
 
+@pytest.mark.slow
 @KIND
 def test_it_learns_to_reverse(kind, position):
     model = build(kind, position, target_vocabulary=V, hidden=32).float()

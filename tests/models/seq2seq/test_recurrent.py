@@ -373,6 +373,7 @@ def reversal(model, length):
     return right, weights_BTM[:, torch.arange(length), torch.arange(length - 1, -1, -1)].mean().item()
 
 
+@pytest.mark.slow
 def test_attention_learns_to_reverse_and_aligns_where_a_fixed_vector_falls_behind():
     attending, fixed = taught_to_reverse(Bahdanau, 300), taught_to_reverse(FixedVector, 300)
     right, gold = reversal(attending, 10)

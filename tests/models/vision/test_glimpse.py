@@ -247,6 +247,7 @@ def textures(count, size, generator):
     return images, targets[:, None]
 
 
+@pytest.mark.slow
 def test_learned_glimpses_beat_random_ones():
     draws = torch.Generator().manual_seed(0)
     images, targets = textures(4000, 32, draws)
