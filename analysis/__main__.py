@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from analysis import claims as claims_module
-from analysis import load, select, tables, verdicts
+from analysis import load, tables, verdicts
 from analysis.claims import Claims
-from analysis.select import Study
+from analysis.results import Results
 from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED, Verdicts
 from study import experiments
 from study.experiments import TIERS
@@ -51,8 +51,8 @@ class Tier:
     """All that is known of one tier: its studies hold all experiments, ``chosen`` those that were asked for."""
 
     name: str
-    studies: dict[str, Study]
-    chosen: dict[str, Study]
+    studies: dict[str, Results]
+    chosen: dict[str, Results]
     found: Verdicts
     folder: Path
 
@@ -196,7 +196,7 @@ def _tier(
     of_tier = {key: experiment for key, experiment in declared.items() if name in experiment.tiers}
     for without in sorted((present & declared.keys()) - of_tier.keys()):
         loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
-    studies = {key: select.arrange(experiment, name, records) for key, experiment in of_tier.items() if key in present}
+    studies = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
     found = verdicts.judge(claims, studies, name)
     chosen = {key: study for key, study in studies.items() if not options.experiment or key in options.experiment}
     return Tier(name, studies, chosen, found, (options.output or options.results) / name)

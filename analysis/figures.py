@@ -39,7 +39,7 @@ import numpy as np
 
 from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort
-from analysis.select import Study
+from analysis.results import Results as Study
 from analysis.statistics import crossings, growth, mean_interval, ratio_interval, share_interval
 from analysis.tables import AXES, CUT, margin_unit, measured_rows, slices, tells_chance
 from analysis.values import measure

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from analysis import tables, verdicts
 from analysis.claims import READ, Claims, Metric
 from analysis.figures import COLOURS
-from analysis.select import Study
+from analysis.results import Results as Study
 from analysis.values import measure
 from analysis.verdicts import VERDICTS, Row, Verdicts
 from study.records import Record

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from study import experiments, records
-from study.experiments import Experiment, PlannedRun, choose_rate
+from study.experiments import Experiment, PlannedRun
 from study.metrics import METRICS
 from study.records import Record
 
@@ -168,29 +168,16 @@ def _reach(run: PlannedRun) -> int | None:
 
 
 def complete(experiment: Experiment, tier: str, score: Score = plausible) -> list[Record]:
-    """Records of every run of a tier: tuning, the step past an edge, verdict."""
-
-    def carry_out(runs: Iterable[PlannedRun]) -> list[Record]:
-        return [
-            record(run, experiment.tasks[run.task].metric, score(run, random.Random(f"{run.digest} {run.role}")))
-            if experiment.tasks[run.task].measure == "training"
-            else measured(run)
-            for run in runs
-        ]
-
-    def choices(made: list[Record]) -> dict:
-        cells: dict[tuple[str, str], list[Record]] = {}
-        for item in made:
-            cells.setdefault((item["plan"]["arm"], item["plan"]["task"]), []).append(item)
-        found = {
-            cell: choose_rate(runs, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates) for cell, runs in cells.items()
-        }
-        return {cell: choice for cell, choice in found.items() if choice is not None}
-
-    made = carry_out(experiment.tuning_runs(tier))
-    made += carry_out(experiment.extension_runs(tier, {cell: c.further for cell, c in choices(made).items() if c.further}))
-    made += carry_out(experiment.verdict_runs(tier, {cell: c.rate for cell, c in choices(made).items()}))
-    return made
+    """Records of every run of a tier, in the order of its phases."""
+    made: dict[PlannedRun, Record] = {}
+    for phase in experiment.phases(tier, made.get):
+        for run in phase.runs:
+            task = experiment.tasks[run.task]
+            if task.measure == "training":
+                made[run] = record(run, task.metric, score(run, random.Random(f"{run.digest} {run.role}")))
+            else:
+                made[run] = measured(run)
+    return list(made.values())
 
 
 def write_records(folder: Path, at_least: int = 5000, tier: str = "core") -> int:

@@ -15,7 +15,8 @@ from typing import Any
 from analysis.bleu import paired_bootstrap
 from analysis.claims import Metric
 from analysis.effort import QUANTITIES, effort, median
-from analysis.select import Cell, Study, best_arm
+from analysis.results import Cell
+from analysis.results import Results as Study
 from analysis.statistics import censored_median, crossings, growth, mean_interval
 from analysis.values import measure, sees
 from analysis.verdicts import Row, as_cell, revisions
@@ -361,7 +362,7 @@ def sentence_tables(study: Study) -> dict[str, list[dict[str, str]]]:
                     kept.setdefault(arm, {})[seed] = rows
         if len(kept) < 2:
             continue
-        best = best_arm(study, task, list(kept))
+        best = study.best_arm(task, list(kept))
         if best is None:
             continue
         label = study.experiment.arms[best].label

@@ -18,7 +18,7 @@ from analysis import statistics
 from analysis.claims import Claim, Claims, Contrast, Metric, Term, node_exists
 from analysis.effort import effort
 from analysis.load import ROOT
-from analysis.select import Study, best_arm
+from analysis.results import Results as Study
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
 from analysis.values import MOST_NATS, counted, measure, sees, trained_length
 from study.records import Record
@@ -324,7 +324,7 @@ class _Evaluation:
         task = term.task or self.task
         arm = term.arm
         if term.best_of:
-            arm = best_arm(self.study, task, term.best_of)
+            arm = self.study.best_arm(task, term.best_of)
             if arm is None:
                 raise NotRun(f"not every one of {', '.join(term.best_of)} has a chosen rate on {task}")
             note = f"best on validation: {arm}"

@@ -1,24 +1,26 @@
-"""Experiments as declared in ``conf/experiment/*.yaml``: their arms, tasks, rates and seeds, and the runs these amount to.
+"""Experiments as declared in ``conf/experiment/*.yaml``: their arms, tasks, learning rates and seeds, and their runs.
 
-The same declaration launches the runs (``study.sweeping``), says which are missing and makes the tables (``analysis``).
-A declaration holds Hydra override keys only, so that every planned run is also a plain command line.
+``Experiment.phases`` alone says which runs follow which. The sweep launches them (``study.sweeping``), the analysis lays
+records beside them (``analysis.results``). A declaration holds Hydra override keys only, so that every planned run is also a
+plain command line.
 """
 
 from __future__ import annotations
 
+import copy
 import difflib
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from study.choosing import Choice, choose_rate
 from study.metrics import METRICS
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
@@ -26,6 +28,7 @@ TIERS = ("smoke", "core", "full")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: fit to be a file's, no path
 
 Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
+Cell = tuple[str, str]  # (arm, task)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class PlannedRun:
     role: str  # tuning | verdict
     rate: float | None  # None where nothing is trained
     seed: int
-    settings: Settings
+    settings: Settings = field(hash=False)
 
     @cached_property
     def digest(self) -> str:
@@ -78,12 +81,24 @@ class PlannedRun:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
-    def cell(self) -> tuple[str, str]:
+    def cell(self) -> Cell:
         return self.arm, self.task
 
     @property
     def overrides(self) -> list[str]:
         return [f"{key}={_value(value)}" for key, value in self.settings.items()]
+
+
+RecordOf = Callable[[PlannedRun], Mapping[str, Any] | None]  # the record of a run, or None where it has none yet
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Runs that don't wait for each other; ``choices`` are the learning rates that the records before them led to."""
+
+    name: str
+    runs: Sequence[PlannedRun]
+    choices: Mapping[Cell, Choice]
 
 
 @dataclass(frozen=True)
@@ -119,6 +134,7 @@ class Experiment:
         self.figure: Mapping[str, Any] = declaration.get("figure", {})
         self.extend_rates: bool = declaration.get("extend_rates", False)
         self.base: Settings = dict(declaration.get("base", {}))
+        self.changes: Settings = {}  # put on top of every run: see ``narrowed``
         self.arms = {name: self._arm(name, node) for name, node in declaration["arms"].items()}
         self.tasks = {name: self._task(name, node) for name, node in declaration["tasks"].items()}
         self.tiers = {name: self._sizes(name, node) for name, node in declaration["tiers"].items()}
@@ -128,7 +144,39 @@ class Experiment:
     def __repr__(self) -> str:
         return f"Experiment({self.name!r})"
 
-    def cells(self, tier: str) -> list[tuple[str, str]]:
+    def phases(self, tier: str, record_of: RecordOf, further: bool = False) -> Iterator[Phase]:
+        """The runs of a tier, phase by phase: the next phase is asked for when ``record_of`` knows the runs of this one.
+
+        Tuning at every rate of the grid; one step past its edge where the best rate lies on it; verdict runs on seeds of
+        their own at the chosen rates, with ``further`` on the further seeds too. A cell without any rate has no verdict runs.
+        """
+        tuning = self.tuning_runs(tier)
+        yield Phase("tuning", tuning, {})
+        choices = self._choose(tuning, record_of)
+        seeds = self.sizes(tier).tuning_seeds
+        edges = {cell: choice.further for cell, choice in choices.items() if choice.further is not None}
+        extension = [self._run(tier, cell, "tuning", rate, seed) for cell, rate in edges.items() for seed in seeds]
+        yield Phase("tuning past the edge", extension, choices)
+        choices = self._choose([*tuning, *extension], record_of)
+        rates = {cell: choice.rate for cell, choice in choices.items()}
+        yield Phase("verdict", self.verdict_runs(tier, rates, further), choices)
+
+    def narrowed(self, arms: Iterable[str] = (), tasks: Iterable[str] = (), changes: Settings | None = None) -> Experiment:
+        """These arms and tasks alone (all of them, where none is named), and every run with ``changes``: another run then."""
+        narrow = copy.copy(self)
+        narrow.changes = {**self.changes, **(changes or {})}
+        arms, tasks = set(arms) or self.arms.keys(), set(tasks) or self.tasks.keys()
+        narrow.tiers = {
+            tier: replace(
+                sizes,
+                arms=tuple(arm for arm in sizes.arms if arm in arms),
+                tasks=tuple(task for task in sizes.tasks if task in tasks),
+            )
+            for tier, sizes in self.tiers.items()
+        }
+        return narrow
+
+    def cells(self, tier: str) -> list[Cell]:
         """(arm, task) pairs of a tier, in the order of the declaration."""
         sizes = self.sizes(tier)
         return [(arm, task) for task in sizes.tasks for arm in self.tasks[task].arms if arm in sizes.arms]
@@ -137,9 +185,6 @@ class Experiment:
         if tier not in self.tiers:
             raise ValueError(f"{self.source}: no tier {tier!r}; it declares {', '.join(self.tiers)}")
         return self.tiers[tier]
-
-    def rates(self, tier: str) -> tuple[float, ...]:
-        return self.sizes(tier).rates
 
     def tuning_runs(self, tier: str) -> list[PlannedRun]:
         sizes = self.sizes(tier)
@@ -151,22 +196,17 @@ class Experiment:
             for seed in sizes.tuning_seeds
         ]
 
-    def extension_runs(self, tier: str, further: Mapping[tuple[str, str], float]) -> list[PlannedRun]:
-        """Tuning runs at one further rate for the cells whose best rate lay on an edge of the grid."""
-        seeds = self.sizes(tier).tuning_seeds
-        return [self._run(tier, cell, "tuning", rate, seed) for cell, rate in further.items() for seed in seeds]
-
-    def verdict_runs(self, tier: str, chosen: Mapping[tuple[str, str], float], further: bool = False) -> list[PlannedRun]:
+    def verdict_runs(self, tier: str, chosen: Mapping[Cell, float], further: bool = False) -> list[PlannedRun]:
         """Runs on fresh seeds at the chosen rates, and measurements of cost; trained cells without a rate have none."""
         sizes = self.sizes(tier)
         seeds = [*sizes.verdict_seeds, *(sizes.further_seeds if further else ())]
-        rates: dict[tuple[str, str], float | None] = dict(chosen)
+        rates: dict[Cell, float | None] = dict(chosen)
         rates |= {cell: None for cell in self.cells(tier) if self.tasks[cell[1]].measure == "cost"}
         return [
             self._run(tier, cell, "verdict", rates[cell], seed) for cell in self.cells(tier) if cell in rates for seed in seeds
         ]
 
-    def settings(self, tier: str, cell: tuple[str, str]) -> Settings:
+    def settings(self, tier: str, cell: Cell) -> Settings:
         """All overrides of a cell but its rate and seed. Base, tier, task, the tier's word on the task, arm: later ones win."""
         arm, task = cell
         sizes = self.sizes(tier)
@@ -181,8 +221,20 @@ class Experiment:
         groups = [key for key in merged if "." not in key]  # a group is chosen before its keys are set
         return {key: merged[key] for key in [*groups, *(key for key in merged if "." in key)]}
 
-    def _run(self, tier: str, cell: tuple[str, str], role: str, rate: float | None, seed: int) -> PlannedRun:
-        settings = {**self.settings(tier, cell), **({} if rate is None else {"train.rate": rate}), "seed": seed}
+    def _choose(self, runs: Iterable[PlannedRun], record_of: RecordOf) -> dict[Cell, Choice]:
+        """The rate of each cell that has one, from the records that are there."""
+        found: dict[Cell, list[Mapping[str, Any]]] = {}
+        for run in runs:
+            if (record := record_of(run)) is not None:
+                found.setdefault(run.cell, []).append(record)
+        choices = {
+            cell: choose_rate(records, self.tasks[cell[1]].tuned_on, self.extend_rates) for cell, records in found.items()
+        }
+        return {cell: choice for cell, choice in choices.items() if choice is not None}
+
+    def _run(self, tier: str, cell: Cell, role: str, rate: float | None, seed: int) -> PlannedRun:
+        trained = {} if rate is None else {"train.rate": rate}
+        settings = {**self.settings(tier, cell), **trained, "seed": seed, **self.changes}
         return PlannedRun(self.name, tier, *cell, role, rate, seed, settings)
 
     def _arm(self, name: str, node: Mapping[str, Any]) -> Arm:
@@ -275,47 +327,6 @@ def refuse_single(name: str) -> None:
     if name != "all":
         load(name)
     raise ValueError(f"experiment={name} declares a sweep of many runs: launch it with python run.py -m experiment={name}")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The learning rate of a cell. ``further`` is the rate beyond the edge on which the best one lies, if any."""
-
-    rate: float
-    further: float | None
-    curve: Mapping[float, float]  # rate -> mean validation score
-
-
-def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = False) -> Choice | None:
-    """Rule *solved, then fastest, then best*, on validation scores of tuning runs alone, never on reported seeds.
-
-    ``runs`` are records of one cell, of any status. Rates are ranked by how many seeds solved the task, then by the mean
-    number of steps the solved ones took, then by the mean validation score. A rate at which a run diverged, failed or has
-    no such score is ranked by its other runs, after every rate without such a loss. None when no run has a score.
-    """
-    by_rate: dict[float, list[Mapping[str, Any]]] = {}
-    for run in runs:
-        by_rate.setdefault(run["plan"]["rate"], []).append(run)
-    ranked, curve = [], {}
-    for rate, group in by_rate.items():
-        finished = [run for run in group if run["status"] == "finished"]
-        scored = [run for run in finished if run["metrics"].get("validation", {}).get(metric) is not None]
-        if not scored:
-            continue
-        score = math.fsum(run["metrics"]["validation"][metric] for run in scored) / len(scored)
-        steps = [run["steps_to_solve"] for run in scored if run.get("steps_to_solve") is not None]
-        mean_steps = math.fsum(steps) / len(steps) if steps else math.inf
-        curve[rate] = score
-        ranked.append((len(group) - len(scored), -len(steps), mean_steps, -METRICS[metric].sign * score, rate))
-    if not ranked:
-        return None
-    best = min(ranked)[-1]
-    rates = sorted(by_rate)
-    further = None
-    if extend and len(rates) > 1:
-        ratio = rates[1] / rates[0]
-        further = {rates[0]: rates[0] / ratio, rates[-1]: rates[-1] * ratio}.get(best)
-    return Choice(best, float(f"{further:.3g}") if further else None, dict(sorted(curve.items())))
 
 
 def _value(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Carries out a declared experiment: tuning runs, the rate they choose, verdict runs; skips what records say is done.
+"""Carries out declared experiments phase by phase (``Experiment.phases``), and skips the runs that have their record.
 
 Knows nothing of Hydra's launchers: it is given one function that composes a config and one that launches a batch of them.
 """
@@ -10,23 +10,24 @@ import functools
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from study import experiments, interrupts, records, schema
-from study.experiments import Experiment, PlannedRun
+from study import interrupts, records, schema
+from study.experiments import Experiment, Phase, PlannedRun
 
 Compose = Callable[[list[str]], DictConfig]
 Launch = Callable[[list[list[str]]], Sequence[Any]]  # overrides of each run -> the outcome of each, or what it raised
 
 # Overrides that say where and how runs are made, not what they are: they make no run another one.
 FREE = ("trainer", "tracking", "runs", "data", "sweep", "retry_failed", "hydra")
-SECONDS_BETWEEN_LOOKS = 1.0
+SECONDS_BETWEEN_LINES = 1.0
 
 
 @dataclasses.dataclass
@@ -58,7 +59,6 @@ class Sweep:
         launch: Launch,
         console: Console | None = None,
     ):
-        self.experiments = declared
         self.tier = tier
         self.free = {k: v for k, v in overrides.items() if k.split(".")[0] in FREE}
         self.departures = {k: v for k, v in overrides.items() if k not in self.free}
@@ -66,27 +66,28 @@ class Sweep:
         self.launch = launch
         self.console = console or Console(stderr=True)
         self.cells: dict[tuple[str, str, str], DictConfig] = {}
-        self.jobs: list[Job] = []
-        self.lost: dict[str, str] = {}  # why a run could not be recorded, by name
+        self.found: dict[PlannedRun, records.Record | None] = {}  # of the phases so far
+        self.reasons: dict[PlannedRun, str] = {}  # why one has no record
         probe = compose([f"tier={tier}", *self._free_overrides()])
         schema.check_folder(probe)
         self.folder = Path(probe.runs)
         self.retry_failed: bool = probe.retry_failed
         self.keep_weights: bool = probe.trainer.keep_weights
         self.narrow = probe.sweep
+        self._refuse_contradictions(declared)
+        self.experiments = [e.narrowed(self.narrow.arms, self.narrow.tasks, self.departures) for e in declared]
         self.committed = self._committed() if self.narrow.committed else {}
-        self._refuse_contradictions()
 
     def run(self) -> int:
         """Carry it out; returns the exit code: 0 when every planned run is finished or declared diverged, else 1."""
         started = time.monotonic()
         self._prepare()
         state = "done"
+        plans = [e.phases(self.tier, self.found.get, self.narrow.further_seeds) for e in self.experiments]
         with interrupts.orderly():
             try:
-                self._launch(run for e in self.experiments for run in self._narrowed(e.tuning_runs(self.tier)))
-                self._launch(run for e in self.experiments for run in self._extension(e))
-                self._launch(run for e in self.experiments for run in self._verdict(e))
+                for phases in zip_longest(*plans):
+                    self._carry_out([phase for phase in phases if phase])
             except KeyboardInterrupt:
                 state = "interrupted; the same command goes on"
             except BrokenOff as error:
@@ -97,10 +98,10 @@ class Sweep:
         """Compose and validate each cell before anything is trained; first what needs no torch."""
         for experiment in self.experiments:
             rates = dict.fromkeys(experiment.cells(self.tier), experiment.sizes(self.tier).rates[0])
-            for run in self._narrowed(experiment.verdict_runs(self.tier, rates)):
+            for run in experiment.verdict_runs(self.tier, rates):
                 key = (experiment.name, *run.cell)
                 if key not in self.cells:
-                    self.cells[key] = self.compose(self._overrides(run, experiment))
+                    self.cells[key] = self.compose(self._overrides(run))
                     self._check(key, schema.check)
 
         from study.training.build import validate
@@ -119,17 +120,24 @@ class Sweep:
             experiment, arm, task = cell
             raise ValueError(f"{experiment}, arm {arm}, task {task}: {error}") from None
 
-    def _launch(self, runs: Iterable[PlannedRun]) -> None:
-        """Launch what has no record yet. What another launch holds is come back to at the end, and waited for."""
-        jobs = [self._job(run) for run in runs]
-        self.jobs += jobs
-        left = [job for job in jobs if not self._is_done(job)]
-        with self._progress(left):
-            left = self._launch_batch(left, ["sweep.wait=false"])
-            self._launch_batch(left, ["sweep.wait=true", "retry_failed=false"])
+    def _carry_out(self, phases: Sequence[Phase]) -> None:
+        """Launch the runs without a record. Those that another launch holds are launched last, and waited for.
 
-    def _launch_batch(self, jobs: list[Job], how: list[str]) -> list[Job]:
-        """Launch them; returns those that another launch holds."""
+        A cell of which a run of an earlier phase has no record has to wait: what comes next depends on all of them.
+        """
+        waiting = {(run.experiment, run.cell) for run, record in self.found.items() if record is None}
+        runs = [run for phase in phases for run in phase.runs if (run.experiment, run.cell) not in waiting]
+        jobs = [self._job(run) for run in runs]
+        left = [job for job in jobs if not self._is_done(job)]
+        try:
+            with self._progress(left, phases[0].name):
+                left = self._launch(left, ["sweep.wait=false"])
+                self._launch(left, ["sweep.wait=true", "retry_failed=false"])
+        finally:
+            self.found |= {job.run: self._record(job) for job in jobs}
+
+    def _launch(self, jobs: list[Job], how: list[str]) -> list[Job]:
+        """Launch them as one batch; returns those that another launch holds."""
         try:
             outcomes = self.launch([[*job.overrides, *how] for job in jobs]) if jobs else []
         except Exception as error:
@@ -137,11 +145,11 @@ class Sweep:
         elsewhere = []
         for job, outcome in zip(jobs, outcomes, strict=True):
             if isinstance(outcome, Exception):
-                self.lost[job.name] = f"{type(outcome).__name__}: {outcome}"
+                self.reasons[job.run] = f"{type(outcome).__name__}: {outcome}"
             elif outcome.state == "elsewhere":
                 elsewhere.append(job)
             elif outcome.record is None:
-                self.lost[job.name] = outcome.error
+                self.reasons[job.run] = outcome.error
         return elsewhere
 
     def _is_done(self, job: Job) -> bool:
@@ -155,7 +163,7 @@ class Sweep:
         try:
             return records.read(self.folder / job.name / records.NAME, job.name)
         except records.RecordError as error:
-            self.lost[job.name] = str(error)
+            self.reasons[job.run] = str(error)
         except OSError:
             pass
         return self.committed.get(job.run.digest)
@@ -167,15 +175,15 @@ class Sweep:
         return {r["plan"]["digest"]: r for r in found if not isinstance(r, records.RecordError)}
 
     def _job(self, run: PlannedRun) -> Job:
-        experiment = next(e for e in self.experiments if e.name == run.experiment)
         config = self.cells[(run.experiment, *run.cell)]
         if run.rate is not None:
             OmegaConf.update(config, "train.rate", run.rate)
         OmegaConf.update(config, "seed", run.seed)
         OmegaConf.update(config, "origin.role", run.role)
-        return Job(run, schema.name(config), self._overrides(run, experiment))
+        return Job(run, schema.name(config), self._overrides(run))
 
-    def _overrides(self, run: PlannedRun, experiment: Experiment) -> list[str]:
+    def _overrides(self, run: PlannedRun) -> list[str]:
+        experiment = next(e for e in self.experiments if e.name == run.experiment)
         origin = {
             "experiment": run.experiment,
             "arm": run.arm,
@@ -189,34 +197,8 @@ class Sweep:
     def _free_overrides(self) -> list[str]:
         return [f"{key}={value}" for key, value in self.free.items()]
 
-    def _narrowed(self, runs: Iterable[PlannedRun]) -> Iterator[PlannedRun]:
-        for run in runs:
-            if run.arm in (self.narrow.arms or [run.arm]) and run.task in (self.narrow.tasks or [run.task]):
-                yield dataclasses.replace(run, settings={**run.settings, **self.departures})
-
-    def _choices(self, experiment: Experiment) -> dict[tuple[str, str], experiments.Choice]:
-        """What each cell's tuning runs choose, of cells that have all of their records."""
-        by_cell: dict[tuple[str, str], list[records.Record | None]] = {}
-        for job in self.jobs:
-            if job.run.experiment == experiment.name and job.run.role == "tuning":
-                by_cell.setdefault(job.run.cell, []).append(self._record(job))
-        choices = {
-            cell: experiments.choose_rate(found, experiment.tasks[cell[1]].tuned_on, experiment.extend_rates)
-            for cell, runs in by_cell.items()
-            if len(found := [record for record in runs if record]) == len(runs)
-        }
-        return {cell: choice for cell, choice in choices.items() if choice is not None}
-
-    def _extension(self, experiment: Experiment) -> Iterator[PlannedRun]:
-        further = {cell: c.further for cell, c in self._choices(experiment).items() if c.further is not None}
-        yield from self._narrowed(experiment.extension_runs(self.tier, further))
-
-    def _verdict(self, experiment: Experiment) -> Iterator[PlannedRun]:
-        chosen = {cell: choice.rate for cell, choice in self._choices(experiment).items()}
-        yield from self._narrowed(experiment.verdict_runs(self.tier, chosen, self.narrow.further_seeds))
-
-    def _refuse_contradictions(self) -> None:
-        for experiment in self.experiments:
+    def _refuse_contradictions(self, declared: Sequence[Experiment]) -> None:
+        for experiment in declared:
             axes = {"seed", "train.rate"}
             for arm in experiment.arms.values():
                 axes |= arm.settings.keys()
@@ -228,17 +210,17 @@ class Sweep:
                     f"with sweep.arms=[...] or sweep.tasks=[...], or edit conf/experiment/{experiment.name}.yaml"
                 )
         for what in ("arms", "tasks"):
-            known = {name for experiment in self.experiments for name in getattr(experiment, what)}
+            known = {name for experiment in declared for name in getattr(experiment, what)}
             if unknown := set(self.narrow[what]) - known:
                 raise ValueError(f"sweep.{what}: no {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
 
     @contextmanager
-    def _progress(self, jobs: list[Job]) -> Iterator[None]:
+    def _progress(self, jobs: list[Job], phase: str) -> Iterator[None]:
         """Says what is done, read from the disk, so it holds under every launcher."""
         if not jobs:
             yield
             return
-        report = _Progress(self, jobs)
+        report = _Progress(self, jobs, phase)
         thread = threading.Thread(target=report.watch, daemon=True)
         thread.start()
         try:
@@ -248,21 +230,17 @@ class Sweep:
             thread.join()
 
     def _summary(self, seconds: float, state: str) -> int:
-        found = {job.name: self._record(job) for job in self.jobs}
-        status = {name: record["status"] for name, record in found.items() if record}
-        missing = [name for name in found if name not in status]
-        failed = [name for name, word in status.items() if word == "failed"]
-        diverged = [name for name, word in status.items() if word == "diverged"]
-        finished = len(status) - len(failed) - len(diverged)
+        missing = [run for run, record in self.found.items() if record is None]
+        ended = [record for record in self.found.values() if record is not None]
+        finished, diverged, failed = ([r for r in ended if r["status"] == status] for status in records.STATUSES)
         say = functools.partial(self.console.print, highlight=False, markup=False, soft_wrap=True)
         say(
-            f"{state}: {finished} finished, {len(diverged)} diverged, {len(failed)} failed, {len(missing)} without a "
+            f"{state}: {len(finished)} finished, {len(diverged)} diverged, {len(failed)} failed, {len(missing)} without a "
             f"record, in {duration(seconds)}"
         )
-        for label in (diverged, failed):
-            for name in label:
-                say(f"  {status[name]}: {name}: {found[name]['error']}")  # type: ignore[index]
-        for reason, count in Counter(self.lost[name] for name in missing if name in self.lost).items():
+        for record in [*diverged, *failed]:
+            say(f"  {record['status']}: {record['name']}: {record['error']}")
+        for reason, count in Counter(self.reasons[run] for run in missing if run in self.reasons).items():
             say(f"  {count} not recorded: {reason}")
         if failed or diverged:
             say("  retry_failed=true trains these again")
@@ -275,8 +253,9 @@ class Sweep:
 class _Progress:
     """Prints a line when runs have ended: done, left, failed, and the time that the rest will take at this pace."""
 
-    def __init__(self, sweep: Sweep, jobs: list[Job]):
+    def __init__(self, sweep: Sweep, jobs: list[Job], phase: str):
         self.sweep = sweep
+        self.phase = phase
         self.left = {job.name: (job, self._written(job)) for job in jobs}
         self.total = len(jobs)
         self.failed = 0
@@ -284,11 +263,11 @@ class _Progress:
         self.stop = threading.Event()
 
     def watch(self) -> None:
-        while not self.stop.wait(SECONDS_BETWEEN_LOOKS):
-            self.look()
-        self.look()
+        while not self.stop.wait(SECONDS_BETWEEN_LINES):
+            self.report()
+        self.report()
 
-    def look(self) -> None:
+    def report(self) -> None:
         ended = [job for job, before in self.left.values() if self._written(job) not in (None, before)]
         if not ended:
             return
@@ -301,8 +280,8 @@ class _Progress:
         done = self.total - len(self.left)
         pace = (time.monotonic() - self.started) / done
         self.sweep.console.print(
-            f"{done} done, {len(self.left)} left, {self.failed} failed, about {duration(pace * len(self.left))} to go"
-            f"  |  {last}",
+            f"{self.phase}: {done} done, {len(self.left)} left, {self.failed} failed, "
+            f"about {duration(pace * len(self.left))} to go  |  {last}",
             highlight=False,
             markup=False,
             soft_wrap=True,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from study import experiments
-from study.experiments import Experiment, choose_rate
+from study.experiments import Experiment
 
 DECLARED = {
     "name": "toy",
@@ -70,8 +70,54 @@ def test_tuning_and_verdict_runs_are_counted_out():
         *[("a", "x", 0.01, seed, "verdict") for seed in (0, 1, 2)],
         *[("b", "y", 0.001, seed, "verdict") for seed in (0, 1, 2)],
     ]
-    extension = experiment.extension_runs("core", {("a", "x"): 0.1})
-    assert [(r.rate, r.seed, r.role) for r in extension] == [(0.1, 100, "tuning"), (0.1, 101, "tuning")]
+
+
+def played(scores):
+    """``record_of`` for runs that end at once: a validation accuracy by (arm, task, rate), no record where there is none."""
+
+    def record_of(run):
+        score = scores.get((run.arm, run.task, run.rate))
+        metrics = {"validation": {"accuracy": score, "bits_per_character": score}}
+        return score and {"plan": {"rate": run.rate}, "status": "finished", "metrics": metrics}
+
+    return record_of
+
+
+def test_phases_tune_go_past_an_edge_choose_and_judge():
+    """The best rate of (a, x) lies beyond the grid, that of (b, x) on its edge; (b, y) has no record, so no rate."""
+    scores = {("a", "x", 0.001): 0.1, ("a", "x", 0.01): 0.5, ("a", "x", 0.1): 0.7}
+    scores |= {("b", "x", 0.001): 0.5, ("b", "x", 0.01): 0.4, ("b", "x", 0.0001): 0.3}
+    tuning, extension, verdict = toy(tiers__core__further_seeds=[3]).phases("core", played(scores))
+    assert tuning.runs == toy().tuning_runs("core") and tuning.choices == {}
+    assert [(r.arm, r.task, r.rate, r.seed, r.role) for r in extension.runs] == [
+        (arm, "x", rate, seed, "tuning") for arm, rate in [("a", 0.1), ("b", 0.0001)] for seed in (100, 101)
+    ]
+    assert {cell: choice.rate for cell, choice in verdict.choices.items()} == {("a", "x"): 0.1, ("b", "x"): 0.001}
+    assert [(r.arm, r.task, r.rate, r.seed, r.role) for r in verdict.runs] == [
+        (arm, "x", rate, seed, "verdict") for arm, rate in [("a", 0.1), ("b", 0.001)] for seed in (0, 1, 2)
+    ]
+    *_, verdict = toy(tiers__core__further_seeds=[3]).phases("core", played(scores), further=True)
+    assert [run.seed for run in verdict.runs] == [0, 1, 2, 3] * 2
+    _, extension, verdict = toy(extend_rates=False).phases("core", played(scores))
+    assert not extension.runs and {run.rate for run in verdict.runs if run.arm == "a"} == {0.01}
+
+
+def test_a_phase_is_planned_when_it_is_asked_for():
+    scores = {}
+    phases = toy(extend_rates=False).phases("core", played(scores))
+    next(phases)
+    scores |= {("a", "x", 0.001): 0.9}
+    assert not next(phases).runs
+    assert {run.rate for run in next(phases).runs} == {0.001}
+
+
+def test_a_narrowed_experiment_plans_the_same_runs_and_a_changed_one_others():
+    whole, narrow = toy().tuning_runs("core"), toy().narrowed(arms=["b"], tasks=["x"]).tuning_runs("core")
+    assert narrow == [run for run in whole if run.cell == ("b", "x")] and narrow
+    assert toy().narrowed().tuning_runs("core") == whole
+    changed = toy().narrowed(changes={"train.steps": 5}).tuning_runs("core")
+    assert all(run.settings == {**old.settings, "train.steps": 5} for run, old in zip(changed, whole, strict=True))
+    assert not {run.digest for run in changed} & {run.digest for run in whole}
 
 
 def test_later_settings_win_and_groups_come_before_their_keys():
@@ -172,98 +218,6 @@ def test_further_seeds_run_only_when_asked_for():
     chosen = {("a", "x"): 0.01}
     assert [run.seed for run in experiment.verdict_runs("core", chosen)] == [0, 1, 2]
     assert [run.seed for run in experiment.verdict_runs("core", chosen, further=True)] == [0, 1, 2, 3, 4]
-
-
-# --- the learning rate -----------------------------------------------------------------------------------------------
-
-
-def run(rate, score=None, solved=None, metric="accuracy"):
-    """A tuning record: its validation score, and the step at which it solved the task; no score: diverged."""
-    if score is None:
-        return {"plan": {"rate": rate}, "status": "diverged", "metrics": {}}
-    return {
-        "plan": {"rate": rate},
-        "status": "finished",
-        "metrics": {"validation": {metric: score}},
-        "steps_to_solve": solved,
-    }
-
-
-CHOICES = {
-    "more seeds solved beats a better mean": (
-        [run(0.001, 0.99, 500), run(0.001, 0.99, 600), run(0.01, 1.0, 100), run(0.01, 0.985)],
-        0.001,
-    ),
-    "of equally many solved the faster mean wins": (
-        [run(0.001, 1.0, 300), run(0.001, 1.0, 300), run(0.01, 0.99, 100), run(0.01, 0.99, 400)],  # means 300, 250
-        0.01,
-    ),
-    "the mean of steps is over the solved ones only": (
-        [run(0.001, 1.0, 300), run(0.001, 0.5), run(0.01, 0.99, 290), run(0.01, 0.6)],
-        0.01,
-    ),
-    "none solved: the better mean wins": (
-        [run(0.001, 0.30), run(0.001, 0.40), run(0.01, 0.10), run(0.01, 0.59)],  # means 0.350, 0.345
-        0.001,
-    ),
-    "a loss ranks after every rate without one": (
-        [run(0.001, 0.2), run(0.001, 0.2), run(0.01, 1.0, 10), run(0.01)],
-        0.001,
-    ),
-    "fewer losses rank first": ([run(0.001), run(0.001), run(0.001, 0.9), run(0.01), run(0.01, 0.1)], 0.01),
-    "a rate of which nothing survived is none": ([run(0.001), run(0.01, 0.1)], 0.01),
-    "a full tie goes to the smaller rate": ([run(0.01, 0.5), run(0.001, 0.5)], 0.001),
-}
-
-
-@pytest.mark.parametrize("runs, rate", CHOICES.values(), ids=CHOICES)
-def test_rate_solved_first_then_fastest_then_best(runs, rate):
-    assert choose_rate(runs, "accuracy").rate == rate
-    assert choose_rate(reversed(runs), "accuracy").rate == rate  # the order of records does not matter
-
-
-def test_fewer_bits_are_better():
-    runs = [run(0.001, 2.4, metric="bits_per_character"), run(0.01, 2.1, metric="bits_per_character")]
-    assert choose_rate(runs, "bits_per_character").rate == 0.01
-
-
-def test_the_curve_is_the_mean_of_what_survived():
-    runs = [run(0.01, 0.4), run(0.01), run(0.001, 0.2), run(0.001, 0.3), run(0.1)]
-    assert choose_rate(runs, "accuracy").curve == {0.001: 0.25, 0.01: 0.4}
-
-
-def test_none_survived():
-    assert choose_rate([run(0.001), run(0.01)], "accuracy") is None
-    assert choose_rate([], "accuracy") is None
-
-
-@pytest.mark.parametrize(
-    ("scores", "further"),
-    [((0.9, 0.5, 0.4), 0.000333), ((0.4, 0.9, 0.5), None), ((0.4, 0.5, 0.9), 0.03)],
-    ids=["lower edge", "inside", "upper edge"],
-)
-def test_a_best_rate_on_an_edge_asks_for_one_step_further(scores, further):
-    runs = [run(rate, score) for rate, score in zip((0.001, 0.003, 0.01), scores, strict=True)]
-    assert choose_rate(runs, "accuracy", extend=True).further == further
-    assert choose_rate(runs, "accuracy").further is None
-
-
-def test_one_rate_has_no_edge_to_go_beyond():
-    assert choose_rate([run(0.003, 0.9)], "accuracy", extend=True).further is None
-
-
-def test_a_finished_run_without_the_score_counts_as_a_loss():
-    nameless, nothing = run(0.01, 1.0, 5, metric="loss"), run(0.01, 1.0, 5)
-    nothing["metrics"]["validation"]["accuracy"] = None
-    for lost in (nameless, nothing, nothing | {"metrics": {}}):
-        found = choose_rate([lost, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy")
-        assert (found.rate, found.curve[0.01]) == (0.001, 1.0)
-        assert choose_rate([lost], "accuracy") is None
-
-
-def test_a_failed_run_counts_as_a_loss_like_a_diverged_one():
-    failed = {**run(0.01), "status": "failed"}
-    assert choose_rate([failed, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy").rate == 0.001
 
 
 def test_declarations_are_read_without_torch_or_hydra():

@@ -115,7 +115,7 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_LOOKS", 0.01)
+    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_LINES", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -424,7 +424,7 @@ def test_progress_of_a_retry_counts_what_is_tried_again(stage):
     stage.sweep().run()
     stage.play = good
     stage.sweep(retry_failed="true").run()
-    assert re.search(r"\n1 done, 0 left, 0 failed, about 0 s to go  \|  toy-x-a-verdict-\S+: finished\n", stage.said)
+    assert re.search(r"\nverdict: 1 done, 0 left, 0 failed, about 0 s to go  \|  toy-x-a-verdict-\S+: finished\n", stage.said)
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "120 min")])

@@ -57,7 +57,8 @@ MAY_IMPORT = {
     "study/record_fields.py": {"study.experiments", "study.metrics"},
     "study/files.py": set(),
     "study/pictures.py": {"matplotlib", "study.files"},
-    "study/experiments.py": {"omegaconf", "yaml", "study.metrics"},
+    "study/experiments.py": {"omegaconf", "study.choosing", "study.metrics"},
+    "study/choosing.py": {"study.metrics"},
     "study/metrics.py": set(),
     "study/parts.py": set(),
     "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.record_fields", "study.records"},
@@ -120,7 +121,7 @@ def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study()
     for path in files("analysis"):
         for name in imports(path):
             if name.startswith("study"):
-                known = {f"study.{part}" for part in ("experiments", "metrics", "records", "pictures", "files")}
+                known = {f"study.{part}" for part in ("experiments", "choosing", "metrics", "records", "pictures", "files")}
                 assert within(name, known), f"{path.name} imports {name}"
             assert not within(name, {"torch", "pytorch_lightning", "torchmetrics", "hydra"}), f"{path.name} imports {name}"
         assert not any(within(name, {"wandb"}) for name in imports(path, top_level_only=True)), path.name

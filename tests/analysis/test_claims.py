@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from analysis import claims, synthetic, values, verdicts
-from analysis.select import arrange
+from analysis.results import Results
 from study import experiments
 
 CLAIMS = claims.read()
@@ -20,7 +20,7 @@ def studies():
     """Every declared experiment of the core tier, complete, with made-up records."""
     declared = {name: experiments.load(name) for name in experiments.names()}
     return {
-        name: arrange(experiment, "core", synthetic.complete(experiment, "core"))
+        name: Results(experiment, "core", synthetic.complete(experiment, "core"))
         for name, experiment in declared.items()
         if "core" in experiment.tiers
     }

@@ -84,7 +84,7 @@ def test_what_is_missing_is_named_with_the_command_that_names_all(tmp_path, caps
     where = ["--source", str(tmp_path / "runs"), "--results", str(tmp_path / "results"), *INPUT]
     assert main(["verdicts", *where]) == 0  # nothing that is there was set aside
     said = capsys.readouterr().out
-    assert said.count("tiny: missing: ") + said.count("tiny: no rate yet: ") == NAMED
+    assert said.count("tiny: missing: ") + said.count("tiny: no learning rate yet: ") == NAMED
     assert f"more; all of it: python -m analysis check --tier core --source {tmp_path / 'runs'}" in said
     assert main(["check", *where]) == 1
     assert capsys.readouterr().out.count("  missing: ") + len(said) > NAMED

@@ -5,7 +5,7 @@ import pytest
 from analysis import synthetic, verdicts
 from analysis.claims import Claim, Claims, Contrast, Metric, Term
 from analysis.effort import Effort, effort, median
-from analysis.select import arrange
+from analysis.results import Results
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from study.experiments import Experiment
 
@@ -93,7 +93,7 @@ def judged(attention, lstm, task="recall"):
     sides = {"a": Term(arm="attention"), "b": Term(arm="lstm")}
     contrast = Contrast("it", "A statement.", "sooner", "tiny", (task,), **sides, metric="to_target.samples")
     claims = Claims({"C1": Claim("C1", "甲", "", "", "", "", (), (contrast,))}, (), METRICS, (), ())
-    [row] = verdicts.judge(claims, {"tiny": arrange(EXPERIMENT, "core", made)}, "core").rows
+    [row] = verdicts.judge(claims, {"tiny": Results(EXPERIMENT, "core", made)}, "core").rows
     return row
 
 

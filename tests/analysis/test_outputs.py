@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 
 from analysis import claims, figures, report, synthetic, tables, values, verdicts
-from analysis.select import arrange
+from analysis.results import Results
 from study import experiments
 from study.experiments import Experiment
 
@@ -23,7 +23,7 @@ NAMES = [name for name in experiments.names() if "core" in experiments.load(name
 @pytest.fixture(scope="module")
 def studies():
     return {
-        name: arrange(experiment, "core", synthetic.complete(experiment, "core"))
+        name: Results(experiment, "core", synthetic.complete(experiment, "core"))
         for name, experiment in ((name, experiments.load(name)) for name in NAMES)
     }
 
@@ -45,7 +45,7 @@ def gaps():
             record["metrics"].pop("out", None)
             record["notes"] = {"out": "position 20 is past the learned table"}
         kept.append(record)
-    return arrange(experiment, "core", kept)
+    return Results(experiment, "core", kept)
 
 
 def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
@@ -186,7 +186,7 @@ def written(name, **kept):
     for record in made:
         if record["plan"]["role"] == "verdict" and record["plan"]["arm"] != "fixed_vector":
             record["written"] = {"test": kept}
-    return arrange(experiment, "core", made)
+    return Results(experiment, "core", made)
 
 
 def test_alignments_are_drawn_for_arms_that_have_them():
@@ -246,7 +246,7 @@ def test_a_new_experiment_needs_no_figure_code(tmp_path):
             "tiers": {"core": {"rates": [0.001], "tuning_seeds": [9], "verdict_seeds": [0, 1]}},
         }
     )
-    study = arrange(experiment, "core", synthetic.complete(experiment, "core"))
+    study = Results(experiment, "core", synthetic.complete(experiment, "core"))
     assert len(figures.write(tmp_path, study, CLAIMS.metrics)) == 2
 
 

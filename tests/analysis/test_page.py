@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from analysis import claims, load, report, verdicts
-from analysis.select import arrange
+from analysis.results import Results
 from study import experiments
 
 pytestmark = pytest.mark.slow
@@ -80,7 +80,7 @@ def visit(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     stated, records = claims.read(), load.committed().by_tier["core"]
     declared = [experiments.load(name) for name in experiments.names()]
-    studies = {one.name: arrange(one, "core", records) for one in declared if "core" in one.tiers}
+    studies = {one.name: Results(one, "core", records) for one in declared if "core" in one.tiers}
     page = report.build(stated, verdicts.judge(stated, studies, "core"), studies, [], "the committed records", folder)
     assert page.count("<head>") == page.count("</body>") == 1
     path = folder / "report.html"

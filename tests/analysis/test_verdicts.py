@@ -6,7 +6,7 @@ import pytest
 
 from analysis import synthetic, values, verdicts
 from analysis.claims import Claim, Claims, Contrast, Metric, Term
-from analysis.select import arrange
+from analysis.results import Results
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from analysis.verdicts import BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
 from study.experiments import Experiment
@@ -49,7 +49,7 @@ def study(tier="core", change=lambda record: None, drop=lambda record: False):
     made = synthetic.complete(EXPERIMENT, tier, score)
     for record in made:
         change(record)
-    return {"tiny": arrange(EXPERIMENT, tier, [record for record in made if not drop(record)])}
+    return {"tiny": Results(EXPERIMENT, tier, [record for record in made if not drop(record)])}
 
 
 def contrast(rule="better", a="attention", b="lstm", task="recall", **keys):

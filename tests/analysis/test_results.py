@@ -4,7 +4,8 @@ import copy
 
 import pytest
 
-from analysis import select, synthetic
+from analysis import synthetic
+from analysis.results import Results
 from study import records
 from study.experiments import Experiment
 
@@ -39,38 +40,38 @@ def best_at(rate):
 
 
 def test_a_complete_sweep_misses_nothing():
-    study = select.arrange(TINY, "core", synthetic.complete(TINY, "core", best_at(0.003)))
-    assert not (study.missing or study.stale or study.untuned)
-    assert {choice.rate for choice in study.choices.values()} == {0.003}
-    assert len(study.planned) == 6 * 3 * 2 + 6 * 3 + 3 and study.planned_seeds == (0, 1, 2)
-    assert study.summary() == "57 planned, 57 finished, 0 missing"
-    assert set(study.verdict["attention", "cost"]) == {0, 1, 2}
+    results = Results(TINY, "core", synthetic.complete(TINY, "core", best_at(0.003)))
+    assert not (results.missing or results.stale or results.untuned)
+    assert {choice.rate for choice in results.choices.values()} == {0.003}
+    assert len(results.planned) == 6 * 3 * 2 + 6 * 3 + 3 and results.planned_seeds == (0, 1, 2)
+    assert results.summary() == "57 planned, 57 finished, 0 missing"
+    assert set(results.verdict["attention", "cost"]) == {0, 1, 2}
 
 
 def test_the_rate_goes_a_step_past_the_edge():
     made = synthetic.complete(TINY, "core", best_at(0.03))
-    study = select.arrange(TINY, "core", made)
-    assert {choice.rate for choice in study.choices.values()} == {0.03}
-    assert not (study.missing or study.stale)
+    results = Results(TINY, "core", made)
+    assert {choice.rate for choice in results.choices.values()} == {0.03}
+    assert not (results.missing or results.stale)
     without = [r for r in made if not (r["plan"]["rate"] == 0.03 and r["plan"]["role"] == "tuning")]
-    study = select.arrange(TINY, "core", without)
-    assert {run.rate for run in study.missing if run.role == "tuning"} == {0.03}
+    results = Results(TINY, "core", without)
+    assert {run.rate for run in results.missing if run.role == "tuning"} == {0.03}
 
 
 def test_missing_runs_are_planned_and_counted():
     made = synthetic.complete(TINY, "core", best_at(0.003))
     gone = [r for r in made if r["plan"]["role"] == "verdict" and r["plan"]["seed"] == 1 and r["plan"]["arm"] == "gru"]
-    study = select.arrange(TINY, "core", [r for r in made if r not in gone])
-    assert {(run.arm, run.seed, run.role) for run in study.missing} == {("gru", 1, "verdict")}
-    assert study.summary().endswith("2 missing")
+    results = Results(TINY, "core", [r for r in made if r not in gone])
+    assert {(run.arm, run.seed, run.role) for run in results.missing} == {("gru", 1, "verdict")}
+    assert results.summary().endswith("2 missing")
 
 
 def test_a_cell_without_tuning_has_no_rate_and_its_verdict_runs_are_missing():
     made = [r for r in synthetic.complete(TINY, "core", best_at(0.003)) if r["plan"]["role"] == "verdict"]
-    study = select.arrange(TINY, "core", made)
-    assert len(study.untuned) == 6 and study.choices == {}
-    assert "missing" in study.summary() and f"{6 * 6 + 6 * 3} missing" in study.summary()
-    assert len(study.stale) == 6 * 3  # runs at rates that nothing chose
+    results = Results(TINY, "core", made)
+    assert len(results.untuned) == 6 and results.choices == {}
+    assert "missing" in results.summary() and f"{6 * 6 + 6 * 3} missing" in results.summary()
+    assert len(results.stale) == 6 * 3  # runs at rates that nothing chose
 
 
 def test_a_record_of_another_question_is_stale():
@@ -79,17 +80,17 @@ def test_a_record_of_another_question_is_stale():
     for part, key, value in changes:
         other = copy.deepcopy(made[0])
         other[part][key] = value
-        study = select.arrange(TINY, "core", [*made, other])
-        assert study.stale == [other] and other not in study.records
+        results = Results(TINY, "core", [*made, other])
+        assert results.stale == [other] and other not in results.records
 
 
 def test_further_seeds_are_planned_once_one_of_them_ran():
     made = synthetic.complete(TINY, "core", best_at(0.003))
     rates = {cell: 0.003 for cell in TINY.cells("core") if cell[1] != "cost"}
     further = [run for run in TINY.verdict_runs("core", rates, True) if run.seed == 3]
-    study = select.arrange(TINY, "core", [*made, synthetic.record(further[0], "accuracy", 0.5)])
-    assert study.planned_seeds == (0, 1, 2, 3)
-    assert len(study.missing) == len(further) - 1 and {run.seed for run in study.missing} == {3}
+    results = Results(TINY, "core", [*made, synthetic.record(further[0], "accuracy", 0.5)])
+    assert results.planned_seeds == (0, 1, 2, 3)
+    assert len(results.missing) == len(further) - 1 and {run.seed for run in results.missing} == {3}
 
 
 def test_failed_runs_are_no_evidence_and_diverged_ones_are():
@@ -97,28 +98,28 @@ def test_failed_runs_are_no_evidence_and_diverged_ones_are():
     for record in made:
         if record["plan"]["role"] == "verdict" and record["plan"]["arm"] == "lstm":
             record["status"] = {0: "failed", 1: "diverged", 2: "finished"}[record["plan"]["seed"]]
-    study = select.arrange(TINY, "core", made)
-    assert set(study.verdict["lstm", "recall"]) == {0, 1, 2}
-    assert set(study.seeds(("lstm", "recall"))) == {1, 2}
-    assert "2 diverged, 2 failed" in study.summary()
+    results = Results(TINY, "core", made)
+    assert set(results.verdict["lstm", "recall"]) == {0, 1, 2}
+    assert set(results.seeds(("lstm", "recall"))) == {1, 2}
+    assert "2 diverged, 2 failed" in results.summary()
 
 
 @pytest.mark.parametrize("task", ["recall", "text"])
 def test_the_best_arm_is_chosen_on_validation_of_tuning_seeds_alone(task):
     made = synthetic.complete(TINY, "core", best_at(0.003))
-    study = select.arrange(TINY, "core", made)
-    assert select.best_arm(study, task, ["gru", "lstm", "attention"]) == "attention"
-    assert select.best_arm(study, task, ["gru", "lstm"]) == "lstm"
+    results = Results(TINY, "core", made)
+    assert results.best_arm(task, ["gru", "lstm", "attention"]) == "attention"
+    assert results.best_arm(task, ["gru", "lstm"]) == "lstm"
     for record in made:  # whatever the reported seeds and splits say
         if record["plan"]["role"] == "verdict":
             record["metrics"] = {"validation": {"accuracy": 0.0, "bits_per_character": 9.0}, "test": {"accuracy": 0.0}}
         record["metrics"]["test"] = {"accuracy": 1.0 if record["plan"]["arm"] == "gru" else 0.0}
         record["checksum"] = records.checksum(record)
-    changed = select.arrange(TINY, "core", made)
-    assert select.best_arm(changed, task, ["gru", "lstm", "attention"]) == "attention"
-    assert {cell: c.rate for cell, c in changed.choices.items()} == {cell: c.rate for cell, c in study.choices.items()}
+    changed = Results(TINY, "core", made)
+    assert changed.best_arm(task, ["gru", "lstm", "attention"]) == "attention"
+    assert {cell: c.rate for cell, c in changed.choices.items()} == {cell: c.rate for cell, c in results.choices.items()}
 
 
 def test_no_best_arm_while_one_is_untuned():
     made = [r for r in synthetic.complete(TINY, "core", best_at(0.003)) if r["plan"]["arm"] != "gru"]
-    assert select.best_arm(select.arrange(TINY, "core", made), "recall", ["attention", "gru"]) is None
+    assert Results(TINY, "core", made).best_arm("recall", ["attention", "gru"]) is None

@@ -1,0 +1,130 @@
+"""Records laid beside a declaration: what is there, missing or stale, and which learning rates were chosen.
+
+Rates and arms are chosen on validation scores of tuning seeds only; what is reported comes from the verdict seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from study.choosing import Choice
+from study.experiments import Cell, Experiment, PlannedRun
+from study.metrics import METRICS
+from study.records import Record
+
+
+class Results:
+    """One experiment at one tier. Records keep their status: a diverged or failed run has its place in its cell."""
+
+    def __init__(self, experiment: Experiment, tier: str, records: Iterable[Record]):
+        self.experiment = experiment
+        self.tier = tier
+        self.choices: Mapping[Cell, Choice] = {}
+        self.tuning: dict[Cell, list[Record]] = {}
+        self.verdict: dict[Cell, dict[int, Record]] = {}
+        self.planned: list[PlannedRun] = []
+        self.missing: list[PlannedRun] = []
+
+        own = [record for record in records if record["plan"]["experiment"] == experiment.name]
+        by_run = {_key(record): record for record in own}
+        sizes = experiment.sizes(tier)
+        further = any(r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds for r in own)
+        # for verdicts: the declared seeds, with the further ones once any of them is there
+        self.planned_seeds: tuple[int, ...] = (*sizes.verdict_seeds, *(sizes.further_seeds if further else ()))
+
+        def record_of(run: PlannedRun) -> Record | None:
+            measure = experiment.tasks[run.task].measure
+            return by_run.get((run.role, run.arm, run.task, run.rate, run.seed, run.digest, measure))
+
+        for phase in experiment.phases(tier, record_of, further):
+            self.choices = phase.choices
+            self.planned += phase.runs
+            for run in phase.runs:
+                record = record_of(run)
+                if record is None:
+                    self.missing.append(run)
+                elif run.role == "tuning":
+                    self.tuning.setdefault(run.cell, []).append(record)
+                else:
+                    self.verdict.setdefault(run.cell, {})[run.seed] = record
+        # cells whose verdict runs can't be planned yet
+        self.untuned = [cell for cell in experiment.cells(tier) if cell not in self.choices and self.is_trained(cell[1])]
+        counted = set(map(id, self.records))
+        # records that answer another question than the declaration asks
+        self.stale = [record for record in by_run.values() if id(record) not in counted]
+
+    @property
+    def records(self) -> list[Record]:
+        """All counted records."""
+        tuning = [record for found in self.tuning.values() for record in found]
+        return tuning + [record for seeds in self.verdict.values() for record in seeds.values()]
+
+    @property
+    def trained_tasks(self) -> list[str]:
+        """Tasks of the tier on which models are trained; on the others (``measure: cost``) a layer is measured."""
+        return [task for task in self.experiment.sizes(self.tier).tasks if self.is_trained(task)]
+
+    @property
+    def cost_tasks(self) -> list[str]:
+        return [task for task in self.experiment.sizes(self.tier).tasks if not self.is_trained(task)]
+
+    def is_trained(self, task: str) -> bool:
+        return self.experiment.tasks[task].measure == "training"
+
+    def with_status(self, status: str) -> list[Record]:
+        return [record for record in self.records if record["status"] == status]
+
+    def seeds(self, cell: Cell) -> dict[int, Record]:
+        """Verdict records of a cell that finished or diverged, by seed; failed ones say nothing about the arm."""
+        return {seed: r for seed, r in self.verdict.get(cell, {}).items() if r["status"] != "failed"}
+
+    def all_runs(self, cell: Cell) -> dict[tuple[str, float, int], Record]:
+        """Records of a cell, tuning runs at every rate and verdict runs, that finished or diverged.
+
+        Their keys pair them across arms: role, rate (0 for verdict runs, whose rate is each arm's own) and seed.
+        """
+        found = {("tuning", r["plan"]["rate"], r["plan"]["seed"]): r for r in self.tuning.get(cell, [])}
+        found |= {("verdict", 0.0, seed): record for seed, record in self.verdict.get(cell, {}).items()}
+        return {key: record for key, record in found.items() if record["status"] != "failed"}
+
+    def best_arm(self, task: str, arms: Sequence[str]) -> str | None:
+        """The arm with the best mean validation score on tuning seeds, each at its chosen rate; None unless all have it.
+
+        At equal scores the first named wins.
+        """
+        sign = METRICS[self.experiment.tasks[task].tuned_on].sign
+        scores = []
+        for arm in arms:
+            choice = self.choices.get((arm, task))
+            score = None if choice is None else choice.curve.get(choice.rate)
+            if score is None:
+                return None
+            scores.append(sign * score)
+        return arms[scores.index(max(scores))]
+
+    def gaps(self) -> list[str]:
+        """What stands between these results and complete ones, a line each."""
+        failed = [f"failed: {record['name']}: {record['error']}" for record in self.with_status("failed")]
+        missing = [f"missing: {r.task}, {r.arm}, {r.role}, rate {r.rate}, seed {r.seed}" for r in self.missing]
+        untuned = [f"no learning rate yet: {task}, {arm}" for arm, task in self.untuned]
+        return [*failed, *missing, *untuned, *(f"stale: {record['name']}" for record in self.stale)]
+
+    def summary(self) -> str:
+        waiting = len(self.untuned) * len(self.planned_seeds)
+        counts = {
+            "planned": len(self.planned) + waiting,
+            "finished": len(self.with_status("finished")),
+            "diverged": len(self.with_status("diverged")),
+            "failed": len(self.with_status("failed")),
+            "missing": len(self.missing) + waiting,
+            "stale": len(self.stale),
+        }
+        return ", ".join(
+            f"{count} {word}" for word, count in counts.items() if count or word in ("planned", "finished", "missing")
+        )
+
+
+def _key(record: Record) -> tuple:
+    plan = record["plan"]
+    measure = record["config"].get("measure", "training")
+    return plan["role"], plan["arm"], plan["task"], plan["rate"], plan["seed"], plan["digest"], measure
