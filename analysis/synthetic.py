@@ -101,6 +101,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "error": None,
         "plan": {key: getattr(run, key) for key in PLAN},
         "claims": [],
+        "kind": "pairs" if metric in WRITTEN else "images" if kind in ("clutter", "mnist") else "tokens",
         "config": {
             "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},

@@ -18,7 +18,7 @@ from analysis.effort import QUANTITIES, effort, median
 from analysis.results import Cell
 from analysis.results import Results as Study
 from analysis.statistics import censored_median, crossings, growth, mean_interval
-from analysis.values import measure, sees
+from analysis.values import measure
 from analysis.verdicts import Row, as_cell, revisions
 from study.records import Record
 
@@ -402,7 +402,7 @@ def sizes_line(study: Study, task: str) -> str:
         for record in study.seeds((arm, task)).values():
             model, train = record["config"]["model"], record["config"]["train"]
             trained = f"at most {train['steps']} steps of {train['batch']} sequences"
-            layers = "" if sees(record["config"]) else f"{model['layers']} layer{'s' * (model['layers'] != 1)}, "
+            layers = "" if record["kind"] == "images" else f"{model['layers']} layer{'s' * (model['layers'] != 1)}, "
             sizes.add(f"{model['width']} wide, {layers}{trained}")
     return f"The size of the runs here: {'; '.join(sorted(sizes)) or 'none yet'}."
 

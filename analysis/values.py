@@ -81,11 +81,6 @@ def selects(conditions: list[str], value: float, reach: int | None, trained: int
     return True
 
 
-def sees(config: Mapping[str, Any]) -> bool:
-    """Whether its model looks at images, and has no layers of which the config could say how many."""
-    return ".vision." in config.get("architecture", {}).get("_target_", "")
-
-
 def trained_length(record: Record) -> int | None:
     """The longest that a run was trained on, in what its task counts lengths in."""
     task = record.get("config", {}).get("task", {})

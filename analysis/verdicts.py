@@ -20,7 +20,7 @@ from analysis.effort import effort
 from analysis.load import ROOT
 from analysis.results import Results as Study
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
-from analysis.values import MOST_NATS, counted, measure, sees, trained_length
+from analysis.values import MOST_NATS, counted, measure, trained_length
 from study.records import Record
 
 BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
@@ -481,7 +481,7 @@ def scope(contrast: Contrast, found: Evidence, tier: str) -> str:
     if lengths := measured or {trained_length(record) for record in found.records} - {None}:
         parts.append(f"length {_join(lengths)}")
     model = [config.get("model", {}) for config in configs]
-    blocks = [node for node, config in zip(model, configs, strict=True) if not sees(config)]
+    blocks = [record["config"].get("model", {}) for record in found.records if record["kind"] != "images"]
     widths = {node.get("width") for node in model} - {None}
     if widths := {width for node in cost for width in node.get("widths", ())} or widths:
         parts.append(f"{_join(widths)} wide")

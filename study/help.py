@@ -129,7 +129,7 @@ def _keys(near: str) -> list[str]:
         prefix = "" if path.stem == "config" else f"{group}."
         config: Any = OmegaConf.to_container(OmegaConf.load(path))
         for key, node in config.items():
-            if not key.startswith("_") and key not in ("defaults", "hydra"):
+            if key not in ("name", "defaults", "hydra"):
                 inner = [f"{key}.{k}" for k in node] if isinstance(node, dict) else [key]
                 keys |= dict.fromkeys(prefix + k for k in inner)
     return list(keys)
@@ -141,7 +141,7 @@ def _body(path: Path) -> str:
     for line in path.read_text(encoding="utf-8").splitlines():
         if re.match(r"\S", line):
             skipping = line.startswith(("defaults:", "hydra:"))
-        if not skipping and not line.startswith(("# @package", "_target_")):
+        if not skipping and not line.startswith(("# @package", "name:")):
             lines.append(line)
     return "\n".join(lines).strip() + "\n"
 

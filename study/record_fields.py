@@ -194,7 +194,6 @@ PLAN = {
 }
 CONFIG = {
     "measure": one_of("training", "cost"),
-    "architecture": mapping({"_target_": text}),
     "task": mapping({"length": length, "max_length": length}),
     "model": mapping({"width": count, "layers": count, "match": text}, ("width", "layers")),
     "train": mapping({"batch": count, "steps": count}, ("batch", "steps")),
@@ -229,6 +228,7 @@ FIELDS = {
     "command": words,
     "plan": mapping(PLAN, PLAN),
     "claims": list_of(text),
+    "kind": name,  # of its task
     "config": mapping(CONFIG, ("task", "model", "train")),
     "provenance": mapping(PROVENANCE, ("data",)),
     # split -> score -> number; split -> axis -> value -> score -> number
@@ -261,6 +261,7 @@ ALWAYS = (
     "error",
     "plan",
     "claims",
+    "kind",
     "config",
     "provenance",
     "metrics",

@@ -1,8 +1,8 @@
 """Types of every config key, what contradicts what, and a run's identity.
 
-The fixed nodes are dataclasses. A mixer, position, readout or task is described by the keyword-only parameters of the class
-that its yaml names in ``_target_``: those annotations are its schema, so a new part is one file and one small yaml. They are
-read without importing the class (``study.parts``), so that what a config alone shows is answered at once.
+The fixed nodes are dataclasses. A mixer, position, readout, task or architecture is described by the keyword-only parameters
+of the class that bears its name: those annotations are its schema, so a new part is one file and one small yaml. They are read
+without importing the class (``study.parts``), so that what a config alone shows is answered at once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 from study import parts, record_fields, records
 from study.experiments import NAME, TIERS
 
-PARTS = ("task", "mixer", "position", "readout", "architecture")
+PARTS = tuple(parts.GROUPS)
 GIVEN = {  # not by yaml but by the task and the model
     "task": frozenset[str](),
     "mixer": frozenset({"causal", "layer", "length"}),
@@ -232,15 +232,11 @@ NEUTRAL_KEYS = {
 
 
 FITTING = {"tokens": "encoder", "pairs": "transformer, conv_s2s, bahdanau, ...", "images": "learned_glimpses or cnn"}
-OWN = "study.readouts.own.Own"  # the readout that leaves all mixing to the blocks
-ENCODER = "study.models.encoder.SequenceModel"  # the architecture whose parts are all chosen by groups of their own
-ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"_target_": OWN}, "architecture": {"_target_": ENCODER}}
+OWN = "own"  # the readout that leaves all mixing to the blocks
+ENCODER = "encoder"  # the architecture whose parts are all chosen by groups of their own
+ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"name": OWN}, "architecture": {"name": ENCODER}}
 # What the base recipe chooses; an architecture that has no use for a part leaves it at that.
-BASE_PARTS = {
-    "mixer": "study.mixers.attention.Attention",
-    "position": "study.positions.sinusoidal.Sinusoidal",
-    "readout": OWN,
-}
+BASE_PARTS = {"mixer": "attention", "position": "sinusoidal", "readout": OWN}
 
 
 def register() -> None:
@@ -275,7 +271,7 @@ def check(config: DictConfig) -> None:
     _refuse_unused(config)
     if config.translate.pictures and not config.translate.run:
         raise ValueError("translate.pictures draws what a finished run looks at: name it, translate.run=runs/NAME")
-    if config.model.match == "multiply_adds" and config.readout._target_ != OWN:
+    if config.model.match == "multiply_adds" and config.readout.name != OWN:
         raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
     if config.model.match == "tied" and config.model.tie != "none":
         raise ValueError("model.match=tied brings an untied model to a tied one's size: use it with model.tie=none")
@@ -335,8 +331,8 @@ def name(config: DictConfig) -> str:
     if origin.experiment:
         parts = [origin.experiment, origin.task, origin.arm, origin.role]
     else:
-        chosen = ("mixer", "position") if config.architecture._target_ == ENCODER else ("architecture",)
-        parts = [_short(config[part]) for part in ("task", *chosen)]
+        chosen = ("mixer", "position") if config.architecture.name == ENCODER else ("architecture",)
+        parts = [config[part].name for part in ("task", *chosen)]
     how = f"lr{config.train.rate:g}" if config.measure == "training" else config.measure
     return "-".join([*parts, how, f"s{config.seed}", identity(config)])
 
@@ -353,9 +349,9 @@ def known_keys(config: DictConfig) -> list[str]:
     return list(walk(config, ""))
 
 
-def part_parameters(part: str, target: str) -> typing.Mapping[str, inspect.Parameter]:
-    """Keyword-only parameters, by name, of the class named by a part's ``_target_``: the keys of its config."""
-    return parts.keywords(target, GIVEN[part])
+def part_parameters(group: str, name: str) -> typing.Mapping[str, inspect.Parameter]:
+    """Keyword-only parameters, by name, of a part: the keys of its config."""
+    return parts.keywords(group, name, GIVEN[group])
 
 
 def _refuse_unknown(node: DictConfig, owner: type, prefix: str = "") -> None:
@@ -384,21 +380,17 @@ def _leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _check_part(part: str, config: DictConfig) -> None:
-    offered = parts.choices(part)
     if OmegaConf.is_missing(config, part):
-        raise ValueError(f"{part} is missing: choose one by name, {part}=NAME; there are {', '.join(offered)}")
+        raise ValueError(f"{part} is missing: choose one by name, {part}=NAME; there are {', '.join(parts.classes(part))}")
     node = config[part]
-    target = node.get("_target_")
-    if target not in offered.values():
-        raise ValueError(
-            f"{part}._target_={target} is none of the study's: choose one by name, {part}=NAME; there are {', '.join(offered)}"
-        )
-    parameters = part_parameters(part, target)
     given: dict[str, Any] = OmegaConf.to_container(node, resolve=True)  # type: ignore[assignment]
+    name = given.pop("name", None)
+    parts.check(part, name)
+    parameters = part_parameters(part, name)
     for key in given:
-        if key != "_target_" and key not in parameters:
+        if key not in parameters:
             has = f"it has {', '.join(parameters)}" if parameters else "it has none"
-            raise ValueError(f"{part}.{key}: {parts.choice(target)} has no such key; {has}")
+            raise ValueError(f"{part}.{key}: {part}={name} has no such key; {has}")
     for key, parameter in parameters.items():
         if key not in given and parameter.default is inspect.Parameter.empty:
             raise ValueError(f"{part}.{key} is missing: give it in conf/{part}/ or on the command line")
@@ -443,20 +435,22 @@ def _check_cost(config: DictConfig) -> None:
 
 def _refuse_unused(config: DictConfig) -> None:
     """What the architecture has no use for must stand at its default, or it would be ignored."""
-    target = config.architecture._target_
-    kinds = parts.outline(target).kind, parts.outline(config.task._target_).kind
-    name, task = parts.choice(target), parts.choice(config.task._target_)
+    own, task = config.architecture.name, config.task.name
+    name, kinds = f"architecture={own}", (parts.outline("architecture", own).kind, parts.outline("task", task).kind)
     if len(set(kinds)) > 1:
-        raise ValueError(f"{name} answers {kinds[0]}, but {task} is a task of {kinds[1]}: use architecture={FITTING[kinds[1]]}")
-    asked = parts.asked(target)
+        fitting = FITTING[kinds[1]]
+        raise ValueError(f"{name} answers {kinds[0]}, but task={task} is a task of {kinds[1]}: use architecture={fitting}")
+    asked = parts.asked("architecture", own)
     for part, base in BASE_PARTS.items():
         node: Any = OmegaConf.to_container(config[part], resolve=True)
-        own = {key for key, value in _defaults(part, node).items() if node.get(key, value) != value}
-        if part not in asked and (node["_target_"] != base or own):
+        changed = {key for key, value in _defaults(part, node).items() if node.get(key, value) != value}
+        if part not in asked and (node["name"] != base or changed):
             raise ValueError(f"{name} has no {part}: leave it at its default, or use architecture=encoder")
-    if kinds[0] == "pairs" and "mixer" in asked and config.mixer._target_ != BASE_PARTS["mixer"]:
-        mixer = parts.choice(config.mixer._target_)
-        raise ValueError(f"{name} attends to all tokens, which {mixer} does not: use mixer=attention, or architecture=encoder")
+    if kinds[0] == "pairs" and "mixer" in asked and config.mixer.name != BASE_PARTS["mixer"]:
+        raise ValueError(
+            f"{name} attends to all tokens, which mixer={config.mixer.name} does not: use mixer=attention, or "
+            "architecture=encoder"
+        )
     for key, base in {"arrangement": "pre_norm"}.items():
         if key not in asked and config.model[key] != base:
             raise ValueError(f"{name} has no model.{key}: leave it at {base}, or use architecture=encoder")
@@ -465,11 +459,11 @@ def _refuse_unused(config: DictConfig) -> None:
             raise ValueError(f"{name} has no model.{key}: leave it at {none}")
     if "smoothing" not in asked and config.train.label_smoothing:
         raise ValueError(f"{name} smooths no labels: leave train.label_smoothing at 0")
-    if target == ENCODER and config.model.tie == "three_way":
+    if own == ENCODER and config.model.tie == "three_way":
         raise ValueError("model.tie=three_way ties source, target and output: use model.tie=output where there is no source")
     if "smoothing" not in asked and not config.translate.run and (config.search.beam != 1 or config.search.length_penalty):
         raise ValueError(f"{name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
-    if target != ENCODER:
+    if own != ENCODER:
         if config.cost.lengths or config.cost.positions:
             raise ValueError("cost.lengths and cost.positions are of one mixer layer: use them with architecture=encoder")
         if config.evaluation.structure:
@@ -478,13 +472,9 @@ def _refuse_unused(config: DictConfig) -> None:
 
 def _defaults(key: str, node: dict[str, Any]) -> dict[str, Any]:
     if key in PARTS:
-        parameters = part_parameters(key, node["_target_"]).items()
+        parameters = part_parameters(key, node["name"]).items()
         return {name: parameter.default for name, parameter in parameters}
     owner = {f.name: f.default_factory for f in dataclasses.fields(Config)}[key]
     fields = dataclasses.fields(owner)  # type: ignore[arg-type]
     made = {f.name: f.default_factory() for f in fields if f.default_factory is not dataclasses.MISSING}
     return made | {f.name: f.default for f in fields if f.default is not dataclasses.MISSING and f.default != MISSING}
-
-
-def _short(node: DictConfig) -> str:
-    return str(node._target_).rsplit(".", 1)[-1].lower()

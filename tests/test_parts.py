@@ -1,77 +1,111 @@
 """What is read off the source of a part is what Python makes of it; nothing else than a part is ever imported."""
 
 import inspect
+import os
+import shutil
+import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import pytest
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 
 from study import parts, schema
-from study.training import build
 
-ALL = [(room, name, target) for room in parts.ROOMS for name, target in parts.choices(room).items()]
+ROOT = Path(__file__).parents[1]
+ALL = [(group, name) for group in parts.GROUPS for name in parts.classes(group)]
 
 
-@pytest.mark.parametrize(("room", "name", "target"), ALL, ids=[f"{room}={name}" for room, name, _ in ALL])
-def test_the_outline_of_a_part_is_that_of_its_class(room, name, target):
-    true, outline = get_class(target), parts.outline(target)
-    package, base = parts.ROOMS[room]
+@pytest.mark.parametrize(("group", "name"), ALL, ids=[f"{group}={name}" for group, name in ALL])
+def test_the_outline_of_a_part_is_that_of_its_class(group, name):
+    true, outline = parts.load(group, name), parts.outline(group, name)
+    package, base = parts.GROUPS[group]
     assert true.__module__.startswith(f"{package}.") and issubclass(true, get_class(base)) and true is not get_class(base)
+    assert true.name == name and parts.choice(true) == f"{group}={name}"
     ours = {each.__name__ for each in true.__mro__ if each.__module__.startswith("study.")}
     assert {each.__name__ for each in outline.__mro__} - {"object", "_Root"} == ours
     signature = inspect.signature(true).parameters
-    assert parts.asked(target) == set(signature)
+    assert parts.asked(group, name) == set(signature)
     hints = typing.get_type_hints(true.__init__)
-    keywords = schema.part_parameters(room, target)
+    keywords = schema.part_parameters(group, name)
     named = {key for key, each in signature.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    assert set(keywords) == named - schema.GIVEN[room]
+    assert set(keywords) == named - schema.GIVEN[group]
     for key, parameter in keywords.items():
         assert parameter == signature[key].replace(annotation=hints[key])
         assert type(parameter.default) is type(signature[key].default)
-    assert parts.find(target) == room and parts.choice(target) == parts.choice(true) == f"{room}={name}"
-    assert parts.load(target) is true
-    if room in ("task", "architecture"):
+    if group in ("task", "architecture"):
         assert outline.kind == true.kind
 
 
-FOREIGN = [
-    "os.system",
-    "stranger.Evil",
-    "study.mixers.attention.torch.nn.Linear",
-    "study.mixers.base.Mixer",
-    "study.mixers.static.Static",
-    "study.mixers../../stranger.Evil",
-    "study.training.runner.execute",
-    "Attention",
-    "",
-    None,
-    3,
-]
+@pytest.mark.parametrize("group", parts.GROUPS)
+def test_every_part_has_a_yaml_of_its_name(group):
+    assert list(parts.classes(group)) == sorted(path.stem for path in (ROOT / "conf" / group).glob("*.yaml"))
 
 
-@pytest.mark.parametrize("target", FOREIGN, ids=str)
-def test_nothing_but_a_part_of_the_study_is_imported(tmp_path, monkeypatch, target):
-    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: pass\n")
+FOREIGN = ["os.system", "stranger.Evil", "study.mixers.attention.Attention", "../stranger", "Attention", "recall", "", None, 3]
+
+
+@pytest.mark.parametrize("name", FOREIGN, ids=str)
+def test_nothing_but_a_part_of_the_group_is_imported(tmp_path, monkeypatch, name):
+    (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: name = 'evil'\n")
     monkeypatch.syspath_prepend(tmp_path)
-    for read in (parts.load, parts.find, lambda target: build.part(OmegaConf.create({"_target_": target}))):
-        with pytest.raises(ValueError, match="choose parts by name, e.g. mixer=lstm") as caught:
-            read(target)
-        assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=f"^mixer={name}: there is none of this name; there are attention, ") as caught:
+        parts.load("mixer", name)
+    assert "\n" not in str(caught.value)
     assert "stranger" not in sys.modules and not (tmp_path / "ran").exists()
 
 
-BASE = "class Mixer:\n    def __init__(self, width, *, causal: bool): ...\n"
+SAY = """
+from hydra import compose, initialize_config_dir
+from study import schema
+schema.register()
+with initialize_config_dir(CONF, version_base="1.3"):
+    config = compose("config", ["mixer=window", "mixer.window=4", "train.steps=2", "train.batch=2", "model.width=16",
+        "evaluation.validation_items=8", "evaluation.test_items=8", "tracking.mode=off", "runs=RUNS"])
+from study.training.build import build_model, build_task
+from study.training.runner import execute
+print(type(build_model(config, build_task(config)).mixers[0]).__qualname__)
+record = execute(config).record
+print(record["id"], record["name"], record["weights_sha256"], record["config"])
+"""
+
+
+def test_a_class_that_moves_and_is_renamed_keeps_ids_configs_and_records(tmp_path):
+    """In a copy of the project ``WindowAttention`` becomes ``Near``, in another file."""
+    for folder in ("study", "conf", "hydra_plugins"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "study/mixers/window.py").rename(tmp_path / "study/mixers/near.py")
+    for path in (tmp_path / "study").rglob("*.py"):
+        text = path.read_text()
+        path.write_text(text.replace("study.mixers.window", "study.mixers.near").replace("WindowAttention", "Near"))
+
+    def said(root):
+        code = SAY.replace("CONF", repr(str(root / "conf"))).replace("RUNS", str(tmp_path / root.name))
+        environment = {**os.environ, "PYTHONPATH": str(root)}
+        words = [sys.executable, "-c", code]
+        done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    (before, *records), (after, *same) = said(ROOT), said(tmp_path)
+    assert (before, after) == ("WindowAttention", "Near")
+    assert records == same and "'name': 'window'" in records[0]
+
+
+BASE = "class Mixer:\n    name: str\n    def __init__(self, width, *, causal: bool): ...\n"
+MINE = "from study.mixers.base import Mixer\nclass Own(Mixer):\n    name = 'own'\n"
 MISTAKEN = [
-    ("", "there is no class Own in study/mixers/own.py"),
-    ("class Own: ...", "conf/mixer/ names study.mixers.own.Own: it must be a class of study.mixers that derives from "),
     (
-        "from study.mixers.base import Mixer as M\nclass Own(M):\n    def __init__(self, width, *, causal: bool, size=3): ...",
+        "class Own:\n    name = 'own'",
+        "study.mixers.own.Own is called mixer=own, so it must derive from study.mixers.base.Mixer",
+    ),
+    (f"{MINE}class More(Own):\n    name = 'own'", "study.mixers.own.More and study.mixers.own.Own are both called mixer=own"),
+    (
+        f"{MINE}    def __init__(self, width, *, causal: bool, size=3): ...",
         "study.mixers.own.Own: its keyword size has no type; a config key needs one",
     ),
     (
-        "from study.mixers.base import Mixer\nclass Own(Mixer):\n    def __init__(self, width, *, causal: bool, a: Tens): ...",
+        f"{MINE}    def __init__(self, width, *, causal: bool, a: Tens): ...",
         "study.mixers.own.Own: name 'Tens' is not defined; a config key is of bool, int, float, str, ",
     ),
 ]
@@ -79,12 +113,10 @@ MISTAKEN = [
 
 @pytest.fixture
 def another_root(tmp_path, monkeypatch):
-    """A study with one mixer; nothing that was read elsewhere is remembered."""
-    for folder in ("conf/mixer", "study/mixers"):
-        (tmp_path / folder).mkdir(parents=True)
-    (tmp_path / "conf/mixer/own.yaml").write_text("_target_: study.mixers.own.Own\n")
+    """A study with no mixer; nothing that was read elsewhere is remembered."""
+    (tmp_path / "study/mixers").mkdir(parents=True)
     (tmp_path / "study/mixers/base.py").write_text(BASE)
-    cached = (parts.choices, parts.outline, parts.keywords, parts._outline, parts._parse)
+    cached = (parts.classes, parts.outline, parts.keywords, parts._outline, parts._parse)
     monkeypatch.setattr(parts, "ROOT", tmp_path)
     for function in cached:
         function.cache_clear()
@@ -97,13 +129,14 @@ def another_root(tmp_path, monkeypatch):
 def test_a_mistake_in_a_new_part_is_named(another_root, source, said):
     (another_root / "study/mixers/own.py").write_text(source)
     with pytest.raises(ValueError) as caught:
-        parts.keywords("study.mixers.own.Own", frozenset({"causal"}))
+        parts.keywords("mixer", "own", frozenset({"causal"}))
     assert str(caught.value).startswith(said)
 
 
-def test_a_new_part_is_its_class_and_its_yaml(another_root):
-    source = "from study.mixers.base import Mixer as M\nclass Half(M):\n    kind = 'x'\n    size = 2 * 3\nclass Own(Half): ..."
-    (another_root / "study/mixers/own.py").write_text(source)
-    outline = parts.outline("study.mixers.own.Own")
+def test_a_part_is_a_class_with_a_name_of_its_own(another_root):
+    source = "from study.mixers.base import Mixer as M\nclass Half(M):\n    kind = 'x'\n    size = 2 * 3\n"
+    (another_root / "study/mixers/own.py").write_text(f"{source}class Own(Half):\n    name = 'own'\nclass Unnamed(Own): ...\n")
+    assert parts.classes("mixer") == {"own": "study.mixers.own.Own"}, "a name isn't inherited"
+    outline = parts.outline("mixer", "own")
     assert outline.kind == "x" and not hasattr(outline, "size"), "what is computed is no matter of a config"
-    assert parts.asked("study.mixers.own.Own") == {"width", "causal"}
+    assert parts.asked("mixer", "own") == {"width", "causal"}

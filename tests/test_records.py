@@ -19,6 +19,7 @@ RUN = {  # a measurement of cost: the least that a finished run holds
     "status": "finished",
     "error": None,
     "claims": [],
+    "kind": "tokens",
     "notes": {},
     "slices": {},
     "plan": {

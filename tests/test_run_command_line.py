@@ -146,7 +146,7 @@ AT_ONCE = {
     ),
     "-m seed=0,1 search.length_penalty=0,nan": "search.length_penalty=nan: must be from 0 to 10",
     "-m mixer=attention,lstm model.dropout=0,1": "model.dropout=1.0: must be at least 0 and below 1",
-    "mixer._target_=os.system": "mixer._target_=os.system is none of the study's: choose one by name, mixer=NAME; there are ",
+    "mixer.name=os.system": "mixer=os.system: there is none of this name; there are attention, ",
     "mixer.heads=two": "mixer.heads=two: must be of type int",
     "task=reversal architecture=transformer mixer=fully_connected": "architecture=transformer attends to all tokens, which ",
     "task=multi30k": "architecture=encoder answers tokens, but task=multi30k is a task of pairs: use architecture=transf",
@@ -220,7 +220,7 @@ def test_help_explains_every_key_and_every_choice(run_py, compose):
     for path in conf.glob("*/*.yaml"):
         assert f"{path.parent.name}={path.stem}" in ended.out, path
     for key in schema.known_keys(compose()):
-        if key != "experiment" and not key.endswith("_target_"):
+        if key != "experiment" and not key.endswith(".name"):
             assert f"{key.rsplit('.')[-1]}:" in ended.out or f"GROUP {key}" in ended.out, key
 
 
@@ -230,8 +230,8 @@ def test_help_explains_every_key_and_every_choice(run_py, compose):
 @pytest.mark.slow
 def test_values_of_a_key_make_a_run_each(run_py, tmp_path):
     ended = run_py("-m", *SMALL, f"runs={tmp_path}", "mixer=attention,identity", "seed=0,1")
-    made = {(r["config"]["mixer"]["_target_"].rsplit(".")[-1], r["config"]["seed"]) for r in found(tmp_path).values()}
-    assert made == {(mixer, seed) for mixer in ("Attention", "Identity") for seed in (0, 1)}
+    made = {(r["config"]["mixer"]["name"], r["config"]["seed"]) for r in found(tmp_path).values()}
+    assert made == {(mixer, seed) for mixer in ("attention", "identity") for seed in (0, 1)}
     assert ended.code == 0 and len(ended.out.splitlines()) == 4
 
 

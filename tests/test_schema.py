@@ -105,10 +105,12 @@ REFUSED = [
     ("origin.claims=[C1,'<b>']", "origin.claims=<b>: must be of letters, digits"),
     ("origin.digest='../x'", "origin.digest=../x: must be of letters, digits"),
     # parts
-    ("mixer._target_=os.system", "mixer._target_=os.system is none of the study's: choose one by name, mixer=NAME; there "),
-    ("mixer._target_=study.tasks.base.Task", "is none of the study's: choose one by name, mixer=NAME"),
-    ("mixer._target_=study.mixers.base.Mixer", "is none of the study's: choose one by name, mixer=NAME"),
-    ("task._target_=null", "task._target_=None is none of the study's"),
+    ("mixer.name=os.system", "mixer=os.system: there is none of this name; there are attention, "),
+    ("mixer.name=Mixer", "mixer=Mixer: there is none of this name; there are attention, "),
+    ("mixer.name=recall", "mixer=recall: there is none of this name; there are attention, "),
+    ("mixer.name=[lstm]", "mixer=['lstm']: there is none of this name; there are attention, "),
+    ("mixer.name=lstm", "mixer.heads: mixer=lstm has no such key; it has none"),
+    ("task.name=null", "task=None: there is none of this name; there are agreement, "),
     ("architecture=transformer", "architecture=transformer answers pairs, but task=recall is a task of tokens: use "),
     ("task=multi30k", "architecture=encoder answers tokens, but task=multi30k is a task of pairs: use architecture=tra"),
     ("task=clutter", "use architecture=learned_glimpses or cnn"),
@@ -117,7 +119,7 @@ REFUSED = [
             f"task=reversal architecture=transformer mixer={mixer}",
             f"architecture=transformer attends to all tokens, which mixer={mixer} does not: use mixer=attention",
         )
-        for mixer in parts.choices("mixer")
+        for mixer in parts.classes("mixer")
         if mixer != "attention"
     ),
     # wider than any sequence
@@ -138,7 +140,7 @@ REFUSED = [
     ("task=numbers architecture=transformer model.tie=three_way", "and task=numbers has two here; use model.tie=output"),
     ("task=reversal architecture=bahdanau position=none", "architecture=bahdanau has no position: leave it at its default"),
 ]
-CLASSES = {target.rpartition(".")[2] for room in parts.ROOMS for target in parts.choices(room).values()} - {"Transformer"}
+CLASSES = {path.rpartition(".")[2] for group in parts.GROUPS for path in parts.classes(group).values()} - {"Transformer"}
 
 
 @pytest.mark.parametrize(("overrides", "mend"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
@@ -256,7 +258,7 @@ def test_a_new_key_at_its_default_moves_no_id(compose, monkeypatch):
     old = schema.identity(before)
     keywords = parts.keywords
     sink = inspect.Parameter("sink", inspect.Parameter.KEYWORD_ONLY, default=0, annotation=int)
-    monkeypatch.setattr(parts, "keywords", lambda target, given: {**keywords(target, given), "sink": sink})
+    monkeypatch.setattr(parts, "keywords", lambda group, name, given: {**keywords(group, name, given), "sink": sink})
     assert schema.identity(before) == old
     assert schema.identity(compose("+mixer.sink=0")) == old
     assert schema.identity(compose("+mixer.sink=1")) != old
@@ -287,7 +289,7 @@ def test_ids_never_move_by_accident(compose):
         "seed": 100,
     }
     assert run.digest == "e1e9a115ea9a6417"
-    assert schema.name(declared(compose, run)) == "positions-reverse-none-tuning-lr0.001-s100-10095712be6b"
+    assert schema.name(declared(compose, run)) == "positions-reverse-none-tuning-lr0.001-s100-48484e5a78b9"
 
 
 COMMITTED = sorted(ROOT.glob("results/*/records/*.jsonl"))
@@ -305,7 +307,7 @@ def test_committed_records_still_answer_their_commands(path, compose):
 
 def test_names(compose):
     single = compose("task=copy", "mixer=lstm", "position=none", "train.rate=0.01", "seed=7")
-    assert schema.name(single) == f"copy-lstm-noposition-lr0.01-s7-{schema.identity(single)}"
+    assert schema.name(single) == f"copy-lstm-none-lr0.01-s7-{schema.identity(single)}"
     assert len(schema.identity(single)) == 12
 
 
@@ -321,8 +323,8 @@ def test_every_part_is_described_by_its_keyword_only_parameters():
     for part, allowed in (("mixer", {"causal", "layer"}), ("position", {"length"}), ("readout", {"causal"}), ("task", set())):
         for path in sorted((ROOT / "conf" / part).glob("*.yaml")):
             node = OmegaConf.load(path)
-            keys = set(map(str, node)) - {"_target_"}
-            parameters = schema.part_parameters(part, node._target_)
-            assert keys == set(parameters), path  # every key is in the yaml, so that --help lists it
+            parameters = schema.part_parameters(part, path.stem)
+            keys = set(map(str, node)) - {"name"}
+            assert node.name == path.stem and keys == set(parameters), path  # every key is in the yaml, so that --help lists it
             assert not keys & allowed
             assert all(p.annotation is not inspect.Parameter.empty for p in parameters.values()), path

@@ -28,6 +28,7 @@ TOY = {
     "tiers": {"smoke": {"rates": [0.001, 0.01], "tuning_seeds": [100, 101], "verdict_seeds": [0, 1, 2]}},
 }
 BLANK = {  # what every record holds
+    "kind": "tokens",
     "error": None,
     "claims": [],
     "metrics": {},

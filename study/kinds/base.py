@@ -113,13 +113,13 @@ def kind_of(config: DictConfig, task: Task) -> Kind:
     return getattr(importlib.import_module(f"study.kinds.{task.kind}"), task.kind.capitalize())(config, task)
 
 
-def part(node: DictConfig) -> tuple[Any, dict[str, Any]]:
-    """The class that a mixer, position, readout, task or architecture node names, and its keywords.
+def part(config: DictConfig, group: str) -> tuple[Any, dict[str, Any]]:
+    """The class that a config chooses of a group, and its keywords.
 
     Raises ``ValueError``, and imports nothing, where it names none of the study's parts.
     """
-    keys: Any = OmegaConf.to_container(node, resolve=True)
-    return parts.load(keys.pop("_target_")), keys
+    keys: Any = OmegaConf.to_container(config[group], resolve=True)
+    return parts.load(group, keys.pop("name")), keys
 
 
 @contextmanager

@@ -25,7 +25,7 @@ class Images(Kind):
 
     def build(self) -> RecurrentAttention | ConvNet:
         task, model = self.task, self.config.model
-        architecture, keys = part(self.config.architecture)
+        architecture, keys = part(self.config, "architecture")
         if "channels" not in inspect.signature(architecture).parameters:
             if model.match != "parameters":
                 raise ValueError(f"model.match={model.match}: others are matched to glimpse models; leave it at parameters")

@@ -26,7 +26,7 @@ class Pairs(Kind):
     def build(self) -> EncoderDecoder:
         """Its hidden width gives it as many parameters outside of embeddings as a Transformer of ``model.ffn_width`` has."""
         task, model = self.task, self.config.model
-        architecture, keys = part(self.config.architecture)
+        architecture, keys = part(self.config, "architecture")
         if model.tie == "three_way" and not task.joint:
             raise ValueError(
                 f"model.tie=three_way needs one vocabulary for source and target, and {parts.choice(type(task))} has two here; "
@@ -43,8 +43,8 @@ class Pairs(Kind):
 
     def _sized(self, hidden: int, architecture: Any, **keys: Any) -> EncoderDecoder:
         task, model = self.task, self.config.model
-        mixer, mixer_keys = part(self.config.mixer)
-        position, position_keys = part(self.config.position)
+        mixer, mixer_keys = part(self.config, "mixer")
+        position, position_keys = part(self.config, "position")
         offered = {
             "mixer": lambda causal, layer: mixer(model.width, causal=causal, layer=layer, **mixer_keys),
             "position": lambda length: position(model.width, length=length, **position_keys),

@@ -27,9 +27,9 @@ class Tokens(Kind):
 
     def __init__(self, config: DictConfig, task: Task):
         super().__init__(config, task)
-        self.mixer, self.mixer_keys = part(config.mixer)
-        self.position, self.position_keys = part(config.position)
-        self.readout, self.readout_keys = part(config.readout)
+        self.mixer, self.mixer_keys = part(config, "mixer")
+        self.position, self.position_keys = part(config, "position")
+        self.readout, self.readout_keys = part(config, "readout")
 
     def build(self) -> SequenceModel:
         task, model = self.task, self.config.model

@@ -21,6 +21,7 @@ class Attention(Mixer):
         head_width: K; None for width / heads, which `heads` must then divide.
     """
 
+    name = "attention"
     has_maps = True
 
     def __init__(self, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None, layer: int = 0) -> None:

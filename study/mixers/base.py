@@ -23,6 +23,7 @@ class Mixer(nn.Module):
     also in `parameter_count`. Wrong values raise a one-line ValueError that says what would do.
     """
 
+    name: str  # as the command line calls it, mixer=NAME
     reach: int | None = None  # how many positions away (to one side) ONE layer sees; None: all of them
     longest: int | None = None  # how many positions a sequence may have; ValueError beyond. None: any number
     has_maps: bool = False  # whether `maps` gives attention weights

@@ -18,6 +18,8 @@ class Convolution(Mixer):
         dilation: distance between neighbouring taps, >= 1.
     """
 
+    name = "convolution"
+
     def __init__(self, width: int, *, causal: bool, kernel: int = 5, dilation: int = 1, layer: int = 0) -> None:
         super().__init__(width, causal=causal, layer=layer)
         if kernel < 1 or dilation < 1:
@@ -61,6 +63,8 @@ class DilatedConvolution(Convolution):
     Args:
         kernel: positions under the kernel, >= 1; odd when bidirectional.
     """
+
+    name = "dilated"
 
     def __init__(self, width: int, *, causal: bool, kernel: int = 5, layer: int = 0) -> None:
         super().__init__(width, causal=causal, kernel=kernel, dilation=max(kernel, 1) ** layer, layer=layer)

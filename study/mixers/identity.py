@@ -8,6 +8,7 @@ from study.mixers.base import Mixer
 class Identity(Mixer):
     """Gives its input back."""
 
+    name = "identity"
     reach = 0
 
     def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:

@@ -59,18 +59,21 @@ class Recurrent(Mixer):
 class Elman(Recurrent):
     """h = tanh(W x + U h + b) (Elman 1990)."""
 
+    name = "elman"
     gates, cell = 1, nn.RNN
 
 
 class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014), in torch's variant: the reset gate acts after the product."""
 
+    name = "gru"
     gates, cell = 3, nn.GRU
 
 
 class LSTM(Recurrent):
     """Long short-term memory; its forget gate starts with bias 1 (Gers et al. 2000; Jozefowicz et al. 2015)."""
 
+    name = "lstm"
     gates, cell = 4, nn.LSTM
 
     def _recurrence(self, units: int) -> nn.RNNBase:

@@ -19,6 +19,8 @@ class ScoredAttention(Attention):
         heads, head_width: as in Attention.
     """
 
+    name = "scored"
+
     def __init__(
         self,
         width: int,

@@ -28,6 +28,8 @@ class SharedAttention(Attention):
         head_width: K; None for width / heads, which `heads` must then divide.
     """
 
+    name = "shared"
+
     def __init__(
         self,
         width: int,

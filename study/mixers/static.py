@@ -80,6 +80,8 @@ class FullyConnected(Static):
     Its first rows and columns serve shorter sequences; longer ones raise ValueError.
     """
 
+    name = "fully_connected"
+
     def __init__(self, width: int, *, causal: bool, length: int, heads: int = 4, layer: int = 0) -> None:
         super().__init__(width, causal=causal, length=length, heads=heads, layer=layer)
         self.longest = length
@@ -104,6 +106,8 @@ class FullyConnected(Static):
 class RandomSynthesizer(FullyConnected):
     """W is the softmax of a learned table (Tay et al. 2021, Synthesizer, section 3.2): attention without content."""
 
+    name = "static"
+
     def weights(self, Q: int, N: int, mask_BN: Tensor | None) -> Tensor:
         return softmax(self.entries(Q, N), self.allowed(Q, N, mask_BN))
 
@@ -113,6 +117,8 @@ class StaticOffset(Static):
 
     Offsets of the training length or more, which no training sequence has, get no weight.
     """
+
+    name = "static_offset"
 
     def __init__(self, width: int, *, causal: bool, length: int, heads: int = 4, layer: int = 0) -> None:
         super().__init__(width, causal=causal, length=length, heads=heads, layer=layer)

@@ -22,6 +22,8 @@ class WindowAttention(Attention):
         heads, head_width: as in Attention.
     """
 
+    name = "window"
+
     def __init__(
         self,
         width: int,

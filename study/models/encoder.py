@@ -92,6 +92,7 @@ class SequenceModel(Architecture):
         tie: none, or output: the head's matrix is the token embedding. ValueError unless vocabulary equals classes.
     """
 
+    name = "encoder"
     kind = "tokens"
 
     def __init__(

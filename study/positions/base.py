@@ -16,6 +16,7 @@ class Position(nn.Module):
     The keyword-only arguments of a subclass, less `length`, are its configuration.
     """
 
+    name: str  # as the command line calls it, position=NAME
     longest: int | None = None  # how many positions it has; None: any number
 
     def __init__(self, width: int, *, length: int) -> None:

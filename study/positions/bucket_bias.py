@@ -20,6 +20,8 @@ class BucketBias(InsidePosition):
         max_distance: the distance from which on all fall into the last bucket.
     """
 
+    name = "bucket_bias"
+
     def __init__(self, width: int, *, length: int, buckets: int = 32, max_distance: int = 128) -> None:
         super().__init__(width, length=length)
         if buckets < 4 or buckets % 4:

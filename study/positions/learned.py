@@ -21,6 +21,8 @@ class Learned(Position):
         past: what positions past the table get: "error" (PositionRangeError), or "clip": its last row.
     """
 
+    name = "learned"
+
     def __init__(self, width: int, *, length: int, past: str = "error") -> None:
         super().__init__(width, length=length)
         if past not in PAST:

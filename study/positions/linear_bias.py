@@ -17,6 +17,8 @@ class LinearBias(InsidePosition):
     When bidirectional the same on both sides, so that left and right look alike.
     """
 
+    name = "linear_bias"
+
     def __init__(self, width: int, *, length: int) -> None:
         super().__init__(width, length=length)
 

@@ -8,6 +8,8 @@ from study.positions.base import Position
 class NoPosition(Position):
     """Gives its input back."""
 
+    name = "none"
+
     def __init__(self, width: int, *, length: int) -> None:
         super().__init__(width, length=length)
 

@@ -11,6 +11,7 @@ from study.positions.base import Position
 class Random(Position):
     """A frozen row of normal numbers for each position. Defined at every position, trained at none."""
 
+    name = "random"
     seed: Tensor
     table_ND: Tensor
 

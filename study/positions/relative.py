@@ -21,6 +21,8 @@ class Relative(InsidePosition):
         clip: the offset from which on all count as alike, >= 0.
     """
 
+    name = "relative"
+
     def __init__(self, width: int, *, length: int, keys: bool = True, values: bool = True, clip: int = 16) -> None:
         super().__init__(width, length=length)
         if not (keys or values):

@@ -13,6 +13,8 @@ from study.positions.sinusoidal import sinusoids
 class Rotary(InsidePosition):
     """Turns each pair of columns (2i, 2i + 1) of queries and keys by p / 10000^(2i / K) at position p."""
 
+    name = "rotary"
+
     def __init__(self, width: int, *, length: int) -> None:
         super().__init__(width, length=length)
 

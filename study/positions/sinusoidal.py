@@ -9,6 +9,7 @@ from study.positions.base import Position
 class Sinusoidal(Position):
     """Column 2i: sin(p / 10000^(2i / D)); column 2i + 1: its cosine. Defined at every position, trained at none."""
 
+    name = "sinusoidal"
     table_ND: Tensor
 
     def __init__(self, width: int, *, length: int) -> None:

@@ -13,6 +13,8 @@ class SinusoidalTrained(Learned):
         past: what positions past the table get, as in Learned.
     """
 
+    name = "sinusoidal_trained"
+
     def __init__(self, width: int, *, length: int, past: str = "error") -> None:
         super().__init__(width, length=length, past=past)
         with torch.no_grad():

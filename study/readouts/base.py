@@ -23,6 +23,7 @@ class Readout(nn.Module):
     are finite. The keyword-only arguments of a subclass, less `causal`, are its configuration.
     """
 
+    name: str  # as the command line calls it, readout=NAME
     reach: int | None = None  # how many positions away (to one side) an answer is read from; None: all of them
 
     def __init__(self, width: int, *, causal: bool) -> None:

@@ -12,6 +12,8 @@ class Gate(Readout):
     No gate knows of the question, or of another position.
     """
 
+    name = "gate"
+
     def __init__(self, width: int, *, causal: bool) -> None:
         super().__init__(width, causal=causal)
         self.norm = nn.LayerNorm(width)

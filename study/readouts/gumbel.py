@@ -14,6 +14,8 @@ class Gumbel(Query):
         temperature: > 0.
     """
 
+    name = "gumbel"
+
     def __init__(self, width: int, *, causal: bool, temperature: float = 1.0) -> None:
         super().__init__(width, causal=causal)
         if not temperature > 0:

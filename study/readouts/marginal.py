@@ -12,6 +12,8 @@ class Marginal(Query):
     The output is normalised already, so cross-entropy of it is the exact loss, its gradient the exact gradient.
     """
 
+    name = "marginal"
+
     def forward(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None, classify: Classify) -> Tensor:
         log_BTN1 = self.log_weights(x_BND, where_BT, mask_BN)[..., None]
         answer_B1NV = classify(x_BND).to(log_BTN1.dtype).log_softmax(-1)[:, None]

@@ -8,6 +8,8 @@ from study.readouts.base import Readout
 class Max(Readout):
     """max_i x_i, feature by feature: no position is asked for anything, what stands out is kept."""
 
+    name = "max"
+
     def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
         visible_BTN1 = self.visible(x_BND, where_BT, mask_BN)[..., None]
         return x_BND[:, None].masked_fill(~visible_BTN1, float("-inf")).amax(2)

@@ -19,6 +19,8 @@ class Sampled(Query):
     losses by least squares; it lowers the variance, adds no bias, and moves nothing but itself.
     """
 
+    name = "sampled"
+
     def __init__(self, width: int, *, causal: bool) -> None:
         super().__init__(width, causal=causal)
         self.baseline = linear(width, 1)

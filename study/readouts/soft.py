@@ -10,6 +10,8 @@ from study.readouts.base import Query
 class Soft(Query):
     """sum_i w_i x_i, in training and in evaluation."""
 
+    name = "soft"
+
     def weights(self, log_BTN: Tensor) -> Tensor:
         return log_BTN.exp()
 

@@ -11,5 +11,7 @@ class StraightThrough(Query):
     No random draw. The gradient is biased: it is that of no loss.
     """
 
+    name = "straight_through"
+
     def weights(self, log_BTN: Tensor) -> Tensor:
         return hard(log_BTN.exp())

@@ -19,6 +19,7 @@ class Agreement(Task):
     Classes: 0 singular, 1 plural.
     """
 
+    name = "agreement"
     causal = True
     classes = 2
 

@@ -49,6 +49,7 @@ class Batch:
 class Task(ABC):
     """A source of batches. Constructors take keywords only and say in one line what is wrong with them."""
 
+    name: str  # as the command line calls it, task=NAME
     kind: Literal["tokens", "pairs", "images"] = "tokens"  # of the batches, and of the models that can answer them
     vocabulary: int  # tokens lie in 0 .. vocabulary - 1
     classes: int  # targets lie in 0 .. classes - 1

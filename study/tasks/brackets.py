@@ -16,6 +16,7 @@ class Brackets(Task):
     Tokens: 0 .. types-1 opening, types closing. Classes: the types.
     """
 
+    name = "brackets"
     causal = True
 
     def __init__(self, *, length: int = 32, types: int = 8, depth: int = 4):

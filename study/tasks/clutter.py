@@ -106,6 +106,7 @@ class ClutteredDigits(Clutter):
     Of a fixed permutation, the first 1,197 digits train, the next 200 validate, the last 400 test.
     """
 
+    name = "clutter"
     sizes = {"train": 1197, "validation": 200, "test": 400}
 
     def __init__(self, *, size: int = 40, digit: int = 16, distractors: int = 4):

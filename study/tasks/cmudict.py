@@ -26,6 +26,7 @@ class Cmudict(Corpus):
     `study.tasks.download.pinned_file` raises.
     """
 
+    name = "cmudict"
     decoded = ("word_error_rate", "phoneme_error_rate")
     url = "https://raw.githubusercontent.com/cmusphinx/cmudict/0f8072f814306c5ee4fbf992ed853601b12c01f9/cmudict.dict"
     sha256 = "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22"

@@ -18,6 +18,7 @@ class Copy(Task):
     The evaluation "out" has max_length+1 .. out_length symbols (None: twice `max_length`; 0: there is none).
     """
 
+    name = "copy"
     causal = True
 
     def __init__(

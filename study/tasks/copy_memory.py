@@ -18,6 +18,7 @@ class CopyMemory(Task):
     Tokens: 0 .. symbols-1 the symbols, symbols the blank, symbols+1 "go". Classes: the symbols.
     """
 
+    name = "copy_memory"
     causal = True
 
     def __init__(self, *, length: int = 48, items: int = 4, symbols: int = 8):

@@ -16,6 +16,7 @@ class Largest(Task):
     Tokens: salience * symbols + class the markers, saliences * symbols the last. Classes: the symbols.
     """
 
+    name = "largest"
     causal = True
 
     def __init__(self, *, length: int = 16, saliences: int = 20, symbols: int = 4):

@@ -16,6 +16,7 @@ class Lookup(Task):
     Tokens: key * values + value the pairs, keys * values + key the questions. Classes: the values.
     """
 
+    name = "lookup"
     causal = True
 
     def __init__(self, *, length: int = 16, keys: int = 16, values: int = 4):

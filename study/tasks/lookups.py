@@ -18,6 +18,7 @@ class Lookups(Task):
     Tokens: key * values + value the pairs, keys * values + k the queries. Classes: values ** m.
     """
 
+    name = "lookups"
     causal = True
 
     def __init__(self, *, keys: int = 16, values: int = 4, lookups: int = 4):

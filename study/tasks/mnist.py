@@ -21,6 +21,7 @@ class ClutteredMnist(Clutter):
     there. Raises what `study.tasks.download.pinned_file` raises.
     """
 
+    name = "mnist"
     url = "https://raw.githubusercontent.com/fgnt/mnist/ae608a02b796c9ee908c082585a5f006fe05258e"
     folder = Path("mnist")
     sha256: ClassVar[dict[str, str]] = {

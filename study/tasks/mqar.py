@@ -23,6 +23,7 @@ class MQAR(Task):
     `out_pairs` (empty: as in training).
     """
 
+    name = "mqar"
     causal = True
 
     def __init__(

@@ -25,6 +25,8 @@ class Multi30k(Translation):
     `root`/multi30k/*.gz; download: whether they may be fetched. Raises what `study.tasks.download.pinned_file` raises.
     """
 
+    name = "multi30k"
+
     def __init__(
         self,
         *,

@@ -21,6 +21,7 @@ class NGram(Task):
     a larger `order` or `symbols` makes the task harder, as symbols ** order entries have to be learnt.
     """
 
+    name = "ngram"
     causal = True
 
     def __init__(self, *, length: int = 64, symbols: int = 8, order: int = 3, classes: int = 8):

@@ -27,6 +27,7 @@ class Numbers(PairTask):
     Numbers have 1 .. `digits` digits (at most 6), each as often, and are alike among those with as many.
     """
 
+    name = "numbers"
     decoded = ("bleu", "chrf")
     vocabulary = len(WORDS)
     classes = len(SPECIAL) + 10

@@ -15,6 +15,7 @@ class Offset(Task):
     Tokens and classes: the symbols. The evaluation "out" has `out_length` tokens (None: twice `length`; 0: there is none).
     """
 
+    name = "offset"
     causal = True
 
     def __init__(self, *, length: int = 32, distance: int = 8, symbols: int = 16, out_length: int | None = None):

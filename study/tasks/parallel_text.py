@@ -20,6 +20,8 @@ class ParallelText(Translation):
     (`study.tasks.plausible`); FileNotFoundError.
     """
 
+    name = "parallel_text"
+
     def __init__(
         self,
         *,

@@ -14,6 +14,7 @@ class Parity(Task):
     The evaluation "out" has `out_length` bits (None: twice `length`; 0: there is none).
     """
 
+    name = "parity"
     causal = True
     vocabulary = classes = 2
 

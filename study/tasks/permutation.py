@@ -11,6 +11,8 @@ from study.tasks.rearranged import Rearranged
 class Permutation(Rearranged):
     """Source symbols 0, 2, 4, ... and then 1, 3, 5, ...; the keys are those of `Rearranged`."""
 
+    name = "permutation"
+
     def order(self, place_T: Tensor, length_B1: Tensor) -> Tensor:
         even_B1 = (length_B1 + 1) // 2  # how many of the places 0 .. n-1 are even
         order_BT = (2 * place_T).where(place_T < even_B1, 2 * (place_T - even_B1) + 1)

@@ -16,6 +16,7 @@ class Recall(Task):
     Tokens: 0 .. symbols-1 plain, symbols .. 2 symbols-1 marked, 2 symbols the query. Classes: the symbols.
     """
 
+    name = "recall"
     causal = True
 
     def __init__(self, *, length: int = 64, symbols: int = 8):

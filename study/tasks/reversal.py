@@ -11,6 +11,8 @@ from study.tasks.rearranged import Rearranged
 class Reversal(Rearranged):
     """Place i of a target of n symbols holds source symbol n-1-i; the keys are those of `Rearranged`."""
 
+    name = "reversal"
+
     def order(self, place_T: Tensor, length_B1: Tensor) -> Tensor:
         return (length_B1 - 1 - place_T).clamp(min=0)
 

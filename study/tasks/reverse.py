@@ -17,6 +17,7 @@ class Reverse(Task):
     The evaluation "out" has lengths max_length+1 .. out_length (None: twice `max_length`; 0: there is none).
     """
 
+    name = "reverse"
     causal = False
 
     def __init__(

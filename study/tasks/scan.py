@@ -38,6 +38,7 @@ class Scan(Corpus):
     The files lie in `root`/scan; download: whether they may be fetched. Raises what `study.tasks.download.pinned_file` raises.
     """
 
+    name = "scan"
     decoded = ("exact", "token_accuracy")
     solved_at = 0.999  # of the tokens: 15 of them in a row are right in 98.5 %
 

@@ -61,6 +61,8 @@ class Subwords(CharacterText):
 class ShakespeareSubwords(Subwords, Shakespeare):
     """tinyshakespeare in `vocabulary` tokens; the other keys are `Shakespeare`'s."""
 
+    name = "shakespeare_subwords"
+
     def __init__(self, *, length: int = 32, share: float = 1.0, vocabulary: int = 256, root: str, download: bool):
         super().__init__(length=length, share=share, root=root, download=download)
         self.merge(vocabulary)
@@ -68,6 +70,8 @@ class ShakespeareSubwords(Subwords, Shakespeare):
 
 class PydocSubwords(Subwords, PydocTopics):
     """Python's help topics in `vocabulary` tokens; the other keys are `PydocTopics`'."""
+
+    name = "pydoc_subwords"
 
     def __init__(self, *, length: int = 32, share: float = 1.0, vocabulary: int = 256):
         super().__init__(length=length, share=share)

@@ -104,6 +104,7 @@ class Shakespeare(CharacterText):
     fetched when it isn't there. Raises what `study.tasks.download.pinned_file` raises.
     """
 
+    name = "shakespeare"
     url = (
         "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e"
         "/data/tinyshakespeare/input.txt"
@@ -132,6 +133,8 @@ class PydocTopics(CharacterText):
     vocabulary is all of printable ASCII and the newline, whatever the Python version; the text itself changes
     from version to version: compare runs of one sha256 only.
     """
+
+    name = "pydoc"
 
     def __init__(self, *, length: int = 64, share: float = 1.0):
         super().__init__(text=_topics(), alphabet=PRINTABLE, length=length, share=share)

@@ -12,7 +12,7 @@ from study.tasks.base import Task
 
 
 def build_task(config: DictConfig) -> Task:
-    task_class, keys = part(config.task)
+    task_class, keys = part(config, "task")
     return task_class(**keys)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from study import records, schema
+from study import parts, records, schema
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -34,6 +34,7 @@ def known(config: DictConfig, name: str, command: str | None, data: dict[str, An
             "digest": origin.digest,
         },
         "claims": list(origin.claims),
+        "kind": parts.outline("task", config.task.name).kind,
         "command": command,
         "config": schema.portable(config),
         "metrics": {},

@@ -48,7 +48,7 @@ class Translator:
         config = OmegaConf.merge(OmegaConf.structured(schema.Config), loaded)
         assert isinstance(config, DictConfig)
         schema.check_parts(config)  # the folder may be anybody's
-        task_class, keys = part(config.task)
+        task_class, keys = part(config, "task")
         if not issubclass(task_class, PairTask):
             raise ValueError(f"{folder} was trained on a task of {task_class.kind}; only tasks of pairs can be written out")
         self.task, self.beam, self.length_penalty = task_class.kept(folder / VOCABULARY, **keys), beam, length_penalty

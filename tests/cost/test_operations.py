@@ -1,11 +1,11 @@
 """Counted multiply-adds against hand counts and against every mixer's closed form."""
 
-import hydra
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import nn
 
+from study import parts
 from study.cost.operations import counted_multiply_adds
 from study.cost.plain import PlainForm
 from study.mixers.window import CHUNK, WindowAttention
@@ -25,7 +25,7 @@ def test_a_linear_map_and_a_convolution_by_hand():
 @pytest.mark.parametrize("name", NAMES)
 def test_each_mixer_carries_out_what_its_closed_form_says(name, causal):
     keys = OmegaConf.to_container(OmegaConf.load(CONF / "mixer" / f"{name}.yaml"))
-    mixer = hydra.utils.get_class(keys.pop("_target_"))
+    mixer = parts.load("mixer", keys.pop("name"))
     plain = PlainForm(mixer(D, causal=causal, **mixer.takes(length=N), **keys))
     counted = counted_multiply_adds(lambda: plain(torch.randn(2, N, D)))
     assert counted == 2 * N * mixer.multiply_adds(D, N, causal=causal, **keys)
@@ -45,7 +45,7 @@ CLOSED = {  # in N and D: Vaswani et al. 2017, table 1, with the projections cou
 @pytest.mark.parametrize("name", CLOSED)
 def test_the_closed_forms_that_the_claims_speak_of(name):
     keys = OmegaConf.to_container(OmegaConf.load(CONF / "mixer" / f"{name}.yaml"))
-    plain = PlainForm(hydra.utils.get_class(keys.pop("_target_"))(D, causal=True, **keys))
+    plain = PlainForm(parts.load("mixer", keys.pop("name"))(D, causal=True, **keys))
     assert counted_multiply_adds(lambda: plain(torch.randn(1, N, D))) == CLOSED[name]
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import get_class
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from study import parts
 from study.mixers.attention import Attention
 from study.mixers.window import WindowAttention
 
@@ -32,7 +32,7 @@ def some_input(masked, N=77):
 def test_gpu_is_the_cpu(name, causal, masked):
     settings = dict(MIXERS[name])
     x_BND, mask_BN = some_input(masked)
-    mixer_class = get_class(settings.pop("_target_"))
+    mixer_class = parts.load("mixer", settings.pop("name"))
     mixer = mixer_class(64, causal=causal, **mixer_class.takes(length=77), **settings)
     real = torch.ones(3, 77, dtype=torch.bool) if mask_BN is None else mask_BN
     expected = mixer(x_BND, mask_BN)[real]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import get_class
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from study import parts
 from study.mixers.base import Mixer
 from study.mixers.window import WindowAttention
 
@@ -22,11 +22,11 @@ NAME = pytest.mark.parametrize("name", MIXERS)
 
 
 def settings(name: str) -> dict:
-    return {key: value for key, value in MIXERS[name].items() if key != "_target_"}
+    return {key: value for key, value in MIXERS[name].items() if key != "name"}
 
 
 def mixer_class(name: str) -> type[Mixer]:
-    return get_class(MIXERS[name]["_target_"])
+    return parts.load("mixer", name)
 
 
 def build(name: str, causal: bool, width: int = 16, layer: int = 0) -> Mixer:
@@ -49,7 +49,7 @@ def test_yaml_states_and_explains_every_keyword(name):
     own = {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - GIVEN
     assert set(settings(name)) == own
     for line in (CONF / f"{name}.yaml").read_text().splitlines():
-        assert line.startswith("_target_") or "# " in line
+        assert line.startswith("name:") or "# " in line
 
 
 @NAME

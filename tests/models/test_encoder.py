@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import get_class
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,6 +14,7 @@ from study.mixers.base import Mixer
 from study.mixers.window import WindowAttention
 from study.models import sizing
 from study.models.encoder import Block, SequenceModel
+from study.parts import load
 from study.positions.base import InsidePosition
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -23,7 +23,7 @@ CONF = Path(__file__).parents[2] / "conf"
 def parts(group: str) -> dict[str, tuple[type, dict]]:
     """Name -> (class, settings) of every yaml of a group."""
     nodes = {path.stem: yaml.safe_load(path.read_text()) for path in sorted((CONF / group).glob("*.yaml"))}
-    return {name: (get_class(node.pop("_target_")), node) for name, node in nodes.items()}
+    return {name: (load(group, node.pop("name")), node) for name, node in nodes.items()}
 
 
 MIXERS, POSITIONS, READOUTS = parts("mixer"), parts("position"), parts("readout")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra.utils import get_class
 
+from study import parts
 from study.mixers.attention import Attention
 from study.mixers.convolution import Convolution
 from study.mixers.identity import Identity
@@ -28,7 +28,7 @@ def solve(match, mixer=Attention, width=64, ffn_width=256, length=64, causal=Tru
 @pytest.mark.parametrize("match", ["parameters", "multiply_adds"])
 def test_solved_width_matches_full_attention(name, causal, width, ffn_width, length, match):
     node = dict(MIXERS[name])
-    mixer = get_class(node.pop("_target_"))
+    mixer = parts.load("mixer", node.pop("name"))
     own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **node)
     if match == "parameters" and own > sizing.block_parameters(width, ffn_width, 4 * width**2):  # a table of n x n
         with pytest.raises(ValueError, match="alone has more parameters"):

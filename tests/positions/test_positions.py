@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import get_class
 
+from study import parts
 from study.positions.base import InsidePosition
 from study.positions.learned import Learned, PositionRangeError
 from study.positions.random import Random
@@ -18,16 +18,16 @@ from study.positions.sinusoidal_trained import SinusoidalTrained
 CONF = Path(__file__).parents[2] / "conf" / "position"
 POSITIONS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
 NAME = pytest.mark.parametrize("name", POSITIONS)
-ADDED = [name for name, node in POSITIONS.items() if not issubclass(get_class(node["_target_"]), InsidePosition)]
+ADDED = [name for name in POSITIONS if not issubclass(parts.load("position", name), InsidePosition)]
 
 
 def settings(name):
-    return {key: value for key, value in POSITIONS[name].items() if key != "_target_"}
+    return {key: value for key, value in POSITIONS[name].items() if key != "name"}
 
 
 def build(name, width=16, length=24):
     torch.manual_seed(0)
-    return get_class(POSITIONS[name]["_target_"])(width, length=length, **settings(name))
+    return parts.load("position", name)(width, length=length, **settings(name))
 
 
 def test_some_positions_are_found():
@@ -39,7 +39,7 @@ def test_yaml_states_and_explains_every_keyword(name):
     parameters = inspect.signature(type(build(name))).parameters.values()
     assert set(settings(name)) == {p.name for p in parameters if p.kind is p.KEYWORD_ONLY} - {"length"}
     for line in (CONF / f"{name}.yaml").read_text().splitlines():
-        assert line.startswith("_target_") or "# " in line
+        assert line.startswith("name:") or "# " in line
 
 
 @NAME

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import get_class
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from study import parts
 from study.readouts.base import Readout
 from study.tasks.base import IGNORE
 
@@ -26,11 +26,11 @@ D, V = 8, 5
 
 
 def settings(name):
-    return {key: value for key, value in READOUTS[name].items() if key != "_target_"}
+    return {key: value for key, value in READOUTS[name].items() if key != "name"}
 
 
 def readout_class(name) -> type[Readout]:
-    return get_class(READOUTS[name]["_target_"])
+    return parts.load("readout", name)
 
 
 def build(name, causal=True, width=D, training=False) -> Readout:
@@ -57,7 +57,7 @@ def test_yaml_states_and_explains_every_keyword(name):
     own = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "causal"}
     assert settings(name) == own
     for line in (CONF / f"{name}.yaml").read_text().splitlines():
-        assert line.startswith("_target_") or "# " in line
+        assert line.startswith("name:") or "# " in line
 
 
 @NAME

@@ -1,6 +1,5 @@
 """Every task that conf/task has, and the plain loops that judge them."""
 
-import importlib
 import os
 import random
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from study import parts
 from study.tasks.base import IGNORE, Batch, Task
 from study.tasks.images import ImageTask
 from study.tasks.pairs import PairTask
@@ -28,14 +28,13 @@ LINES = {  # of a corpus for tasks that want the user's own files
 
 
 def task_class(path: Path) -> type[Task]:
-    module, name = yaml.safe_load(path.read_text())["_target_"].rsplit(".", 1)
-    return getattr(importlib.import_module(module), name)
+    return parts.load("task", path.stem)
 
 
 def build(path: Path, **own: Any) -> Task:
     """The task of a yaml; `own` are keys to set besides."""
     node = yaml.safe_load(path.read_text()) | own
-    del node["_target_"]
+    del node["name"]
     arguments = {key: DATA.get(value, value) if isinstance(value, str) else value for key, value in node.items()}
     try:
         return task_class(path)(**arguments)

@@ -1,6 +1,5 @@
 """What holds for every task: found from conf/task, so that a new one is tested at once."""
 
-import importlib
 import inspect
 import math
 import random
@@ -9,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from study import parts
 from study.seeding import stream
 from study.tasks.base import IGNORE
 
@@ -35,14 +35,13 @@ def same(one, other):
 def test_yaml_names_and_explains_every_argument(task_yaml):
     lines = [line for line in task_yaml.read_text().splitlines() if ":" in line.split("#")[0]]
     node = yaml.safe_load(task_yaml.read_text())
-    module, name = node.pop("_target_").rsplit(".", 1)
-    parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters.values()
+    parameters = inspect.signature(parts.load("task", node.pop("name"))).parameters.values()
     assert [p.kind for p in parameters] == [inspect.Parameter.KEYWORD_ONLY] * len(parameters)
     assert [p.name for p in parameters] == list(node)
     for parameter in parameters:
         if parameter.default is not inspect.Parameter.empty:
             assert node[parameter.name] == parameter.default
-    assert not [line for line in lines if "#" not in line and not line.startswith("_target_")]
+    assert not [line for line in lines if "#" not in line and not line.startswith("name:")]
 
 
 def test_shapes_types_and_ranges(task):

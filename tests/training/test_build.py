@@ -113,4 +113,4 @@ def test_dropout_is_applied_in_training_only(compose):
 def test_a_part_is_its_class_and_its_keywords(compose):
     config = compose("mixer.heads=8")
     schema.check(config)
-    assert build.part(config.mixer) == (Attention, {"heads": 8, "head_width": None})
+    assert build.part(config, "mixer") == (Attention, {"heads": 8, "head_width": None})

@@ -155,10 +155,10 @@ def test_a_folder_names_parts_of_the_study_or_is_refused(reversal, tmp_path, mon
     (tmp_path / "stranger.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Evil: pass\n")
     monkeypatch.syspath_prepend(tmp_path)
     config = OmegaConf.load(folder / "config.yaml")
-    for target in ("stranger.Evil", "os.system", "study.tasks.reversal.os.system", "study.benchmark.harness", None):
-        config[part]["_target_"] = target
+    for name in ("stranger.Evil", "os.system", "study.tasks.reversal.os.system", "study.benchmark.harness", None):
+        config[part].name = name
         OmegaConf.save(config, folder / "config.yaml")
-        with pytest.raises(ValueError, match=f"^{part}._target_={target} is none of the study's"):
+        with pytest.raises(ValueError, match=f"^{part}={name}: there is none of this name; there are "):
             Translator(folder, 1, 0.0)
     assert not (tmp_path / "ran").exists() and "stranger" not in sys.modules
 
@@ -222,7 +222,7 @@ def own_text(tiny, tmp_path):
 
 def test_one_table_needs_one_vocabulary_however_large_two_are(own_text):
     config, _ = own_text
-    config.architecture = {"_target_": "study.models.seq2seq.transformer.Transformer", "heads": 2}
+    config.architecture = {"name": "transformer", "heads": 2}
     config.task.joint, config.model.tie = False, "three_way"
     task = build_task(config)
     assert task.vocabulary == task.classes, "so that their sizes tell nothing"

@@ -33,6 +33,7 @@ FIELDS = {
     "error",
     "plan",
     "claims",
+    "kind",
     "command",
     "config",
     "metrics",

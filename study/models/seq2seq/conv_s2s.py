@@ -93,6 +93,8 @@ class ConvS2S(EncoderDecoder):
     Raises ValueError on an even kernel, and on a position that acts inside attention.
     """
 
+    name = "conv_s2s"
+
     def __init__(
         self,
         source_vocabulary: int,

@@ -144,6 +144,7 @@ class LastState(Recurrent):
     (s_t, y_{t-1}).
     """
 
+    name = "last_state"
     aligns = False
 
     def build(self) -> None:
@@ -187,6 +188,8 @@ class FixedVector(LastState):
 
     As LastState, but s_t = cell([y_{t-1}; c], s_{t-1}), and the output is maxout of (s_t, y_{t-1}, c).
     """
+
+    name = "fixed_vector"
 
     def build(self) -> None:
         self.summary = linear(2 * self.hidden, self.hidden)
@@ -244,6 +247,8 @@ class Bahdanau(Attending):
     output is maxout of (s_t, y_{t-1}, c_t). With layers, the top one's state asks.
     """
 
+    name = "bahdanau"
+
     def build(self) -> None:
         states = 2 * self.hidden
         self.attention = Additive(self.hidden, states)
@@ -266,6 +271,8 @@ class LuongGeneral(Attending):
     h_t = cell([y_{t-1}; h~_{t-1}], h_{t-1}), a_t = softmax(h_t' W h_m), c_t = sum_m a_tm h_m, and h~_t = tanh(W_c [c_t; h_t])
     goes to the head and into the next step; h~_0 = 0. Here h~ is as wide as an embedding.
     """
+
+    name = "luong_general"
 
     def build(self) -> None:
         self.attention = self.alignment()
@@ -293,6 +300,8 @@ class LuongLocal(LuongGeneral):
     Args:
         window: how many positions it reaches to each side, >= 1; the Gaussian in it has half of it as standard deviation.
     """
+
+    name = "luong_local"
 
     def __init__(
         self,

@@ -66,6 +66,8 @@ class Transformer(EncoderDecoder):
     Raises ValueError where `mixer` gives anything but full attention.
     """
 
+    name = "transformer"
+
     def __init__(
         self,
         source_vocabulary: int,

@@ -29,6 +29,7 @@ class ConvNet(Architecture):
         channels: C of each block, in order.
     """
 
+    name = "cnn"
     kind = "images"
 
     def __init__(self, classes: int, *, channels: Sequence[int]) -> None:

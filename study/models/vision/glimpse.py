@@ -139,6 +139,8 @@ class LearnedGlimpses(RecurrentAttention):
         weight: of what trains the policy, beside the cross-entropy; above 0.
     """
 
+    name = "learned_glimpses"
+
     def __init__(
         self,
         classes: int,
@@ -157,12 +159,16 @@ class LearnedGlimpses(RecurrentAttention):
 class RandomGlimpses(RecurrentAttention):
     """The control that looks anywhere."""
 
+    name = "random_glimpses"
+
     def __init__(self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3) -> None:
         super().__init__(classes, width=width, policy=Random, glimpses=glimpses, patch=patch, scales=scales)
 
 
 class CentreGlimpses(RecurrentAttention):
     """The control that never looks away from the middle."""
+
+    name = "centre_glimpses"
 
     def __init__(self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3) -> None:
         super().__init__(classes, width=width, policy=Centre, glimpses=glimpses, patch=patch, scales=scales)

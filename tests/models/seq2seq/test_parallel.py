@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from hydra.utils import get_class
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._pytree import tree_map
 
+from study import parts
 from study.cost.operations import counted_multiply_adds
 from study.mixers.attention import Attention
 from study.models.seq2seq.base import shifted
@@ -20,7 +20,7 @@ from study.tokens import END, PAD
 
 CONF = Path(__file__).parents[3] / "conf" / "position"
 NODES = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
-POSITIONS = {name: (get_class(node.pop("_target_")), node) for name, node in NODES.items()}
+POSITIONS = {name: (parts.load("position", node.pop("name")), node) for name, node in NODES.items()}
 ADDED = [name for name, (kind, _) in POSITIONS.items() if not issubclass(kind, InsidePosition)]
 V, W, D, M, T = 14, 11, 16, 9, 8
 PAIRS = [("transformer", name) for name in POSITIONS] + [("conv_s2s", name) for name in ADDED]
