@@ -240,6 +240,7 @@ MOVING = [
 ]
 
 
+@pytest.mark.slow
 def test_identity_moves_with_what_can_change_a_result_and_with_nothing_else(compose):
     base = schema.identity(compose())
     assert {o: schema.identity(compose(o)) for o in NEUTRAL} == dict.fromkeys(NEUTRAL, base)
@@ -295,6 +296,7 @@ def test_ids_never_move_by_accident(compose):
 COMMITTED = sorted(ROOT.glob("results/*/records/*.jsonl"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_committed_records_still_answer_their_commands(path, compose):
     """A record whose command composes to another config today is stale: launch its experiment again."""

@@ -1,5 +1,9 @@
 """Agreement of a verb with its subject across attractors, in a small grammar (after Linzen et al. 2016).
 
+>>> print(Agreement(length=12, most=2).sample(seed=3))
+tokens  adv2 many1 adv2 of one3 adv0 adv1 adv3 adv2 of one3 verb
+answers -    -     -    -  -    -    -    -    -    -  -    many
+
 Shapes: B sequences, N tokens each, 1 scored place each.
 """
 
@@ -77,6 +81,14 @@ class Agreement(Task):
             if token < 2 * self.nouns and (place == 0 or tokens[place - 1] != self.preposition):
                 answers[-1] = int(token >= self.nouns)
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        nouns = [f"{number}{noun}" for number in ("one", "many") for noun in range(self.nouns)]
+        names = [*nouns, "of", "verb", *(f"adv{adverb}" for adverb in range(self.adverbs))]
+        return [names[token] for token in tokens]
+
+    def target_names(self, tokens: list[int]) -> list[str]:
+        return [("one", "many")[token] for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

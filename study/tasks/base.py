@@ -47,7 +47,17 @@ class Batch:
 
 
 class Task(ABC):
-    """A source of batches. Constructors take keywords only and say in one line what is wrong with them."""
+    """A source of batches. A new one is a class and a yaml in conf/task; tests/tasks tests every yaml.
+
+    - The constructor takes keywords only; the yaml has each of them with its default and a comment. For values that cannot be,
+      it raises ValueError in one line.
+    - The module's docstring ends on a sample, as `sample` draws it.
+    - Padding stands on the right (`mask_BN`). A position is scored once at most, and never where padding stands.
+    - There is at least one slice: what the score may hang on. A source, where there is one, is a position that the model may
+      look at, and another token there means another answer.
+    - Longer sequences (`out`) have the same vocabulary, classes, direction and metric.
+    - chance < heuristic < solved_at; in bits per character, heuristic < chance.
+    """
 
     name: str  # as the command line calls it, task=NAME
     kind: Literal["tokens", "pairs", "images"] = "tokens"  # of the batches, and of the models that can answer them
@@ -87,6 +97,27 @@ class Task(ABC):
     def evaluations(self) -> dict[str, "Task"]:
         """What is measured after training: "test", and "out" (longer sequences) where the task has one."""
         return {"test": self} | ({"out": self.out} if self.out else {})
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        """Tokens one by one, in symbols."""
+        return [str(token) for token in tokens]
+
+    def target_names(self, tokens: list[int]) -> list[str]:
+        """Classes one by one, in symbols."""
+        return [str(token) for token in tokens]
+
+    def sample(self, seed: int = 0) -> str:
+        """What a batch of one holds, in symbols: tokens, and below each its answer, or a dash where none is scored."""
+        batch = self.batch(1, torch.Generator().manual_seed(seed))
+        tokens, targets = batch.tokens_BN[0].tolist(), batch.targets_BT[0].tolist()
+        answers = ["-"] * len(tokens)
+        for place, target in zip(
+            range(len(tokens)) if batch.where_BT is None else batch.where_BT[0].tolist(), targets, strict=True
+        ):
+            if target != IGNORE:
+                answers[place] = self.target_names([target])[0]
+        columns = list(zip(["tokens ", *self.source_names(tokens)], ["answers", *answers], strict=True))
+        return "\n".join(" ".join(c[row].ljust(max(map(len, c))) for c in columns).rstrip() for row in (0, 1))
 
     @property
     def chance(self) -> float:

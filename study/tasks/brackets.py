@@ -1,5 +1,9 @@
 """Brackets: each closing bracket answers the type of its partner (Dyck words; Hewitt et al. 2020).
 
+>>> print(Brackets(length=12, types=3).sample(seed=1))
+tokens  (1 (2 (0 ) ) (1 ) ) (2 (0 ) )
+answers -  -  -  0 2 -  1 1 -  -  0 2
+
 Shapes: B sequences, N tokens each, closing places scored.
 """
 
@@ -56,6 +60,9 @@ class Brackets(Task):
                 still_open.append(token)
             answers.append(still_open.pop() if token == self.types else IGNORE)
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        return [")" if token == self.types else f"({token}" for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

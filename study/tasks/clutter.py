@@ -2,6 +2,25 @@
 
 The translated and cluttered digits of Mnih et al. 2014 (section 4.1), with any digits.
 
+>>> print(ClutteredDigits(size=16, digit=10, distractors=2).sample())
+. . . . . . . . . . . : # : . .
+. . . . . . . . . . : + : . . .
+. . . . + # # + : # + + : . . .
+. . . : # # + : + # + : : : : .
+. . . + # + : : # # + . # + + :
+. . : + # : . : # # + + # # # :
+. . + # # + : : # + # # # + : .
+. . . + # + # # # # + + # : . .
+. . . . . . : + + # # # + . . .
+. . . . . . . + + # # # + : . .
+. . . . : + + # + . . . . . . .
+. . . . + # # # : . . . . . . .
+. . . . . . . . . . . . . . . .
+. . . . . . . . . . . . . . . .
+. . . . . . . . . . . . . . . .
+. . . . . . . . . . . . . . . .
+answer 5
+
 Shapes: B images, H = W pixels a side, N digits of S x S pixels, K pieces pasted into an image.
 """
 

@@ -1,4 +1,9 @@
-"""Grapheme to phoneme: how words of the CMU Pronouncing Dictionary are said."""
+"""Grapheme to phoneme: how words of the CMU Pronouncing Dictionary are said.
+
+>>> print(Cmudict(root="data", download=False, cache="cache").sample())
+source s e r e n d i p i t y </s>
+target S EH R AH N D IH P IH T IY </s>
+"""
 
 import hashlib
 import re
@@ -28,6 +33,7 @@ class Cmudict(Corpus):
 
     name = "cmudict"
     decoded = ("word_error_rate", "phoneme_error_rate")
+    separator = ""
     url = "https://raw.githubusercontent.com/cmusphinx/cmudict/0f8072f814306c5ee4fbf992ed853601b12c01f9/cmudict.dict"
     sha256 = "81917843c7f44ce2b094ac63873c2c7a4cf802040792c455ba3ca406891c3d22"
     path = Path("cmudict", "cmudict.dict")

@@ -1,5 +1,9 @@
 """Copy: repeat a sequence after it has ended, without being shown one's own answers.
 
+>>> print(Copy(max_length=6).sample())
+tokens  15 5 0 3 11 3 go go go go go go
+answers -  - - - -  - 15 5  0  3  11 3
+
 Shapes: B sequences, L symbols at most (`max_length`), N = 2L tokens (constant), L scored places.
 """
 
@@ -62,6 +66,9 @@ class Copy(Task):
     def solve(self, tokens: list[int]) -> list[int]:
         n = tokens.index(self.symbols)  # where the first "go" stands
         return [IGNORE] * n + tokens[:n] + [IGNORE] * (len(tokens) - 2 * n)
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        return [{self.symbols: "go", self.symbols + 1: "."}.get(token, str(token)) for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

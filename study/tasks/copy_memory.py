@@ -2,6 +2,10 @@
 
 Beside `copy`, whose distance is the number of symbols and whose length grows with it, here blanks stand in between.
 
+>>> print(CopyMemory(length=16, items=3).sample())
+tokens  7 5 0 . . . . . . . . . . go go go
+answers - - - - - - - - - - - - - 7  5  0
+
 Shapes: B sequences, N tokens each, K symbols and as many scored places.
 """
 
@@ -52,6 +56,9 @@ class CopyMemory(Task):
                 held.append(token)
             answers.append(held.pop(0) if token == self.symbols + 1 else IGNORE)
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        return [{self.symbols: ".", self.symbols + 1: "go"}.get(token, str(token)) for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

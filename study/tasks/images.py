@@ -39,3 +39,9 @@ class ImageTask(Task):
 
     def solve(self, tokens: list[int]) -> list[int]:
         return []  # nothing plain names what an image shows
+
+    def sample(self, seed: int = 0) -> str:
+        """An image, the brighter the denser, and its class."""
+        batch = self.batch(1, torch.Generator().manual_seed(seed))
+        rows = [" ".join(".:+#"[int(3.99 * pixel)] for pixel in row) for row in batch.images_BHW[0].tolist()]
+        return "\n".join([*rows, f"answer {int(batch.targets_BT)}"])

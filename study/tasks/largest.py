@@ -1,5 +1,9 @@
 """Largest: report the class of the token that stands out most; nothing is asked for.
 
+>>> print(Largest(length=8, saliences=9).sample())
+tokens  2:3 3:1 4:2 8:0 6:3 0:2 5:0 ?
+answers -   -   -   -   -   -   -   0
+
 Shapes: B sequences, M markers, N = M + 1 tokens each, 1 scored place each.
 """
 
@@ -46,6 +50,10 @@ class Largest(Task):
     def solve(self, tokens: list[int]) -> list[int]:
         salience, symbol = max(divmod(token, self.symbols) for token in tokens[:-1])
         return [IGNORE] * (len(tokens) - 1) + [symbol]
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        markers = (divmod(token, self.symbols) for token in tokens)
+        return [f"{salience}:{symbol}" if salience < self.saliences else "?" for salience, symbol in markers]
 
     @property
     def heuristic(self) -> tuple[str, float]:

@@ -1,5 +1,9 @@
 """Lookup: report the value bound to the key that is asked for; a position holds its pair whole.
 
+>>> print(Lookup(length=8, keys=8).sample())
+tokens  2:1 3:3 4:1 6:2 0:0 5:3 1:2 0?
+answers -   -   -   -   -   -   -   0
+
 Shapes: B sequences, P pairs, N = P + 1 tokens each, 1 scored place each.
 """
 
@@ -47,6 +51,10 @@ class Lookup(Task):
             if key == asked:
                 answers[-1] = value
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        pairs = self.keys * self.values
+        return [f"{t // self.values}:{t % self.values}" if t < pairs else f"{t - pairs}?" for t in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

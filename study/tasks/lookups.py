@@ -1,5 +1,9 @@
 """Several lookups at once: a query position names m keys and is answered by their m values together.
 
+>>> print(Lookups(keys=5, lookups=3).sample())
+tokens  3:0 1:3 4:3 0:0 2:1 2?    3?    4?    0?    1?
+answers -   -   -   -   -   1,0,3 0,3,0 3,0,3 0,3,1 3,1,0
+
 Shapes: B sequences, K keys, N = 2K tokens (K pairs, then K queries), K scored places, m lookups of each.
 """
 
@@ -62,6 +66,13 @@ class Lookups(Task):
                     answer = answer * self.values + known[(token - self.keys * self.values + back) % self.keys]
                 answers[place] = answer
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        pairs = self.keys * self.values
+        return [f"{t // self.values}:{t % self.values}" if t < pairs else f"{t - pairs}?" for t in tokens]
+
+    def target_names(self, tokens: list[int]) -> list[str]:
+        return [",".join(str(token // self.values**digit % self.values) for digit in range(self.lookups)) for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

@@ -1,4 +1,7 @@
-"""MNIST's digits in clutter (LeCun et al. 1998; Mnih et al. 2014, section 4.1)."""
+"""MNIST's digits in clutter (LeCun et al. 1998; Mnih et al. 2014, section 4.1).
+
+`study.tasks.clutter` shows a sample, of other digits.
+"""
 
 import gzip
 from pathlib import Path

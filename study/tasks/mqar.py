@@ -3,6 +3,10 @@
 Two choices differ from the published generator: questions stand anywhere after the pairs (there: mostly soon
 after), and what asks nothing holds one filler token (there: the filler, or random tokens).
 
+>>> print(MQAR(length=12, pairs=[2], keys=4, values=4).sample())
+tokens  k1 v3 k2 v1 . . . k1 k2 . . .
+answers -  -  -  -  - - - v3 v1 - - -
+
 Shapes: B sequences, N tokens each, P pair slots (the largest entry of `pairs`) and as many scored places.
 """
 
@@ -96,6 +100,12 @@ class MQAR(Task):
                 else:
                     known[token] = tokens[place + 1] - self.keys
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        return [f"k{t}" if t < self.keys else f"v{t - self.keys}" if t < self.filler else "." for t in tokens]
+
+    def target_names(self, tokens: list[int]) -> list[str]:
+        return [f"v{token}" for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

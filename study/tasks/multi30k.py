@@ -1,4 +1,9 @@
-"""Multi30k: descriptions of pictures, German and English (Elliott et al. 2016)."""
+"""Multi30k: descriptions of pictures, German and English (Elliott et al. 2016).
+
+>>> print(Multi30k(root="data", download=False, cache="cache").sample())
+source ▁Sie ben ▁Personen ▁sitzen ▁ein ▁met all en en ▁Kla pp st ühlen ▁und ▁dis k ut ieren ▁ein ▁Th em a . </s>
+target ▁Se ven ▁people ▁sit ▁at ▁table ▁in ▁metal ▁f old - up ▁chairs ▁discuss ▁top ic . </s>
+"""
 
 from pathlib import Path
 from typing import Any

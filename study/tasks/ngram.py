@@ -1,5 +1,9 @@
 """A fixed function of the last few tokens: the task convolution should win.
 
+>>> print(NGram(length=12).sample())
+tokens  4 7 5 0 3 3 3 7 1 3 5 2
+answers - - 0 0 2 0 2 0 1 5 6 3
+
 Shapes: B sequences, N tokens each, T = N - order + 1 scored places each.
 """
 

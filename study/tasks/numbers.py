@@ -1,5 +1,9 @@
 """Numbers in words, to be written in digits: a translation that needs no corpus.
 
+>>> print(Numbers().sample())
+source two hundred and thirty one </s>
+target 2 3 1 </s>
+
 Shapes: B pairs, M source tokens, T target tokens.
 """
 

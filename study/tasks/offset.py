@@ -1,5 +1,9 @@
 """Offset: every position answers with the token a fixed number of positions back.
 
+>>> print(Offset(length=12, distance=4).sample())
+tokens  12 15 5 0 3  11 3 7 9 3  5 2
+answers -  -  - - 12 15 5 0 3 11 3 7
+
 Shapes: B sequences, N tokens each, N - distance scored places.
 """
 

@@ -36,7 +36,12 @@ class PairBatch:
 
 
 class PairTask(Task):
-    """A source of pairs. `vocabulary` counts source tokens, `classes` target tokens; both begin with `study.tokens`."""
+    """A source of pairs. `vocabulary` counts source tokens, `classes` target tokens; both begin with `study.tokens`.
+
+    Source and target hold something before END, and after it PAD alone. The slice "length" is at least 1. Where target tokens
+    have gold sources (`sources_BT`), each source token is written once. `judge` gives the best scores to what is right and the
+    worst to silence; `read` takes `source_names` joined by `separator`.
+    """
 
     kind = "pairs"
     causal = True
@@ -48,6 +53,7 @@ class PairTask(Task):
     mean_source: float  # mean source length, END included
     decoded: tuple[str, ...]  # the scores that `judge` gives
     joint = False  # whether a token means the same in source and target
+    separator = " "  # what stands between the names of source tokens in a text that `read` takes
 
     @abstractmethod
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> PairBatch: ...
@@ -72,12 +78,11 @@ class PairTask(Task):
         """A task that reads, writes and has the sizes of the one that was kept there; it may have no data."""
         return cls(**keys)
 
-    def source_names(self, tokens: list[int]) -> list[str]:
-        """Source tokens one by one, for pictures."""
-        return [str(token) for token in tokens]
-
-    def target_names(self, tokens: list[int]) -> list[str]:
-        return [str(token) for token in tokens]
+    def sample(self, seed: int = 0) -> str:
+        """A source and its target, token by token."""
+        batch = self.batch(1, torch.Generator().manual_seed(seed))
+        source, target = batch.source_BM[0].tolist(), batch.target_BT[0].tolist()
+        return "\n".join(["source " + " ".join(self.source_names(source)), "target " + " ".join(self.target_names(target))])
 
     def solve(self, tokens: list[int]) -> list[int]:
         """The target (END included) of a source (END included), by a plain loop; [] where only the corpus knows it."""

@@ -1,4 +1,10 @@
-"""Translation between any two line-aligned files."""
+"""Translation between any two line-aligned files; here the lines of numbers and the same lines backwards.
+
+>>> files = {f"{split}_{side}": f"{split}.{side}" for split in ("train", "validation", "test") for side in ("source", "target")}
+>>> print(ParallelText(**files, vocabulary=60, cache="cache").sample())
+source ▁t hre e ▁ 3 ▁and ▁t hre e ▁more . </s>
+target ▁ . erom ▁eerht ▁dna ▁ 3 ▁eerht </s>
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

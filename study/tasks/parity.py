@@ -1,5 +1,9 @@
 """Running parity of bits: the task recurrence should win (Hahn 2020; Deletang et al. 2022).
 
+>>> print(Parity(length=12).sample())
+tokens  0 1 1 0 1 1 1 1 1 1 1 0
+answers 0 1 0 0 1 0 1 0 1 0 1 1
+
 Shapes: B sequences, N bits each, all scored.
 """
 

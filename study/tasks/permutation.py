@@ -1,5 +1,9 @@
 """A permuted copy: the target is the source in a fixed order that is neither forwards nor backwards, the same at all lengths.
 
+>>> print(Permutation(max_length=10).sample())
+source 15 5 0 3 11 3 7 </s> <pad> <pad> <pad>
+target 15 0 11 7 5 3 3 </s> <pad> <pad> <pad>
+
 Shapes: B pairs, T target tokens.
 """
 

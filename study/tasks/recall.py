@@ -1,5 +1,9 @@
 """Recall of one marked token at a controlled distance, the length held constant.
 
+>>> print(Recall(length=12).sample())
+tokens  *7 5 0 3 3 3 7 1 3 5 2 ?
+answers -  - - - - - - - - - - 7
+
 Shapes: B sequences, N tokens each, 1 scored place each.
 """
 
@@ -43,6 +47,10 @@ class Recall(Task):
             if self.symbols <= token < 2 * self.symbols:
                 answers[-1] = token - self.symbols
         return answers
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        names = [*map(str, range(self.symbols)), *(f"*{symbol}" for symbol in range(self.symbols)), "?"]
+        return [names[token] for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

@@ -1,5 +1,9 @@
 """Reversal by an encoder-decoder: the target is the source from its end to its start.
 
+>>> print(Reversal(max_length=10).sample())
+source 15 5 0 3 11 3 7 </s> <pad> <pad> <pad>
+target 7 3 11 3 0 5 15 </s> <pad> <pad> <pad>
+
 Shapes: B pairs, T target tokens.
 """
 

@@ -1,5 +1,9 @@
 """Reverse in a bidirectional encoder: every position answers with its mirror image.
 
+>>> print(Reverse(max_length=10).sample())
+tokens  15 5 0 3  11 3 7 9  . .
+answers 9  7 3 11 3  0 5 15 - -
+
 Shapes: B sequences, N tokens each (`max_length`, so that shapes stay constant), all but the padding scored.
 """
 
@@ -58,6 +62,9 @@ class Reverse(Task):
     def solve(self, tokens: list[int]) -> list[int]:
         real = [token for token in tokens if token != self.symbols]
         return real[::-1] + [IGNORE] * (len(tokens) - len(real))
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        return ["." if token == self.symbols else str(token) for token in tokens]
 
     @property
     def heuristic(self) -> tuple[str, float]:

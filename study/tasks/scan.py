@@ -1,4 +1,9 @@
-"""SCAN: commands in words, answered by actions (Lake & Baroni 2018)."""
+"""SCAN: commands in words, answered by actions (Lake & Baroni 2018).
+
+>>> print(Scan(root="data", download=False, cache="cache").sample(seed=44))
+source run right after jump left twice </s>
+target I_TURN_LEFT I_JUMP I_TURN_LEFT I_JUMP I_TURN_RIGHT I_RUN </s>
+"""
 
 import hashlib
 from collections.abc import Iterator

@@ -1,5 +1,9 @@
 """The texts of `study.tasks.text` in subwords: byte pairs merged by how often they meet (Sennrich et al. 2016, section 3.2).
 
+>>> print(ShakespeareSubwords(length=16, root="data", download=False).sample())
+tokens  N  ow  ␣it 's ␣t w   ent y -  se v  en :  ␣e  ver y
+answers ow ␣it 's  ␣t w  ent y   - se v  en :  ␣e ver y   ␣g
+
 Shapes: B stretches of text, N tokens each, V tokens in all. Scores stay in bits per character.
 """
 
@@ -30,18 +34,17 @@ class Subwords(CharacterText):
                 f"and at most {LARGEST}"
             )
         texts = {split: self.text[start:stop] for split, (start, stop) in self.bounds.items()}
-        codes, characters_V = _cut(tuple(texts.values()), self.alphabet, vocabulary)
-        if len(characters_V) < vocabulary:
+        codes, symbols = _cut(tuple(texts.values()), self.alphabet, vocabulary)
+        if len(symbols) < vocabulary:
             raise ValueError(
-                f"vocabulary is {vocabulary}, but the training text yields {len(characters_V)} tokens; use at most that"
+                f"vocabulary is {vocabulary}, but the training text yields {len(symbols)} tokens; use at most that"
             )
         bounds, stop = {}, 0
         for split, own in zip(texts, codes, strict=True):
             start, stop = stop, stop + len(own)
             bounds[split] = (start, stop)
-        self._tokenize(torch.cat(codes), bounds, vocabulary, "tokens")
-        self.characters_V = characters_V
-        self._characters = Constant(characters_V)
+        self._tokenize(torch.cat(codes), bounds, symbols, "tokens")
+        self._characters = Constant(torch.tensor([len(symbol) for symbol in symbols], device="cpu"))
         self.characters_per_token = len(texts["test"]) / (bounds["test"][1] - bounds["test"][0])
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
@@ -79,13 +82,14 @@ class PydocSubwords(Subwords, PydocTopics):
 
 
 @lru_cache(maxsize=4)  # a run builds its task several times
-def _cut(texts: tuple[str, ...], alphabet: str, vocabulary: int) -> tuple[list[Tensor], Tensor]:
-    """Token numbers of each text, int16, by merges learned on the first; and how many characters each token has (V)."""
+def _cut(texts: tuple[str, ...], alphabet: str, vocabulary: int) -> tuple[list[Tensor], list[str]]:
+    """Token numbers of each text, int16, by merges learned on the first; and the characters of each token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = splitter = pre_tokenizers.ByteLevel(add_prefix_space=False)
     known = [letter for piece, _ in splitter.pre_tokenize_str(alphabet) for letter in piece]
     trainer = trainers.BpeTrainer(vocab_size=vocabulary, initial_alphabet=known, show_progress=False)
     tokenizer.train_from_iterator(texts[:1], trainer)
     codes = [torch.tensor(tokenizer.encode(text).ids, dtype=torch.int16, device="cpu") for text in texts]
-    sizes = {number: len(token) for token, number in tokenizer.get_vocab().items()}
-    return codes, torch.tensor([sizes[number] for number in range(len(sizes))], device="cpu")
+    letters = dict(zip(known, alphabet, strict=True))  # the tokenizer writes some characters as others
+    names = (str(tokenizer.id_to_token(number)) for number in range(tokenizer.get_vocab_size()))
+    return codes, ["".join(letters[letter] for letter in name) for name in names]

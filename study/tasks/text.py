@@ -1,5 +1,9 @@
 """Character language modelling on real text.
 
+>>> print(Shakespeare(length=24, root="data", download=False).sample())
+tokens  k n o w ' s t , ␣ g r e a t ␣ s o n , ⏎ T h e ␣
+answers n o w ' s t , ␣ g r e a t ␣ s o n , ⏎ T h e ␣ e
+
 Shapes: B stretches of text, N characters each, all scored: each position answers the next character.
 """
 
@@ -43,16 +47,17 @@ class CharacterText(Task):
         self.text = text
         bounds = {split: (round(start * len(text)), round(stop * len(text))) for split, (start, stop) in self.shares.items()}
         bounds["train"] = (0, round(share * bounds["train"][1]))
-        self._tokenize(_encode(text, alphabet), bounds, len(alphabet), "characters")
+        self._tokenize(_encode(text, alphabet), bounds, list(alphabet), "characters")
 
-    def _tokenize(self, codes: Tensor, bounds: dict[str, tuple[int, int]], vocabulary: int, unit: str) -> None:
-        """codes: the text as token numbers below `vocabulary`; bounds: where each split starts and stops in it."""
+    def _tokenize(self, codes: Tensor, bounds: dict[str, tuple[int, int]], symbols: list[str], unit: str) -> None:
+        """codes: the text as numbers of `symbols`, its tokens; bounds: where each split starts and stops in it."""
         shortest = min(stop - start for start, stop in bounds.values())
         if self.length >= shortest:
             raise ValueError(
                 f"length is {self.length}, but the text's shortest split has {shortest} {unit}; use at most {shortest - 1}"
             )
-        self.vocabulary = self.classes = vocabulary
+        self.vocabulary = self.classes = len(symbols)
+        self.symbols = symbols
         self.codes, self.bounds = codes, bounds
         self._codes = Constant(codes)
 
@@ -67,6 +72,11 @@ class CharacterText(Task):
 
     def solve(self, tokens: list[int]) -> list[int]:
         return tokens[1:] + [IGNORE]  # what follows the last one stands in the text only
+
+    def source_names(self, tokens: list[int]) -> list[str]:
+        return ["".join({" ": "␣", "\n": "⏎"}.get(character, character) for character in self.symbols[t]) for t in tokens]
+
+    target_names = source_names
 
     @property
     def chance(self) -> float:

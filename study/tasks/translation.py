@@ -22,6 +22,7 @@ class Translation(Corpus):
     """
 
     decoded = ("bleu", "chrf")
+    separator = ""  # subwords hold their spaces, as "▁"
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Iterator
+from functools import cache as once
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ def task_class(path: Path) -> type[Task]:
 
 
 def build(path: Path, **own: Any) -> Task:
-    """The task of a yaml; `own` are keys to set besides."""
-    node = yaml.safe_load(path.read_text()) | own
+    """The task of a yaml; `own` are keys to set besides, where it has them."""
+    node = yaml.safe_load(path.read_text())
+    node |= {key: value for key, value in own.items() if key in node}
     del node["name"]
     arguments = {key: DATA.get(value, value) if isinstance(value, str) else value for key, value in node.items()}
     try:
@@ -58,20 +60,31 @@ def task_yaml(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-@pytest.fixture(**yamls(lambda kind: not issubclass(kind, PairTask | ImageTask)))
-def task(request: pytest.FixtureRequest) -> Task:
+@pytest.fixture(scope="session")
+def built(cache: str, own_files: dict[str, str]) -> Callable[[Path], Task]:
+    """built(path): the task of a yaml, on what data there are; each is built once."""
+    return once(lambda path: build(path, cache=cache, **own_files))
+
+
+@pytest.fixture(scope="session", **yamls(lambda kind: True))
+def any_task(request: pytest.FixtureRequest, built: Callable[[Path], Task]) -> Task:
+    return built(request.param)
+
+
+@pytest.fixture(scope="session", **yamls(lambda kind: not issubclass(kind, PairTask | ImageTask)))
+def task(request: pytest.FixtureRequest, built: Callable[[Path], Task]) -> Task:
     """A task on one sequence."""
-    return build(request.param)
+    return built(request.param)
 
 
 @pytest.fixture(scope="session", **yamls(lambda kind: issubclass(kind, PairTask)))
-def pair_task(request: pytest.FixtureRequest, cache: str, own_files: dict[str, str]) -> Task:
-    own = {}
-    if "cache" in yaml.safe_load(request.param.read_text()):
-        own["cache"] = cache
-    if request.param.stem == "parallel_text":
-        own |= own_files
-    return build(request.param, **own)
+def pair_task(request: pytest.FixtureRequest, built: Callable[[Path], Task]) -> Task:
+    return built(request.param)
+
+
+@pytest.fixture(scope="session", **yamls(lambda kind: issubclass(kind, ImageTask)))
+def image_task(request: pytest.FixtureRequest, built: Callable[[Path], Task]) -> Task:
+    return built(request.param)
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +101,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def own_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Keys that name the files of a small corpus."""
+    """Keys that name the files of a small corpus: train.source and the like."""
     folder = tmp_path_factory.mktemp("corpus")
     keys = {}
     for split, lines in LINES.items():

@@ -11,7 +11,7 @@ import torch
 from scipy.stats import chisquare
 from sklearn.datasets import load_digits
 
-from study.tasks.clutter import Clutter, ClutteredDigits, paste_, resized
+from study.tasks.clutter import Clutter, ClutteredDigits, paste_
 from study.tasks.mnist import ClutteredMnist, idx
 
 SPLITS = ("train", "validation", "test")
@@ -38,17 +38,6 @@ def shades(task, split, size=200):
     """Of each image, the shades (1, 2, ...) that are in it."""
     images = (task.batch(size, generator(), split).images_BHW * 255).round().int()
     return [set(image.unique().tolist()) - {0} for image in images]
-
-
-def test_shapes_types_and_ranges(digits):
-    batch = digits.batch(50, generator())
-    assert batch.images_BHW.shape == (50, 40, 40) and batch.images_BHW.dtype == torch.float32
-    assert batch.images_BHW.min() == 0 and 0.9 < batch.images_BHW.max() <= 1
-    assert batch.targets_BT.shape == batch.slices["distance"].shape == (50, 1)
-    assert batch.targets_BT.dtype == batch.slices["distance"].dtype == torch.long
-    assert set(digits.batch(1000, generator()).targets_BT.flatten().tolist()) == set(range(10))
-    assert list(batch.inputs()) == ["images_BHW"]
-    assert (digits.size, digits.classes, digits.chance, digits.kind) == (40, 10, 0.1, "images")
 
 
 def test_without_distractors_the_digit_is_all_there_is_and_stands_where_centres_say():
@@ -111,16 +100,6 @@ def test_the_brighter_pixel_shows():
     assert image[0].tolist() == [[1, 2, 0, 0], [3, 5, 0.5, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
 
 
-def test_resizing():
-    image = torch.tensor([[[0, 100], [200, 60]]], dtype=torch.uint8)
-    assert torch.equal(resized(image, 2), image)
-    # bilinear, by hand: samples a quarter of a pixel from the old ones, the edge repeated
-    row = [0.0, 25.0, 75.0, 100.0]
-    low = [200.0, 165.0, 95.0, 60.0]
-    by_hand = [[round(a + w * (b - a)) for a, b in zip(row, low, strict=True)] for w in (0, 0.25, 0.75, 1)]
-    assert (resized(image, 4)[0].int() - torch.tensor(by_hand)).abs().max() <= 1
-
-
 def test_bundled_digits_are_each_in_one_split(digits):
     small = ClutteredDigits(digit=8)
     found = [tuple(image.flatten().tolist()) for split in SPLITS for image, _ in pairs(small, split)]
@@ -132,30 +111,6 @@ def test_bundled_digits_are_each_in_one_split(digits):
         for image, label in zip(published, load_digits().target, strict=True)
     }
     assert all(label_of[tuple(image.flatten().tolist())] == label for split in SPLITS for image, label in pairs(small, split))
-
-
-@pytest.mark.parametrize("split", SPLITS)
-def test_a_batch_is_a_function_of_its_seed_and_split(digits, split):
-    def draw(seed):
-        return digits.batch(20, generator(seed), split)
-
-    torch.manual_seed(1)
-    one = draw(3)
-    torch.manual_seed(2)
-    two = draw(3)
-    assert torch.equal(one.images_BHW, two.images_BHW) and torch.equal(one.targets_BT, two.targets_BT)
-    assert torch.equal(ClutteredDigits().batch(20, generator(3), split).images_BHW, one.images_BHW), "in each process alike"
-    assert not torch.equal(draw(4).images_BHW, one.images_BHW)
-    going_on = generator(3)
-    digits.batch(20, going_on, split)
-    assert not torch.equal(digits.batch(20, going_on, split).images_BHW, one.images_BHW)
-
-
-def test_batches_lie_on_the_generators_device_not_on_the_default_one(digits):
-    with torch.device("meta"):
-        batch = digits.batch(4, torch.Generator("cpu"))
-    named = [batch.images_BHW, batch.targets_BT, batch.centres_B2, *batch.slices.values()]
-    assert {tensor.device.type for tensor in named} == {"cpu"}
 
 
 def test_heuristic_and_provenance(digits):

@@ -70,6 +70,7 @@ def test_published_sizes(published):
     assert (separate.vocabulary, separate.classes) == (2000, 2000)
 
 
+@pytest.mark.slow
 def test_published_lines(published):
     task = published("multi30k")
     batch = task.evaluation_batch(0, 1000, generator(), "test")

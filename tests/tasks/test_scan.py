@@ -121,6 +121,7 @@ def interpret(command):
     return turn * (2 if words[1] == "opposite" else 1) + act
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["simple", "length", "jump"])
 def test_published_pairs_follow_the_grammar(published, split):
     task = published("scan", split=split)

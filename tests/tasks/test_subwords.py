@@ -1,4 +1,4 @@
-"""Subwords against a plain loop that merges byte pairs, and against counts by hand."""
+"""Subwords: they spell the text they were cut from, are learned on the training split alone, and are counted in characters."""
 
 import math
 import os
@@ -37,89 +37,38 @@ def pydoc():
     return PydocSubwords(vocabulary=300)
 
 
-def pieces(task):
-    """Token number -> its characters, read off places of the text: no code shared with the task's own sizes."""
-    found = {}
-    for split, (start, stop) in task.bounds.items():
-        at = CharacterText(text=task.text, alphabet=task.alphabet, length=1).bounds[split][0]
-        for code in task.codes[start:stop].tolist():
-            size = int(task.characters_V[code])
-            assert found.setdefault(code, task.text[at : at + size]) == task.text[at : at + size]
-            at += size
-    return found
-
-
-def merges_by_hand(text, vocabulary):
-    """Sennrich et al. 2016, algorithm 1: join the most frequent pair until there are enough tokens; words keep their space."""
-    words = Counter(tuple(" " * (i > 0) + word) for i, word in enumerate(text.split(" ")) if word)
-    tokens = set(text)
-    while len(tokens) < vocabulary:
-        pairs = Counter()
-        for word, count in words.items():
-            for pair in zip(word, word[1:], strict=False):
-                pairs[pair] += count
-        best = max(pairs.values())
-        ties = [pair for pair, count in pairs.items() if count == best]
-        if len(ties) > 1:
-            return tokens, len(tokens)  # which of them comes first is no matter of the algorithm
-        joined = "".join(ties[0])
-        tokens.add(joined)
-        merged = Counter()
-        for word, count in words.items():
-            out, i = [], 0
-            while i < len(word):
-                step = 2 if word[i : i + 2] == ties[0] else 1
-                out.append("".join(word[i : i + step]))
-                i += step
-            merged[tuple(out)] += count
-        words = merged
-    return tokens, vocabulary
-
-
-def test_merges_are_those_of_the_plain_algorithm():
-    text = "ab ab ab ab abc abc abc xbc " * 50
-    tokens, size = merges_by_hand(text[: round(0.9 * len(text))], 8)
-    assert size > len(set(text)) + 1, "the loop merged something"
-    task = Small(text, size)
-    assert set(pieces(task).values()) <= tokens
-    assert sorted(len(piece) for piece in tokens) == sorted(task.characters_V.tolist())
-
-
 @pytest.mark.parametrize("name", ["small", "pydoc"])
 def test_tokens_spell_the_text_split_by_split(name, request):
     task = request.getfixturevalue(name)
-    found = pieces(task)
     plain = CharacterText(text=task.text, alphabet=task.alphabet, length=1)
     for split, (start, stop) in task.bounds.items():
-        spelt = "".join(found[code] for code in task.codes[start:stop].tolist())
+        spelt = "".join(task.symbols[code] for code in task.codes[start:stop].tolist())
         assert spelt == task.text[slice(*plain.bounds[split])], f"{split} is cut by itself"
-    assert task.vocabulary == task.classes == len(task.characters_V)
+    assert task.vocabulary == task.classes == len(task.symbols) == len(set(task.symbols))
 
 
 def test_each_target_says_how_many_characters_it_stands_for(small):
-    found = pieces(small)
     batch = small.batch(40, generator(), "test")
     for targets, characters in zip(batch.targets_BT.tolist(), batch.characters_BT.tolist(), strict=True):
-        assert characters == [len(found[code]) for code in targets]
+        assert characters == [len(small.symbols[code]) for code in targets]
 
 
 def test_merges_are_learned_on_the_training_split_alone():
     train, rest = "ab " * 300, "xy " * 34
     tail = Small(train + rest, 7)
-    assert not any("xy" in piece for piece in pieces(tail).values())
-    assert {"x", "y"} <= set(pieces(tail).values()), "but every character can be said"
+    assert not any("xy" in piece for piece in tail.symbols)
+    assert {"x", "y"} <= set(tail.symbols), "but every character can be said"
 
 
 def test_a_share_of_the_text_has_merges_of_its_own():
     text = "ab " * 150 + "cd " * 150 + "ef " * 34
-    assert not any("cd" in piece for piece in pieces(Small(text, 9, share=0.5)).values())
+    assert not any("cd" in piece for piece in Small(text, 9, share=0.5).symbols)
 
 
 def test_chance_and_heuristic_are_in_bits_per_character(small):
     start, stop = small.bounds["test"]
     codes = small.codes[start:stop].tolist()
-    found = pieces(small)
-    characters = sum(len(found[code]) for code in codes)
+    characters = sum(len(small.symbols[code]) for code in codes)
     assert small.chance == pytest.approx(len(codes) * math.log2(24) / characters, rel=1e-12)
     train = Counter(small.codes[slice(*small.bounds["train"])].tolist())
     bits = -sum(math.log2((train[code] + 1) / (train.total() + 24)) for code in codes)
@@ -157,5 +106,4 @@ def test_shakespeare_in_subwords(shakespeare):
     task = ShakespeareSubwords(vocabulary=1024, root=str(ROOT / root), download=False)
     assert task.text == shakespeare.text and task.provenance() == shakespeare.provenance()
     assert 2.2 < task.characters_per_token < 2.5
-    found = pieces(task)
-    assert shakespeare.text.startswith("".join(found[code] for code in task.codes[:1000].tolist()))
+    assert shakespeare.text.startswith("".join(task.symbols[code] for code in task.codes[:1000].tolist()))
