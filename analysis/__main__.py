@@ -6,20 +6,19 @@ import argparse
 import gc
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from analysis import claims as claims_module
-from analysis import load, tables, verdicts
+from analysis import load, tables, terminal, verdicts
 from analysis.claims import Claims
 from analysis.results import Results
-from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED, Verdicts
+from analysis.verdicts import Verdicts
 from study import experiments
-from study.experiments import TIERS
+from study.experiments import TIERS, Experiment
 
 PARTS = {
     "all": "everything below but collect (the default)",
@@ -32,7 +31,11 @@ PARTS = {
     "report": "report.html, from the figures that are there (missing ones are drawn)",
     "readme": "the verdict table in README.md; with --check only say whether it is up to date",
 }
-NAMED = 5  # of what is missing; check names all
+DESCRIPTION = f"""\
+Rebuild every table, figure, verdict and the report from run records. Needs no torch, no GPU and no network.
+
+parts:
+{"".join(f"  {name:10}{text}{chr(10)}" for name, text in PARTS.items())}"""
 EPILOG = """\
 exit code: 0; 1 where records were set aside, there are none, or a check does not hold; 2 where nothing could be done
 
@@ -43,97 +46,60 @@ examples:
   python -m analysis collect --source runs --tier core   then commit results/core/records
   python -m analysis --source wandb:entity/project --output /tmp/results
 """
-COLOURS = {SUPPORTED: "green", CONTRADICTED: "red", QUALIFIED: "yellow", "by construction": "blue"}
+OPTIONS = {  # option: (default, metavar, help)
+    "results": (load.RESULTS, "FOLDER", "where committed records lie (default: results)"),
+    "declarations": (experiments.FOLDER, "FOLDER", "experiments (default: conf/experiment)"),
+    "claims": (claims_module.FILE, "FILE", "claims (default: analysis/claims.yaml)"),
+    "readme": (load.ROOT / "README.md", "FILE", "file with the table's markers"),
+    "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),
+}
+SOURCE = "committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project"
 
 
 @dataclass
 class Tier:
-    """All that is known of one tier: its studies hold all experiments, ``chosen`` those that were asked for."""
+    """All that is known of one tier: its results hold all experiments, ``chosen`` those that were asked for."""
 
     name: str
-    studies: dict[str, Results]
+    results: dict[str, Results]
     chosen: dict[str, Results]
     found: Verdicts
     folder: Path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    options = parser().parse_intermixed_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
     errors = Console(stderr=True, highlight=False)
     try:
         return run(options, console, errors)
     except (ValueError, OSError) as error:
-        errors.print(f"analysis: {error}", style="red", markup=False, soft_wrap=True)
+        terminal.say(errors, [f"analysis: {error}"], "red")
         return 2
 
 
 def parser() -> argparse.ArgumentParser:
-    def common(default: bool) -> argparse.ArgumentParser:
-        """Options, valid before and after the part's name; only before it do they have defaults."""
-        shared = argparse.ArgumentParser(add_help=False)
-        where = shared.add_argument_group("what to read and where to write")
-
-        def option(*names: str, value: object = None, **keys: object) -> None:
-            where.add_argument(*names, default=value if default else argparse.SUPPRESS, **keys)  # type: ignore[arg-type]
-
-        option(
-            "--tier",
-            action="append",
-            choices=TIERS,
-            help="this tier only; may be repeated (default: all that have records)",
-        )
-        option("--experiment", action="append", metavar="NAME", help="this experiment only; may be repeated (default: all)")
-        option(
-            "--source",
-            value="committed",
-            metavar="WHERE",
-            help="committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project",
-        )
-        option("--output", type=Path, metavar="FOLDER", help="write to FOLDER/<tier> (default: results/<tier>)")
-        option(
-            "--results",
-            type=Path,
-            value=load.RESULTS,
-            metavar="FOLDER",
-            help="where committed records lie (default: results)",
-        )
-        option(
-            "--declarations",
-            type=Path,
-            value=experiments.FOLDER,
-            metavar="FOLDER",
-            help="experiments (default: conf/experiment)",
-        )
-        option(
-            "--claims",
-            type=Path,
-            value=claims_module.FILE,
-            metavar="FILE",
-            help="claims (default: analysis/claims.yaml)",
-        )
-        option("--readme", type=Path, value=load.ROOT / "README.md", metavar="FILE", help="file with the table's markers")
-        return shared
-
-    top = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog="python -m analysis",
-        description="Rebuild every table, figure, verdict and the report from run records. "
-        "Needs no torch, no GPU and no network.",
+        usage="python -m analysis [PART] [options]",
+        description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[common(True)],
     )
-    parts = top.add_subparsers(dest="part", metavar="PART", title="parts")
-    for name, text in PARTS.items():
-        part = parts.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", parents=[common(False)])
-        if name == "readme":
-            part.add_argument("--check", action="store_true", help="change nothing; exit code 1 when the table is stale")
-    top.set_defaults(part="all", check=False)
-    return top
+    made.add_argument("part", nargs="?", choices=PARTS, default="all", metavar="PART", help="one of the parts above")
+    made.add_argument("--tier", action="append", choices=TIERS, help="this tier; may be repeated (default: all with records)")
+    made.add_argument("--experiment", action="append", metavar="NAME", help="this one; may be repeated (default: all)")
+    made.add_argument("--source", default="committed", metavar="WHERE", help=SOURCE)
+    for name, (default, metavar, text) in OPTIONS.items():
+        made.add_argument(f"--{name}", type=Path, default=default, metavar=metavar, help=text)
+    made.add_argument("--check", action="store_true", help="with readme: change nothing; exit code 1 when the table is stale")
+    return made
 
 
 def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     """The exit code."""
+    if options.check and options.part != "readme":
+        raise ValueError("--check goes with readme; python -m analysis check says what is missing")
     if options.part == "collect":
         return _collect(options, console, errors)
     claims = claims_module.read(options.claims)
@@ -143,20 +109,19 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     if options.part == "readme" and not names:
         names = ["core"]  # what is decided by construction stands without a record
     tiers = [_tier(name, declared, loaded, claims, options) for name in names]
-    _say_set_aside(loaded.set_aside, errors)
-    for line in loaded.replaced:
-        errors.print(line, style="yellow", markup=False, soft_wrap=True)
-    code = 1 if loaded.set_aside else 0
+    terminal.say(errors, [*(f"set aside: {line}" for line in loaded.set_aside), *loaded.replaced], "yellow")
     if not names:
-        errors.print(_nothing(options, loaded), style="red", markup=False, soft_wrap=True)
+        terminal.say(errors, [_nothing(options, loaded)], "red")
         return 1
-    for tier in sorted(set(options.tier or ()) - set(names)):
-        errors.print(f"no records of the {tier} tier in {_source_words(options)}", style="yellow", markup=False, soft_wrap=True)
+    for absent in sorted(set(options.tier or ()) - set(names)):
+        terminal.say(errors, [f"no records of the {absent} tier in {_source_words(options)}"], "yellow")
+    code = 1 if loaded.set_aside else 0
     if options.part == "check":
-        return max(code, _check(tiers, console))
+        complete = [terminal.all_gaps(tier.chosen.values(), console) for tier in tiers]
+        return code if all(complete) else 1
     if options.part == "rates":
-        for tier in tiers:
-            _print_rates(tier, console)
+        for results in (results for tier in tiers for results in tier.chosen.values()):
+            terminal.rates(results, console)
         return code
     if options.part == "readme":
         return max(code, _readme(options, claims, tiers, declared, console))
@@ -168,12 +133,7 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     return code
 
 
-def _say_set_aside(lines: Iterable[str], errors: Console) -> None:
-    for line in lines:
-        errors.print(f"set aside: {line}", style="yellow", markup=False, soft_wrap=True)
-
-
-def _declared(options: argparse.Namespace) -> dict[str, experiments.Experiment]:
+def _declared(options: argparse.Namespace) -> dict[str, Experiment]:
     names = sorted(path.stem for path in options.declarations.glob("*.yaml"))
     if not names:
         raise ValueError(f"--declarations {options.declarations}: no experiment (*.yaml) there")
@@ -183,11 +143,7 @@ def _declared(options: argparse.Namespace) -> dict[str, experiments.Experiment]:
 
 
 def _tier(
-    name: str,
-    declared: dict[str, experiments.Experiment],
-    loaded: load.Loaded,
-    claims: Claims,
-    options: argparse.Namespace,
+    name: str, declared: Mapping[str, Experiment], loaded: load.Loaded, claims: Claims, options: argparse.Namespace
 ) -> Tier:
     records = loaded.by_tier.get(name, [])
     present = {record["plan"]["experiment"] for record in records}
@@ -196,141 +152,65 @@ def _tier(
     of_tier = {key: experiment for key, experiment in declared.items() if name in experiment.tiers}
     for without in sorted((present & declared.keys()) - of_tier.keys()):
         loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
-    studies = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
-    found = verdicts.judge(claims, studies, name)
-    chosen = {key: study for key, study in studies.items() if not options.experiment or key in options.experiment}
-    return Tier(name, studies, chosen, found, (options.output or options.results) / name)
+    results = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
+    found = verdicts.judge(claims, results, name)
+    chosen = {key: one for key, one in results.items() if not options.experiment or key in options.experiment}
+    return Tier(name, results, chosen, found, (options.output or options.results) / name)
 
 
 def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.Namespace, console: Console) -> None:
-    part, folder = options.part, tier.folder
-    everything = part == "all"
+    folder, chosen = tier.folder, tier.chosen.values()
+    parts = [part for part in ("verdicts", "tables", "figures", "report") if options.part in ("all", part)]
+    count = sum(len(results.records) for results in chosen)
+    terminal.say(console, [f"{tier.name} tier: {', '.join(parts)} from {count} records of {len(chosen)} experiments ..."])
     folder.mkdir(parents=True, exist_ok=True)
-    if everything or part == "verdicts":
+    if "verdicts" in parts:
         verdicts.write(folder / "verdicts.csv", tier.found.rows)
         verdicts.write(folder / "controls.csv", tier.found.controls)
-    if everything or part == "tables":
-        for study in tier.chosen.values():
-            reading = verdicts.experiment_reading(study.experiment.name, tier.found.rows)
-            tables.write(folder / "tables", study, claims.metrics, claims.published_results, reading)
-    if everything or part in ("figures", "report"):
-        from analysis import figures
+    if "tables" in parts:
+        for results in chosen:
+            reading = verdicts.experiment_reading(results.experiment.name, tier.found.rows)
+            tables.write(folder / "tables", results, claims.published_results, reading)
+    if "figures" in parts or "report" in parts:
+        _draw(tier, "figures" in parts)
+    if "report" in parts:
+        from analysis import page
 
-        wanted = [
-            study
-            for name, study in tier.studies.items()
-            if (part != "report" and name in tier.chosen) or not (folder / "figures" / f"{name}.svg").exists()
-        ]
-        redraw = part != "report" or not (folder / "figures" / "verdicts.svg").exists()
-        figures.write_all(folder / "figures", wanted, claims.metrics, tier.found if redraw else None)
-    if everything or part == "report":
-        from analysis import report
-
-        page = report.build(claims, tier.found, tier.studies, set_aside, _source_words(options), folder / "figures")
-        (folder / "report.html").write_text(page, encoding="utf-8")
-    if everything or part == "verdicts":
-        _print_verdicts(tier, claims, console, options.experiment or ())
-    for study in tier.chosen.values():
-        console.print(f"[bold]{study.experiment.name}[/bold] ({tier.name}): {study.summary()}")
-    _name_gaps(tier, options, console)
-    written = folder / "report.html" if everything or part == "report" else folder
-    console.print(f"{'report' if written.suffix else 'written to'}: {written.resolve()}", markup=False, soft_wrap=True)
+        text = page.build(claims, tier.found, tier.results, set_aside, _source_words(options), folder / "figures")
+        (folder / "report.html").write_text(text, encoding="utf-8")
+    if "verdicts" in parts:
+        terminal.verdicts(tier.found, claims, options.experiment or (), console)
+    terminal.summaries(chosen, console)
+    source = "" if options.source == "committed" else f" --source {shlex.quote(options.source)}"
+    terminal.gaps(chosen, f"python -m analysis check --tier {tier.name}{source}", console)
+    written = f"report: {(folder / 'report.html').resolve()}" if "report" in parts else f"written to: {folder.resolve()}"
+    terminal.say(console, [written])
 
 
-def _name_gaps(tier: Tier, options: argparse.Namespace, console: Console) -> None:
-    """The first few of what is missing, and the command that names all."""
-    gaps = [f"{name}: {gap}" for name, study in tier.chosen.items() for gap in study.gaps()]
-    for gap in gaps[:NAMED]:
-        console.print(f"  {gap}", markup=False, soft_wrap=True)
-    if gaps:
-        source = "" if options.source == "committed" else f" --source {shlex.quote(options.source)}"
-        more = f"and {len(gaps) - NAMED} more; " if len(gaps) > NAMED else ""
-        console.print(f"  {more}all of it: python -m analysis check --tier {tier.name}{source}", markup=False, soft_wrap=True)
+def _draw(tier: Tier, anew: bool) -> None:
+    """Figures of the experiments chosen, where ``anew``, and any that is not there yet."""
+    from analysis import figures
+
+    folder = tier.folder / "figures"
+
+    absent = {name for name in (*tier.results, "verdicts") if not (folder / f"{name}.svg").exists()}
+    drawn = [one for name, one in tier.results.items() if name in absent or (anew and name in tier.chosen)]
+    figures.write_all(folder, drawn, tier.found if anew or "verdicts" in absent else None)
 
 
 def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:
     source = "runs" if options.source == "committed" else options.source
     said, set_aside = load.collect(source, options.results, options.tier or (), options.experiment or ())
-    for line in said or [f"no records of declared experiments in {source}"]:
-        console.print(line, markup=False, soft_wrap=True)
-    _say_set_aside(set_aside, errors)
+    terminal.say(console, said or [f"no records of declared experiments in {source}"])
+    terminal.say(errors, (f"set aside: {line}" for line in set_aside), "yellow")
     return 0 if said and not set_aside else 1
-
-
-def _check(tiers: Iterable[Tier], console: Console) -> int:
-    complete = True
-    for tier in tiers:
-        for study in tier.chosen.values():
-            console.print(f"[bold]{study.experiment.name}[/bold] ({tier.name}): {study.summary()}")
-            diverged = [f"diverged: {record['name']}: {record['error']}" for record in study.with_status("diverged")]
-            for line in [*diverged, *study.gaps()]:
-                console.print(f"  {line}", markup=False, soft_wrap=True)
-            complete &= not study.gaps()
-    return 0 if complete else 1
-
-
-def _print_rates(tier: Tier, console: Console) -> None:
-    for study in tier.chosen.values():
-        grid = Table(title=f"{study.experiment.name}, {tier.name} tier: mean validation score of the tuning seeds")
-        for column in ("task", "arm", "rate", "mean", "seeds", "lost", "chosen"):
-            grid.add_column(column)
-        for row in tables.rate_rows(study):
-            mean = "-" if row["mean_validation"] is None else f"{row['mean_validation']:.4f}"
-            lost = str(row["diverged"] + row["failed"] or "")
-            grid.add_row(
-                row["task"],
-                row["arm"],
-                f"{row['rate']:g}",
-                mean,
-                str(row["seeds"]),
-                lost,
-                "chosen" if row["chosen"] else "",
-            )
-        console.print(grid)
-
-
-def _print_verdicts(tier: Tier, claims: Claims, console: Console, only: Sequence[str]) -> None:
-    grid = Table(title=f"Verdicts, {tier.name} tier", show_lines=False, expand=False)
-    for column in ("claim", "what it says", "verdict", "effect [interval]", "n"):
-        grid.add_column(column, overflow="fold")
-    waiting = []
-    for claim in claims.claims.values():
-        rows = [row for row in tier.found.of(claim.name) if row.contrast and (not only or row.experiment in only)]
-        verdict = tier.found.overall[claim.name]
-        if not rows or verdict == NOT_RUN:
-            waiting.append(claim.name)
-            continue
-        grid.add_section()
-        grid.add_row(f"[bold]{claim.name}[/bold]", f"[bold]{claim.en}[/bold]", _coloured(verdict, "bold "))
-        for row in rows:
-            words = row.statement if row.counts else f"({row.statement})"
-            grid.add_row(
-                "",
-                words,
-                _coloured(row.verdict),
-                tables.effect(row, claims.metrics).replace("[", "\\["),
-                str(row.n or ""),
-            )
-    console.print(grid)
-    reasons = {row.reason for row in tier.found.rows if row.verdict == INCONCLUSIVE and "control" in row.reason}
-    for control in tier.found.controls:
-        if tier.name != "smoke" and control.verdict != SUPPORTED:
-            console.print(f"control {control.contrast}: {control.verdict}: {control.statement}", style="yellow", markup=False)
-    if reasons and tier.name != "smoke":
-        console.print(f"{len(reasons)} reason(s) for contrasts kept open by a control; see report", style="yellow")
-    console.print(f"not run: {' '.join(waiting)}" if waiting else "every claim has been looked at")
-
-
-def _coloured(verdict: str, style: str = "") -> str:
-    colour = COLOURS.get(verdict)
-    return f"[{style}{colour}]{verdict}[/]" if colour else verdict
 
 
 def _readme(
     options: argparse.Namespace,
     claims: Claims,
-    tiers: Iterable[Tier],
-    declared: dict[str, experiments.Experiment],
+    tiers: Sequence[Tier],
+    declared: dict[str, Experiment],
     console: Console,
 ) -> int:
     from analysis import readme
@@ -339,10 +219,10 @@ def _readme(
     fresh = readme.put(options.readme, text, options.check)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"
-        console.print(f"{options.readme}: verdict table {words}", markup=False, soft_wrap=True)
-        return 0 if fresh else 1
-    console.print(f"{options.readme}: verdict table {'was up to date' if fresh else 'written'}", markup=False, soft_wrap=True)
-    return 0
+    else:
+        words = "was up to date" if fresh else "written"
+    terminal.say(console, [f"{options.readme}: verdict table {words}"])
+    return 1 if options.check and not fresh else 0
 
 
 def _nothing(options: argparse.Namespace, loaded: load.Loaded) -> str:

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
+
+from analysis.results import Results
+from study.bleu import bleu
 
 RESAMPLES = 1000
 SEED = 12345  # sacreBLEU's own
@@ -26,15 +30,6 @@ class Resampled:
     p: float
 
 
-def bleu(sums: Sequence[int]) -> float:
-    """BLEU (0 to 100) of summed statistics, as sacreBLEU smooths it by default."""
-    from sacrebleu.metrics import BLEU
-
-    sys_len, ref_len, *counts = (int(value) for value in sums)
-    n = len(counts) // 2
-    return BLEU.compute_bleu(counts[:n], counts[n:], sys_len, ref_len, smooth_method="exp").score
-
-
 def paired_bootstrap(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], resamples: int = RESAMPLES) -> Resampled:
     """Koehn 2004: both arms on the same sentences, drawn with replacement; p as in sacreBLEU's paired test.
 
@@ -44,16 +39,48 @@ def paired_bootstrap(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], res
         raise ValueError(f"{len(a)} sentences against {len(b)}: paired resampling needs the same test set")
     ours, theirs = (_resampled(tuple(map(tuple, side)), resamples) for side in (a, b))
     differences = ours - theirs
-    difference = bleu(np.sum(a, 0)) - bleu(np.sum(b, 0))
+    difference = bleu(a) - bleu(b)
     further = np.abs(differences - differences.mean()) >= abs(difference)
     low, high = np.percentile(differences, [2.5, 97.5])
     return Resampled(difference, float(low), float(high), float((further.sum() + 1) / (resamples + 1)))
 
 
+def sentence_tables(results: Results) -> dict[str, list[dict[str, str]]]:
+    """Of each task whose records keep statistics of sentences: each arm's BLEU against that of the arm best on validation."""
+    found = {}
+    for task in results.trained_tasks:
+        kept: dict[str, dict[int, Any]] = {}
+        for arm in results.experiment.tasks[task].arms:
+            for seed, record in results.seeds((arm, task)).items():
+                if rows := record.get("written", {}).get("test", {}).get("statistics"):
+                    kept.setdefault(arm, {})[seed] = rows
+        if len(kept) < 2:
+            continue
+        best = results.best_arm(task, list(kept))
+        if best is None:
+            continue
+        label = results.experiment.arms[best].label
+        lines = []
+        for arm in kept:
+            if arm == best:
+                continue
+            cells = {"arm": results.experiment.arms[arm].label}
+            for seed in sorted(kept[arm].keys() & kept[best].keys()):
+                if len(kept[arm][seed]) != len(kept[best][seed]):
+                    cells[f"seed {seed}"] = "scored on other sentences"
+                    continue
+                test = paired_bootstrap(kept[arm][seed], kept[best][seed])
+                cells[f"seed {seed}"] = f"{test.difference:+.2f} [{test.low:+.2f}, {test.high:+.2f}], p = {test.p:.3f}"
+            lines.append(cells)
+        title = f"{results.experiment.tasks[task].label}: BLEU less that of {label}, sentences of the test resampled"
+        found[title] = lines
+    return found
+
+
 @cache  # an arm is compared with several others, in the tables and in the report
 def _resampled(sentences: tuple[tuple[int, ...], ...], resamples: int) -> np.ndarray:
     """BLEU of each resample (resamples)."""
-    return np.array([bleu(sums) for sums in _draws(len(sentences), resamples) @ np.asarray(sentences, dtype=float)])
+    return np.array([bleu([sums]) for sums in _draws(len(sentences), resamples) @ np.asarray(sentences, dtype=float)])
 
 
 @cache

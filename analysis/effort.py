@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from study.metrics import METRICS
@@ -44,6 +44,12 @@ def median(efforts: Sequence[Effort]) -> Effort | None:
     if len(reached) >= needed:
         return Effort(reached[needed - 1], True)
     return Effort(max(found.value for found in efforts if not found.reached), False)
+
+
+def steps_to_90(records: Iterable[Record]) -> Effort | None:
+    """Median steps to 90 % of runs, of which unsolved ones are censored at their last step; failed ones do not count."""
+    runs = [(record.get("steps_to_90"), record.get("steps") or 0) for record in records if record["status"] != "failed"]
+    return median([Effort(last if step is None else step, step is not None) for step, last in runs])
 
 
 def _per_step(record: Record, quantity: str) -> float | None:

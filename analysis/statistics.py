@@ -202,17 +202,6 @@ def empirical_logit(accuracy: float, items: int) -> float:
     return math.log((hits + 0.5) / (items - hits + 0.5))
 
 
-def censored_median(steps: Sequence[int | None]) -> int | None:
-    """Kaplan-Meier median of the steps to a score, runs that never reached it (None) censored at the end of training.
-
-    All runs of a cell have the same budget, so the survivor function only drops at reached steps. None: fewer than half
-    reached it.
-    """
-    reached = sorted(step for step in steps if step is not None)
-    needed = math.ceil(len(steps) / 2)
-    return reached[needed - 1] if steps and len(reached) >= needed else None
-
-
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's adjusted p values of one family, as statsmodels has them; what has none is left out of the family."""
     order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)

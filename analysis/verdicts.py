@@ -5,9 +5,7 @@ Contrasts are computed on verdict seeds, paired by seed. Positive effects say th
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +14,8 @@ from typing import Any
 
 from analysis import statistics
 from analysis.claims import Claim, Claims, Contrast, Metric, Term, node_exists
-from analysis.effort import effort
+from analysis.effort import effort, steps_to_90
+from analysis.formats import as_csv
 from analysis.load import ROOT
 from analysis.results import Results as Study
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, Test
@@ -136,15 +135,8 @@ def claim_verdict(rows: Sequence[Row]) -> str:
 
 def write(path: Path, rows: Iterable[Row]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(as_csv(rows), encoding="utf-8")
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in dataclasses.fields(Row)])
-    writer.writerows([as_cell(value) for value in dataclasses.astuple(row)] for row in rows)
-    return text.getvalue()
+    columns = [field.name for field in dataclasses.fields(Row)]
+    path.write_text(as_csv(map(vars, rows), columns), encoding="utf-8")
 
 
 def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
@@ -401,9 +393,8 @@ class _Evaluation:
             records = self._records(term)
             solved = [value for r in records.values() if (value := measure(r, solves)) is not None]
             counts += [int(sum(solved)), len(solved)]
-            median = statistics.censored_median([r.get("steps_to_90") for r in records.values()])
-            budget = max((r.get("steps") or 0 for r in records.values()), default=0)
-            medians.append(str(median) if median is not None else f"more than {budget}")
+            median = steps_to_90(records.values())
+            medians.append("" if median is None else f"{'' if median.reached else 'more than '}{median.value}")
         self.found.notes.append(f"{solves} {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
         self.found.notes.append(f"median steps to 90 %: {medians[0]} against {medians[1]}")
         self.found.margin = None
@@ -535,12 +526,3 @@ def _minus(a: Any, b: Any) -> list[float]:
 
 def _join(values: Iterable[Any]) -> str:
     return "/".join(str(value) for value in sorted(value for value in values if value is not None))
-
-
-def as_cell(value: Any) -> Any:
-    """As a CSV has it."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return "" if value is None else value

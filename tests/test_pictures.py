@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis import figures
+from analysis.figures import style
 from study import pictures
 from study.training.translate import draw
 
@@ -105,6 +105,6 @@ def test_figures_keep_text_that_no_font_has_in_their_svg(tmp_path):
     for title, suffixes in (("plain", {".png", ".svg"}), ("我", {".svg"})):
         figure = Figure()
         figure.add_subplot().set_title(title)
-        figures.save(figure, tmp_path / "one")
+        style.save(figure, tmp_path / "one")
         assert {path.suffix for path in tmp_path.iterdir()} == suffixes
         assert title in texts(tmp_path / "one.svg")

@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "sacrebleu",
         "rapidfuzz",
         "sklearn",
+        "study.bleu",
         "study.files",
         "study.seeding",
         "study.tokens",
@@ -53,6 +54,7 @@ MAY_IMPORT = {
     "study/tokens.py": set(),
     "study/seeding.py": set(),
     "study/interrupts.py": set(),
+    "study/bleu.py": {"sacrebleu"},
     "study/records.py": {"study.files", "study.record_fields"},
     "study/record_fields.py": {"study.experiments", "study.metrics"},
     "study/files.py": set(),
@@ -66,6 +68,7 @@ MAY_IMPORT = {
     "study/help.py": {"omegaconf", "hydra", "study.launching"},
 }
 TORCH_FREE = [
+    "study.bleu",
     "study.parts",
     "study.schema",
     "study.experiments",
@@ -121,7 +124,9 @@ def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study()
     for path in files("analysis"):
         for name in imports(path):
             if name.startswith("study"):
-                known = {f"study.{part}" for part in ("experiments", "choosing", "metrics", "records", "pictures", "files")}
+                known = {
+                    f"study.{part}" for part in ("bleu", "experiments", "choosing", "metrics", "records", "pictures", "files")
+                }
                 assert within(name, known), f"{path.name} imports {name}"
             assert not within(name, {"torch", "pytorch_lightning", "torchmetrics", "hydra"}), f"{path.name} imports {name}"
         assert not any(within(name, {"wandb"}) for name in imports(path, top_level_only=True)), path.name
@@ -152,7 +157,8 @@ def test_the_ground_is_free_of_torch():
 
 
 def test_analysis_loads_neither_torch_nor_lightning_nor_wandb():
-    modules = [f"analysis.{path.stem}" for path in files("analysis") if path.stem not in ("__init__", "__main__")]
+    found = [path.relative_to(ROOT).with_suffix("") for path in files("analysis") if path.stem != "__main__"]
+    modules = [".".join(path.parts).removesuffix(".__init__") for path in found]
     assert loaded_after("\n".join(f"import {name}" for name in modules)) == []
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from rapidfuzz.distance import Levenshtein
 from sacrebleu.metrics import BLEU, CHRF
 
+from study.bleu import bleu
+
 TOKENIZERS = ("13a", "intl", "zh", "char")  # of sacreBLEU's those that need no further package
 Judged = tuple[dict[str, Any], dict[str, dict[str, Any]]]
 
@@ -57,25 +59,18 @@ def translation(
     """ "bleu" and "chrf" (0 to 100, sacreBLEU's defaults; Post 2018), and under "statistics" what BLEU needs of each item:
     lengths of output and reference, n-grams (1 to 4) that match, n-grams. The latter of all items only.
     tokenize: sacreBLEU's name for how BLEU finds words, one of `TOKENIZERS`."""
-    bleu, chrf = BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=True), CHRF(lowercase=lowercase)
-    single = [bleu.sentence_score(ours, [theirs]) for ours, theirs in zip(outputs, references, strict=True)]
+    metric, chrf = BLEU(lowercase=lowercase, tokenize=tokenize, effective_order=True), CHRF(lowercase=lowercase)
+    single = [metric.sentence_score(ours, [theirs]) for ours, theirs in zip(outputs, references, strict=True)]
     statistics = [[score.sys_len, score.ref_len, *score.counts, *score.totals] for score in single]
 
     def score(items: Sequence[int]) -> dict[str, Any]:
         return {
-            "bleu": bleu_of([statistics[i] for i in items]),
+            "bleu": bleu([statistics[i] for i in items]),
             "chrf": chrf.corpus_score([outputs[i] for i in items], [[references[i] for i in items]]).score,
         }
 
     scores, slices = _per_bin(score, bins)
     return scores | {"statistics": statistics}, slices
-
-
-def bleu_of(statistics: Sequence[Sequence[int]]) -> float:
-    """BLEU (0 to 100) of the items with these statistics."""
-    sys_len, ref_len, *counts = (sum(column) for column in zip(*statistics, strict=True))
-    n = len(counts) // 2
-    return BLEU.compute_bleu(counts[:n], counts[n:], sys_len, ref_len, smooth_method="exp").score
 
 
 def signatures(lowercase: bool = False, tokenize: str = "13a") -> dict[str, str]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis import load, readme, synthetic
-from analysis.__main__ import NAMED, PARTS, main
+from analysis.__main__ import PARTS, main
+from analysis.terminal import NAMED
 from study import experiments, records
 
 pytestmark = pytest.mark.slow

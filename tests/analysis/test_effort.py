@@ -1,10 +1,12 @@
 """What a training took to a target, against records counted by hand; runs that never got there bound a comparison."""
 
+import numpy as np
 import pytest
+from statsmodels.duration.survfunc import SurvfuncRight
 
 from analysis import synthetic, verdicts
 from analysis.claims import Claim, Claims, Contrast, Metric, Term
-from analysis.effort import Effort, effort, median
+from analysis.effort import Effort, effort, median, steps_to_90
 from analysis.results import Results
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from study.experiments import Experiment
@@ -57,6 +59,20 @@ def test_the_median_is_censored():
     assert median([got(3), got(1), not_(9), not_(9)]) == got(3)  # half of them
     assert median([got(3), not_(8), not_(9)]) == not_(9)
     assert median([]) is None
+
+
+@pytest.mark.parametrize(
+    ("steps", "middle"),
+    [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([None, 50], 50)],
+)
+def test_the_median_is_kaplan_meiers(steps, middle):
+    """As statsmodels has it, runs that never got there censored at their end."""
+    found = steps_to_90([{"status": "finished", "steps": 1000, "steps_to_90": step} for step in steps])
+    assert found == (Effort(1000, False) if middle is None else Effort(middle, True))
+    reached = np.array([step is not None for step in steps])
+    survival = SurvfuncRight(np.array([1000 if step is None else step for step in steps]), reached)
+    half = [time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9]
+    assert (half[0] if half else None) == middle
 
 
 # --- the rule ------------------------------------------------------------------------------------------------------------

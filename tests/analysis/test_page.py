@@ -1,19 +1,22 @@
-"""The report of the committed records in a real browser: whatever a visitor chooses in its comparisons, curves are drawn."""
+"""The report: self-contained, complete where runs are missing, and in a real browser, over the committed records."""
 
 import html
 import json
 import re
 import shutil
 import subprocess
+from html.parser import HTMLParser
 
 import pytest
 
-from analysis import claims, load, report, verdicts
+from analysis import claims, figures, load, verdicts
+from analysis import page as page_
 from analysis.results import Results
 from study import experiments
 
 pytestmark = pytest.mark.slow
 
+CLAIMS = claims.read()
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
     "--headless",
@@ -81,7 +84,7 @@ def visit(tmp_path_factory):
     stated, records = claims.read(), load.committed().by_tier["core"]
     declared = [experiments.load(name) for name in experiments.names()]
     studies = {one.name: Results(one, "core", records) for one in declared if "core" in one.tiers}
-    page = report.build(stated, verdicts.judge(stated, studies, "core"), studies, [], "the committed records", folder)
+    page = page_.build(stated, verdicts.judge(stated, studies, "core"), studies, [], "the committed records", folder)
     assert page.count("<head>") == page.count("</body>") == 1
     path = folder / "report.html"
     path.write_text(page.replace("<head>", f"<head>{NO_FETCHING}").replace("</body>", f"{WALK}</body>"), encoding="utf-8")
@@ -114,3 +117,78 @@ def test_arms_and_runs_can_be_hidden_and_shown_again(visit):
     assert walked
     for name, found in walked.items():
         assert 0 < found["without_arm"] < found["all"] == found["cleared"] > found["without_run"] > 0, name
+
+
+def test_data_of_one_file_or_of_several_are_named_by_their_hashes():
+    found = page_._hashes({"train": ["a" * 64, "b" * 64], "test": "c" * 64})
+    assert page_._hashes("a" * 64) == "a" * 16 and found == " ".join(letter * 16 for letter in "abc")
+
+
+class Page(HTMLParser):
+    """Collects ids, links and sources, and checks that tags close as they opened."""
+
+    VOID = {"meta", "img", "br", "input", "link", "hr"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links, self.sources = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for key, value in attributes:
+            {"id": self.ids, "href": self.links, "src": self.sources}.get(key, []).append(value)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page(studies, gaps, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    shown = {**studies, "positions": gaps}
+    figures.write(folder, studies["tying"])
+    found = verdicts.judge(CLAIMS, shown, "core")
+    return page_.build(CLAIMS, found, shown, ["x.jsonl:3: <cut> short"], "the committed records", folder)
+
+
+def test_report_is_one_page_that_fetches_nothing(page):
+    parsed = Page(page)
+    assert parsed.sources and all(source.startswith("data:image/svg+xml,") for source in parsed.sources)
+    assert all(link.startswith("#") for link in parsed.links)
+    assert {link[1:] for link in parsed.links} <= set(parsed.ids) and len(parsed.ids) == len(set(parsed.ids))
+    own = re.sub(r'src="data:[^"]*"', "", page)  # pictures are whole in themselves
+    assert not re.search(r"@import|url\(|fetch\(|XMLHttp|<script[^>]+src|https?://(?!www.w3.org/2000/svg)", own)
+    assert len(page) < 3_000_000
+
+
+def test_report_shows_claims_gaps_and_corrections(page):
+    for claim in CLAIMS.claims.values():
+        assert claim.zh in html.unescape(page)
+    assert "learned: position 20 is past the learned table" in page
+    assert "x.jsonl:3: &lt;cut&gt; short" in page
+    assert "reverse, learned: verdict" in page  # the missing run
+    for entry in CLAIMS.corrections:
+        assert entry["notes"] in html.unescape(page)
+
+
+def test_report_carries_every_learning_curve(page, studies, gaps):
+    data = json.loads(re.search(r'id="runs">(.*?)</script>', page, re.S).group(1))
+    for name, study in {**studies, "positions": gaps}.items():
+        trained = [r for r in study.records if study.is_trained(r["plan"]["task"])]
+        assert {run[0] for run in data[name]["runs"]} == {r["name"] for r in trained}
+    record = next(iter(studies["heads"].verdict.values()))[0]
+    run = next(run for run in data["heads"]["runs"] if run[0] == record["name"])
+    assert data["heads"]["steps"][run[8]] == [row["step"] for row in record["curve"]]
+    assert run[9] == pytest.approx([row["validation_accuracy"] for row in record["curve"]], rel=1e-3)
+
+
+def test_long_curves_are_thinned_and_keep_their_end():
+    rows = [{"step": step} for step in range(1, 1001)]
+    kept = page_._thinned(rows)
+    assert len(kept) <= page_.MOST_POINTS + 1 and kept[0] is rows[0] and kept[-1] is rows[-1]

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
-from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import confint_proportions_2indep
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
@@ -132,19 +131,6 @@ def test_empirical_logit_by_hand():
     assert statistics.empirical_logit(0.5, 10) == 0
     assert statistics.empirical_logit(1.0, 10) == pytest.approx(math.log(10.5 / 0.5))
     assert statistics.empirical_logit(0.0, 10) == -statistics.empirical_logit(1.0, 10)
-
-
-@pytest.mark.parametrize(
-    ("steps", "median"),
-    [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([], None), ([None, 50], 50)],
-)
-def test_censored_median_is_kaplan_meier(steps, median):
-    assert statistics.censored_median(steps) == median
-    if steps:
-        reached = np.array([step is not None for step in steps])
-        survival = SurvfuncRight(np.array([1000 if step is None else step for step in steps]), reached)
-        half = [time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9]
-        assert (min(half) if half else None) == median
 
 
 def test_holm_by_hand():

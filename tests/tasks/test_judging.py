@@ -5,7 +5,8 @@ import random
 import pytest
 import sacrebleu
 
-from study.tasks.judging import TOKENIZERS, bleu_of, error_rates, exact_match, signatures, translation, up_to_tens
+from study.bleu import bleu
+from study.tasks.judging import TOKENIZERS, error_rates, exact_match, signatures, translation, up_to_tens
 
 WORDS = "a man in a blue shirt is standing on the ladder , cleaning window . Ein Mann".split()
 
@@ -55,7 +56,7 @@ def test_statistics_are_enough_to_score_any_resample():
     for _ in range(10):
         chosen = [rng.randrange(40) for _ in range(40)]
         whole = sacrebleu.corpus_bleu([outputs[i] for i in chosen], [[references[i] for i in chosen]]).score
-        assert bleu_of([scores["statistics"][i] for i in chosen]) == pytest.approx(whole, rel=1e-12)
+        assert bleu([scores["statistics"][i] for i in chosen]) == pytest.approx(whole, rel=1e-12)
 
 
 def test_statistics_by_hand():

@@ -12,10 +12,10 @@ import torch
 from omegaconf import OmegaConf
 
 from study import schema
+from study.bleu import bleu
 from study.models.seq2seq.base import Step
 from study.probes.decoding import aligned, decode_all, longest
 from study.tasks.base import IGNORE
-from study.tasks.judging import bleu_of
 from study.training.build import build_task
 from study.training.module import Training
 from study.training.runner import Path, execute
@@ -321,4 +321,4 @@ def test_statistics_of_sentences_are_kept_apart_from_the_scores(tiny):
     record = execute(tiny("architecture=bahdanau", "model.match=nothing", task="numbers")).record
     test = record["metrics"]["test"]
     assert "statistics" not in test
-    assert bleu_of(record["written"]["test"]["statistics"]) == pytest.approx(test["bleu"])
+    assert bleu(record["written"]["test"]["statistics"]) == pytest.approx(test["bleu"])

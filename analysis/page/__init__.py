@@ -14,11 +14,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from analysis import tables, verdicts
-from analysis.claims import READ, Claims, Metric
-from analysis.figures import COLOURS
-from analysis.results import Results as Study
+from analysis.claims import READ, Claims
+from analysis.figures.forest import CUT, bars
+from analysis.figures.style import COLOURS
+from analysis.formats import columns
+from analysis.results import Results
 from analysis.values import measure
 from analysis.verdicts import VERDICTS, Row, Verdicts
+from study.metrics import METRICS
 from study.records import Record
 
 TEMPLATES = Path(__file__).with_name("template")
@@ -27,7 +30,7 @@ DASHES = ("", "6 3", "6 2 1 2", "1.5 2.5", "9 3", "3 2 1 2 1 2", "2 2", "8 2 2 2
 
 
 def build(
-    claims: Claims, found: Verdicts, studies: Mapping[str, Study], set_aside: Sequence[str], source: str, figures: Path
+    claims: Claims, found: Verdicts, studies: Mapping[str, Results], set_aside: Sequence[str], source: str, figures: Path
 ) -> str:
     """The page. ``figures`` is the folder with the SVG files to put in; one that is not there is left out."""
     environment = Environment(
@@ -45,13 +48,13 @@ def build(
         js=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
         counts=[(word, count) for word in VERDICTS if (count := list(found.overall.values()).count(word))],
         claims=[_claim(claims, name, found) for name in claims.claims],
-        controls=[_contrast(row, claims.metrics) for row in found.controls],
-        forest=_forest(found.rows, claims.metrics),
-        experiments=[_experiment(study, found, claims, figures) for study in studies.values()],
+        controls=[_contrast(row) for row in found.controls],
+        forest=_forest(found.rows),
+        experiments=[_experiment(results, found, claims, figures) for results in studies.values()],
         corrections=claims.corrections,
         set_aside=list(set_aside),
-        provenance=_provenance([record for study in studies.values() for record in study.records]),
-        runs=_json({name: _curves(study) for name, study in studies.items()}),
+        provenance=_provenance([record for results in studies.values() for record in results.records]),
+        runs=_json({name: _curves(results) for name, results in studies.items()}),
     )
 
 
@@ -63,78 +66,71 @@ def _claim(claims: Claims, name: str, found: Verdicts) -> dict[str, Any]:
         "verdict": found.overall[name],
         "reading": verdicts.reading(claim, rows, found.overall[name]),
         "published": [f"{entry['figure']} ({entry['source']}; {READ[entry['read']]})" for entry in claim.published],
-        "contrasts": [_contrast(row, claims.metrics) for row in rows if row.contrast],
+        "contrasts": [_contrast(row) for row in rows if row.contrast],
         "corrections": [entry for entry in claims.corrections if name in entry["claims"]],
     }
 
 
-def _contrast(row: Row, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+def _contrast(row: Row) -> dict[str, Any]:
     level = f"{100 * row.level:.0f} %" if row.level and row.low is not None else ""
     p = "" if row.p_holm is None else f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001"
-    return {"row": row, "effect": tables.effect(row, metrics), "level": level, "p": p}
+    return {"row": row, "effect": tables.effect(row, METRICS), "level": level, "p": p}
 
 
-def _forest(rows: Sequence[Row], metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
+def _forest(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Bars in per cent of the plot's width; effects are drawn in units of their margin."""
-    bars = []
-    for row in rows:
-        if row.effect is None or row.low is None or row.high is None:
-            continue
-        unit = tables.margin_unit(row, metrics)
-        low, high, mid = (
-            50 + 50 * max(-tables.CUT, min(tables.CUT, value / unit)) / tables.CUT for value in (row.low, row.high, row.effect)
-        )
-        bars.append({**_contrast(row, metrics), "x": f"{low:.1f}", "width": f"{max(high - low, 0.4):.1f}", "mid": f"{mid:.1f}"})
-    return bars
+    found = []
+    for bar in bars(rows):
+        low, high, mid = (50 + 50 * value / CUT for value in (bar.low, bar.high, bar.effect))
+        width = max(high - low, 0.4)
+        found.append({**_contrast(bar.row), "x": f"{low:.1f}", "width": f"{width:.1f}", "mid": f"{mid:.1f}"})
+    return found
 
 
 def _one_table(label: str, cells: list[dict[str, str]]) -> dict[str, Any]:
     return {"label": label, "scores": _columns(cells), "costs": None, "floors": "", "published": [], "notes": []}
 
 
-def _experiment(study: Study, found: Verdicts, claims: Claims, figures: Path) -> dict[str, Any]:
-    experiment = study.experiment
-    rows = tables.main_rows(study)
+def _experiment(results: Results, found: Verdicts, claims: Claims, figures: Path) -> dict[str, Any]:
+    experiment = results.experiment
+    rows = tables.main_rows(results)
     by_task: list[dict[str, Any]] = []
-    for task in study.trained_tasks:
+    for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
         by_task.append(
             {
                 "label": experiment.tasks[task].label,
-                "scores": _columns([tables.score_cells(row, claims.metrics) for row in own]),
+                "scores": _columns([tables.score_cells(row) for row in own]),
                 "costs": _columns([tables.cost_cells(row) for row in own]),
-                "floors": tables.floors(own, claims.metrics),
-                "published": tables.published_lines(study, task, claims.published_results),
+                "floors": tables.floors(own),
+                "published": tables.published_lines(results, task, claims.published_results),
                 "notes": list(dict.fromkeys(f"{row['label']}: {row['out_note']}" for row in own if row["out_note"])),
             }
         )
-    for task in study.cost_tasks:
-        by_task.append(_one_table(experiment.tasks[task].label, tables.measured_cells(study, task)))
-    by_task += [_one_table(title, cells) for title, cells in tables.further_tables(study).items()]
-    lost = [record for record in study.records if record["status"] != "finished"]
+    by_task += [_one_table(title, cells) for title, cells in tables.further_tables(results).items()]
+    lost = [record for record in results.records if record["status"] != "finished"]
     decides = {row.claim for row in found.rows if row.experiment == experiment.name}
     return {
         "name": experiment.name,
         "title": experiment.title,
         "question": experiment.question,
         "claims": [name for name in claims.claims if name in {*experiment.claims, *decides}],
-        "provenance": tables.provenance(study),
+        "provenance": tables.provenance(results),
         "reading": verdicts.experiment_reading(experiment.name, found.rows),
-        "summary": study.summary(),
+        "summary": results.summary(),
         "main": _image(figures / f"{experiment.name}.svg"),
         "training": _image(figures / f"{experiment.name}_training.svg"),
         "tasks": by_task,
         "lost": [f"{record['name']}: {record['status']}: {record.get('error') or 'no word why'}" for record in lost],
-        "missing": [f"{run.task}, {run.arm}: {run.role}, rate {run.rate}, seed {run.seed}" for run in study.missing],
-        "untuned": [f"{task}, {arm}" for arm, task in study.untuned],
-        "stale": [record["name"] for record in study.stale],
-        "trained": any(study.is_trained(record["plan"]["task"]) for record in study.records),
+        "missing": [f"{run.task}, {run.arm}: {run.role}, rate {run.rate}, seed {run.seed}" for run in results.missing],
+        "untuned": [f"{task}, {arm}" for arm, task in results.untuned],
+        "stale": [record["name"] for record in results.stale],
+        "trained": any(results.is_trained(record["plan"]["task"]) for record in results.records),
     }
 
 
 def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    names = [name for name in names if name == "arm" or any(row.get(name) for row in rows)]
+    names = columns(rows)
     return {"names": names, "rows": [[row.get(name, "") for name in names] for row in rows]}
 
 
@@ -144,15 +140,15 @@ def _image(path: Path) -> str:
     return "data:image/svg+xml," + quote(path.read_text(encoding="utf-8"), safe=" !$&'()*+,-./:;=?@[]_|~\n")
 
 
-def _curves(study: Study) -> dict[str, Any]:
+def _curves(results: Results) -> dict[str, Any]:
     """Learning curves as the page's script reads them: columns, few digits, few points."""
-    experiment = study.experiment
-    arms, tasks = list(experiment.arms), study.trained_tasks
+    experiment = results.experiment
+    arms, tasks = list(experiment.arms), results.trained_tasks
     runs = []
     grids: dict[tuple[int, ...], int] = {}  # most runs look at their scores at the same steps
-    for record in study.records:
+    for record in results.records:
         plan = record["plan"]
-        if not study.is_trained(plan["task"]):
+        if not results.is_trained(plan["task"]):
             continue
         metric = experiment.tasks[plan["task"]].metric
         looked = experiment.tasks[plan["task"]].tuned_on

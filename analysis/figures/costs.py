@@ -1,0 +1,94 @@
+"""Measurements of cost (tasks with ``measure: cost``) against what they vary, with their exponents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from analysis.cost_tables import AXES, measured
+from analysis.figures.style import Panel, look
+from analysis.results import Results
+from analysis.statistics import crossings, growth
+
+NAME_HEIGHT = 0.055  # of a curve's name, as a share of its panel
+
+
+def costs(
+    results: Results, *, quantities: Sequence[str] = ("multiply_adds", "seconds"), against: str | None = None
+) -> list[Panel]:
+    """A panel per task, axis and quantity measured, where the axis changes any arm's; of decoding its seconds.
+
+    A ring marks where ``against`` (an arm) starts or ceases to cost less.
+    """
+    panels = []
+    for (_, split, slice_), rows in measured(results).groupby(["task", "split", "axis"], sort=False):
+        axis = str(split), str(slice_)
+        for quantity in quantities if split == "cost" else ("seconds",):
+            curves = rows[rows[quantity] > 0].groupby("arm", sort=False)
+            if (curves[quantity].nunique() > 1).any():
+                drawn = {str(arm): dict(zip(curve["value"], curve[quantity], strict=True)) for arm, curve in curves}
+                draw = partial(_costs, results=results, curves=drawn, axis=axis, quantity=quantity, against=against)
+                panels.append(Panel(draw))
+    return panels
+
+
+def _costs(
+    ax: Any,
+    results: Results,
+    curves: Mapping[str, Mapping[int, float]],
+    axis: tuple[str, str],
+    quantity: str,
+    against: str | None,
+) -> None:
+    """Both axes are logarithmic; each curve ends in its exponent."""
+    name, letter, quantities = AXES[axis]
+    words, scale, unit = quantities[quantity]
+    ends = []
+    for arm in results.experiment.arms:
+        if arm not in curves:
+            continue
+        colour, marker, line = look(results.experiment, arm)
+        xs, ys = list(curves[arm]), [cost * scale for cost in curves[arm].values()]
+        ax.plot(xs, ys, color=colour, ls=line, marker=marker)
+        if grows := growth(letter, xs, ys, may_be_log=quantity == "hops"):
+            ends.append((ys[-1], xs, grows, colour))
+        other = curves.get(against or "", {}) if arm != against else {}
+        if other.keys() == curves[arm].keys():
+            for at in crossings(xs, [cost * scale for cost in other.values()], ys):
+                y = math.exp(np.interp(math.log(at), np.log(xs), np.log(ys)))
+                ax.plot([at], [y], "o", ms=9, mfc="none", color=colour)
+    ax.set_xscale("log", base=2)
+    ax.set_yscale("log")
+    ax.minorticks_off()
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.yaxis.set_major_formatter("{x:g}")
+    _name_ends(ax, ends)
+    whole = name == "size"  # of a model that sees images, not of a layer
+    ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '') }{name} {letter}{' in pixels' if whole else ''}")
+    per = f"{unit} per {'image' if whole else 'sequence'}"
+    ax.set_ylabel(unit if quantity in ("hops", "critical_path") or axis[0] == "decoding" else per)
+    ax.set_title(f"{words[0].upper()}{words[1:]}, {'one image' if whole else 'one layer'}")
+
+
+def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]]) -> None:
+    """Beside the end of each curve (its last y, its xs) on log axes what it is to be called; names keep off each other."""
+    if not ends:
+        return
+    low, high = np.log(ax.get_ylim())
+    first, reached = min(xs[0] for _, xs, _, _ in ends), max(xs[-1] for _, xs, _, _ in ends)
+    ends = sorted(ends, key=lambda end: end[0])
+    heights = [(math.log(y) - low) / (high - low) for y, *_ in ends]
+    for i in range(1, len(heights)):
+        heights[i] = max(heights[i], heights[i - 1] + NAME_HEIGHT)
+    heights[-1] = min(heights[-1], 1.0)
+    for i in range(len(heights) - 2, -1, -1):
+        heights[i] = min(heights[i], heights[i + 1] - NAME_HEIGHT)
+    for height, (_, xs, name, colour) in zip(heights, ends, strict=True):
+        at = (xs[-1], math.exp(low + height * (high - low)))
+        ax.annotate(name, at, (6, 0), textcoords="offset points", fontsize=7, va="center", color=colour)
+    ax.set_xticks([x for x in ax.get_xticks() if first <= x <= reached])
+    ax.set_xlim(right=reached * (reached / first) ** 0.25)  # room for the names

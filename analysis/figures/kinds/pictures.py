@@ -1,0 +1,122 @@
+"""What a model attended to: maps of heads, alignments of translations, glimpses of images; a panel for each arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from analysis.figures.style import COLOURS, SHARES, Panel
+from analysis.figures.view import View
+from analysis.statistics import mean_interval
+from study import pictures
+
+LONGEST_NAME = 9  # letters of a token beside an alignment
+FOUND_AND_LOST = {
+    "gold": "gold edges found by one head",
+    "gold_offset": "gold edges at one distance",
+    "cut_gold": "accuracy lost: gold edge cut",
+    "cut_random": "accuracy lost: another edge cut",
+}
+
+
+def structure(view: View) -> list[Panel]:
+    """How many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)."""
+    return [Panel(partial(_structure, view=view))]
+
+
+def maps(view: View) -> list[Panel]:
+    """The chosen head's attention map of one sequence, its gold edges framed; of the first seed that has a map."""
+    return [Panel(partial(_map, view=view, arm=arm)) for arm in view.arms if view.records(arm)]
+
+
+def alignments(view: View) -> list[Panel]:
+    """The attention weights of the answer to the test's first source; arms without weights are left out."""
+    found = {arm: _sample(view, arm) for arm in view.arms}
+    return [Panel(partial(_alignment, view=view, arm=arm, sample=sample)) for arm, sample in found.items() if sample]
+
+
+def glimpses(view: View) -> list[Panel]:
+    """Where each arm looked in the test's first images, from the first place (hollow) to the last."""
+    found = {arm: _seen(view, arm) for arm in view.arms}
+    return [Panel(partial(_glimpses, view=view, arm=arm, samples=samples)) for arm, samples in found.items() if samples]
+
+
+def _structure(ax: Any, view: View) -> None:
+    """Dots with intervals: first what is found, then what is lost."""
+    rows = []
+    for name in FOUND_AND_LOST:
+        rows += [(name, arm) for arm in (view.arms[:1] if name == "gold_offset" else view.arms)]  # no model's doing
+    for y, (name, arm) in enumerate(reversed(rows)):
+        scores = view.scores(arm, f"structure.{name}")
+        mean, low, high = mean_interval(scores)
+        colour, marker, _ = view.look(arm)
+        if mean is not None:
+            ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
+            ax.plot([mean], [y], marker, color=colour, ms=5.5, mfc="white" if name == "gold_offset" else colour)
+        if low is not None:
+            ax.plot([low, high], [y, y], color=colour, lw=1.6)
+        if arm == view.arms[0]:
+            ax.text(0.5, y + 0.3, FOUND_AND_LOST[name], fontsize=7, color="#333333", ha="center", va="bottom")
+    ax.set_yticks([])
+    ax.set_ylim(-0.8, len(rows) + 0.2)
+    ax.set_xlim(-0.05, 1.05)
+    ax.set_xticks(SHARES)
+    ax.set_xlabel("share")
+    ax.set_title(view.declared.label)
+
+
+def _map(ax: Any, view: View, arm: str) -> None:
+    """Queries downwards, keys to the right; the darker, the more weight."""
+    found = [(record.get("structure") or {}).get("example") for record in view.records(arm)]
+    example = next((one for one in found if one), None)
+    ax.set_title(f"{view.task}, {view.label(arm)}")
+    ax.set_xlabel("key (framed: gold)")
+    ax.set_ylabel("query")
+    ax.grid(visible=False)
+    if example is None:
+        ax.text(0.5, 0.5, "sequences too long for a picture", ha="center", fontsize=7, transform=ax.transAxes)
+        return
+    ax.imshow(example["map"], cmap="Greys", vmin=0, vmax=100, interpolation="nearest")
+    for query, key in example["edges"]:
+        ax.plot([key], [query], "s", mfc="none", mec=COLOURS[1], mew=0.9, ms=5)
+
+
+def _sample(view: View, arm: str) -> Mapping[str, Any] | None:
+    """An answer that the arm wrote, with its weights: of the first seed that has one."""
+    written = (record.get("written", {}).get("test", {}) for record in view.records(arm))
+    samples = (sample for one in written for sample in one.get("samples", [])[:1])
+    return next((sample for sample in samples if sample["weights"] and sample["output"]), None)
+
+
+def _alignment(ax: Any, view: View, arm: str, sample: Mapping[str, Any]) -> None:
+    """What was written downwards, the source to the right; the darker, the more weight."""
+    ax.set_title(f"{view.task}, {view.label(arm)}", fontsize=8)
+    ax.grid(visible=False)
+    ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    source, output = ([pictures.label(name[:LONGEST_NAME]) for name in sample[side]] for side in ("source", "output"))
+    ax.set_xticks(range(len(source)), source, rotation=90, fontsize=5.5, parse_math=False)
+    ax.set_yticks(range(len(output)), output, fontsize=5.5, parse_math=False)
+
+
+def _seen(view: View, arm: str) -> list[Mapping[str, Any]]:
+    """Images and paths of the first seed that has them."""
+    written = (record.get("written", {}).get("test", {}) for record in view.records(arm))
+    return next((one["glimpses"] for one in written if one.get("glimpses")), [])
+
+
+def _glimpses(ax: Any, view: View, arm: str, samples: list[Mapping[str, Any]]) -> None:
+    """Images side by side, on each the path of its glimpses."""
+    size = len(samples[0]["image"])
+    ax.set_title(view.label(arm))
+    ax.grid(visible=False)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.imshow(np.hstack([sample["image"] for sample in samples]), cmap="Greys", vmin=0, vmax=160, interpolation="nearest")
+    for number, sample in enumerate(samples):
+        rows, columns = np.array(sample["path"]).clip(0, size).T
+        columns = columns + number * size
+        ax.plot(columns - 0.5, rows - 0.5, "-o", color=COLOURS[1], lw=1, ms=3)
+        ax.plot(columns[:1] - 0.5, rows[:1] - 0.5, "o", color=COLOURS[1], mfc="white", ms=5)

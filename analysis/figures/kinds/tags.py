@@ -1,0 +1,119 @@
+"""Scores against a tag of the arms: a curve per value of another tag, or per split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from analysis.figures.style import COLOURS, LINES, MARKERS, Panel
+from analysis.figures.view import View, frame
+from analysis.statistics import mean_interval, ratio_interval, share_interval
+from analysis.values import measure
+from study.metrics import METRICS, Metric
+
+Shared = Mapping[str, Sequence[Any]]
+Interval = Callable[[Sequence[float]], tuple[float | None, float | None, float | None]]
+
+
+def tags(
+    view: View, *, x: str, series: str, shared: Shared | None = None, x_label: str = "", x_scale: str = "log"
+) -> list[Panel]:
+    """Score against the arms' tag ``x``, one curve per value of their tag ``series``.
+
+    ``shared: {arm: [values]}`` lets an arm stand on further curves. ``metric`` may be the path of a record's field.
+    """
+    metric = METRICS[view.asked.rpartition(".")[2] or view.declared.metric]
+    path = view.asked if "." in view.asked else f"test.{metric.name}"
+    scores = {arm: view.scores(arm, path) for arm in view.arms}
+    interval = ratio_interval if metric.relative else mean_interval
+    return _by_series(view, scores, metric, interval, x, series, shared or {}, x_label, x_scale)
+
+
+def shares(
+    view: View, *, x: str, series: str, shared: Shared | None = None, x_label: str = "", x_scale: str = "log"
+) -> list[Panel]:
+    """The share of a cell's runs that converge, tuning runs at every rate included, against the same two tags."""
+    metric, scores = METRICS["converged"], {}
+    for arm in view.arms:
+        found = [measure(record, metric.name) for record in view.results.all_runs((arm, view.task)).values()]
+        scores[arm] = [value for value in found if value is not None]
+    return _by_series(view, scores, metric, share_interval, x, series, shared or {}, x_label, x_scale)
+
+
+def splits(view: View, *, x: str, splits: Mapping[str, str], x_label: str = "", x_scale: str = "log") -> list[Panel]:
+    """Score against the arms' tag ``x``, one curve per entry of ``splits: {split: words}``.
+
+    A split is test, train, validation, or best: the best evaluation on validation during training.
+    """
+    curves: dict[str, dict[float, list[float]]] = {words: {} for words in splits.values()}
+    for split, words in splits.items():
+        for arm in view.arms:
+            scores = view.scores(arm, f"{split}.{view.metric.name}")
+            if scores and (at := view.tag(arm, x)) is not None:
+                curves[words][float(at)] = scores
+    return [_panel(view, curves, view.metric, mean_interval, x_label or x, x_scale)]
+
+
+def _by_series(
+    view: View,
+    scores: Mapping[str, list[float]],
+    metric: Metric,
+    interval: Interval,
+    x: str,
+    series: str,
+    shared: Shared,
+    x_label: str,
+    x_scale: str,
+) -> list[Panel]:
+    curves: dict[str, dict[float, list[float]]] = {}
+    for arm in view.arms:
+        own = view.tag(arm, series)
+        for name in map(str, ("" if own is None else own, *shared.get(arm, ()))):
+            curve = curves.setdefault(name, {})
+            if scores[arm] and (at := view.tag(arm, x)) is not None:
+                curve[float(at)] = scores[arm]
+    return [_panel(view, curves, metric, interval, x_label or x, x_scale)]
+
+
+def _panel(
+    view: View,
+    curves: Mapping[str, dict[float, list[float]]],
+    metric: Metric,
+    interval: Interval,
+    label: str,
+    scale: str,
+) -> Panel:
+    drawn = {name: curve for name, curve in curves.items() if curve}
+    draw = partial(_curves, view=view, curves=drawn, metric=metric, interval=interval, label=label, log=scale == "log")
+    return Panel(draw, tuple(curves))
+
+
+def _curves(
+    ax: Any,
+    view: View,
+    curves: Mapping[str, dict[float, list[float]]],
+    metric: Metric,
+    interval: Interval,
+    label: str,
+    log: bool,
+) -> None:
+    ticks = sorted({x for points in curves.values() for x in points})
+    aside = 0.0 if log or not ticks else 0.01 * (ticks[-1] - ticks[0])
+    for index, (series, points) in enumerate(curves.items()):
+        xs = sorted(points)
+        shown = [x * (1 + 0.04 * index) if log else x + aside * index for x in xs]  # side by side where curves share an x
+        means = []
+        for x, at in zip(xs, shown, strict=True):
+            mean, low, high = interval(points[x])
+            means.append(mean)
+            ax.plot([at] * len(points[x]), points[x], "_", color=COLOURS[index], ms=7, alpha=0.6)
+            if low is not None:
+                ax.plot([at, at], [low, high], color=COLOURS[index], lw=1.2)
+        ax.plot(shown, means, color=COLOURS[index], ls=LINES[index], marker=MARKERS[index], label=series)
+    if log:
+        ax.set_xscale("log", base=2)
+        ax.minorticks_off()
+    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
+    frame(ax, view, metric)
+    ax.set_xlabel(label)

@@ -1,0 +1,97 @@
+"""One task of an experiment as the panels of its figure see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.figures.style import SHARES, look
+from analysis.results import Results
+from analysis.tables import tells_chance
+from analysis.values import measure
+from study.experiments import TaskVariant
+from study.metrics import METRICS, Metric
+from study.records import Record
+
+
+@dataclass(frozen=True)
+class View:
+    """``asked`` is the metric named in the figure's keys, or the path of a record's field; ``only`` the arms named there."""
+
+    results: Results
+    task: str
+    asked: str = ""
+    only: tuple[str, ...] = ()
+
+    @property
+    def declared(self) -> TaskVariant:
+        return self.results.experiment.tasks[self.task]
+
+    @property
+    def arms(self) -> list[str]:
+        """Those to draw."""
+        named = self.only or self.results.experiment.arms
+        tier = self.results.experiment.sizes(self.results.tier).arms
+        return [arm for arm in named if arm in tier and arm in self.declared.arms]
+
+    @property
+    def metric(self) -> Metric:
+        """The metric asked for, or where none is the task's own."""
+        return METRICS[self.declared.metric if "." in self.asked else self.asked or self.declared.metric]
+
+    def label(self, arm: str) -> str:
+        return self.results.experiment.arms[arm].label
+
+    def look(self, arm: str) -> tuple[str, str, Any]:
+        return look(self.results.experiment, arm)
+
+    def tag(self, arm: str, name: str) -> Any | None:
+        return self.results.experiment.arms[arm].tags.get(name)
+
+    def records(self, arm: str) -> list[Record]:
+        """Of verdict seeds, those that finished or diverged."""
+        return list(self.results.seeds((arm, self.task)).values())
+
+    def scores(self, arm: str, path: str) -> list[float]:
+        return [value for record in self.records(arm) if (value := measure(record, path)) is not None]
+
+    def chance(self) -> float | None:
+        """Chance level of the task's own metric."""
+        records = (record for arm in self.declared.arms for record in self.records(arm))
+        own = self.declared.metric
+        return next((r["chance"] for r in records if r.get("chance") is not None and tells_chance(r, own)), None)
+
+    def axis(self, wanted: str | list[str]) -> str | None:
+        """The first of the slices wanted that the task's records have."""
+        records = [record for arm in self.declared.arms for record in self.records(arm)]
+        found = {axis for record in records for axes in record.get("slices", {}).values() for axis in axes}
+        return next((axis for axis in ([wanted] if isinstance(wanted, str) else wanted) if axis in found), None)
+
+
+def arms_run(results: Results) -> list[str]:
+    """Arms with any run, in the order of the declaration."""
+    run = {record["plan"]["arm"] for record in results.records}
+    return [arm for arm in results.experiment.arms if arm in run]
+
+
+def score_label(metric: Metric) -> str:
+    return metric.label if metric.better == "higher" else f"{metric.label} (lower is better)"
+
+
+def frame(ax: Any, view: View, metric: Metric) -> None:
+    """Title, score axis and chance level of a panel with the score upright."""
+    if metric.percent:
+        ax.set_ylim(-0.03, 1.06)
+        ax.set_yticks(SHARES)
+    elif metric.relative:
+        ax.set_yscale("log")
+        ax.minorticks_off()
+    else:
+        ax.yaxis.get_major_locator().set_params(nbins=5)
+    chance = view.chance() if metric.name == view.declared.metric else None
+    low, high = ax.get_ylim()
+    if chance is not None and low <= chance <= high:
+        ax.axhline(chance, color="#555555", lw=0.9, ls=(0, (1, 2)))
+        ax.text(1.01, chance, "chance", transform=ax.get_yaxis_transform(), fontsize=7, va="center", color="#555555")
+    ax.set_ylabel(score_label(metric))
+    ax.set_title(view.declared.label)

@@ -1,0 +1,90 @@
+"""What the analysis says in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from analysis import tables
+from analysis.claims import Claims
+from analysis.results import Results
+from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED, Verdicts
+from study.metrics import METRICS
+
+NAMED = 5  # of what is missing; check names all
+COLOURS = {SUPPORTED: "green", CONTRADICTED: "red", QUALIFIED: "yellow", "by construction": "blue"}
+
+
+def say(console: Console, lines: Iterable[str], style: str = "") -> None:
+    """As they are: not wrapped, nothing in them read as markup."""
+    for line in lines:
+        console.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def summaries(results: Iterable[Results], console: Console) -> None:
+    for one in results:
+        console.print(f"[bold]{one.experiment.name}[/bold] ({one.tier}): {one.summary()}")
+
+
+def gaps(results: Iterable[Results], command: str, console: Console) -> None:
+    """The first few of what is missing, and the command that names all."""
+    found = [f"{one.experiment.name}: {gap}" for one in results for gap in one.gaps()]
+    more = f"and {len(found) - NAMED} more; " if len(found) > NAMED else ""
+    say(console, (f"  {line}" for line in [*found[:NAMED], f"{more}all of it: {command}"] if found))
+
+
+def all_gaps(results: Iterable[Results], console: Console) -> bool:
+    """Each experiment with all that is missing, failed or diverged. Whether they are complete."""
+    complete = True
+    for one in results:
+        summaries([one], console)
+        diverged = [f"diverged: {record['name']}: {record['error']}" for record in one.with_status("diverged")]
+        say(console, (f"  {line}" for line in [*diverged, *one.gaps()]))
+        complete &= not one.gaps()
+    return complete
+
+
+def rates(results: Results, console: Console) -> None:
+    grid = Table(title=f"{results.experiment.name}, {results.tier} tier: mean validation score of the tuning seeds")
+    for column in ("task", "arm", "rate", "mean", "seeds", "lost", "chosen"):
+        grid.add_column(column)
+    for row in tables.rate_rows(results):
+        mean = "-" if row["mean_validation"] is None else f"{row['mean_validation']:.4f}"
+        lost = str(row["diverged"] + row["failed"] or "")
+        chosen = "chosen" if row["chosen"] else ""
+        grid.add_row(row["task"], row["arm"], f"{row['rate']:g}", mean, str(row["seeds"]), lost, chosen)
+    console.print(grid)
+
+
+def verdicts(found: Verdicts, claims: Claims, only: Sequence[str], console: Console) -> None:
+    """Claims with their contrasts; with ``only``, contrasts of these experiments."""
+    grid = Table(title=f"Verdicts, {found.tier} tier", show_lines=False, expand=False)
+    for column in ("claim", "what it says", "verdict", "effect [interval]", "n"):
+        grid.add_column(column, overflow="fold")
+    waiting = []
+    for claim in claims.claims.values():
+        rows = [row for row in found.of(claim.name) if row.contrast and (not only or row.experiment in only)]
+        verdict = found.overall[claim.name]
+        if not rows or verdict == NOT_RUN:
+            waiting.append(claim.name)
+            continue
+        grid.add_section()
+        grid.add_row(f"[bold]{claim.name}[/bold]", f"[bold]{claim.en}[/bold]", _coloured(verdict, "bold "))
+        for row in rows:
+            words = row.statement if row.counts else f"({row.statement})"
+            effect = tables.effect(row, METRICS).replace("[", "\\[")
+            grid.add_row("", words, _coloured(row.verdict), effect, str(row.n or ""))
+    console.print(grid)
+    if found.tier != "smoke":
+        failed = [control for control in found.controls if control.verdict != SUPPORTED]
+        say(console, (f"control {row.contrast}: {row.verdict}: {row.statement}" for row in failed), "yellow")
+        if reasons := {row.reason for row in found.rows if row.verdict == INCONCLUSIVE and "control" in row.reason}:
+            console.print(f"{len(reasons)} reason(s) for contrasts kept open by a control; see report", style="yellow")
+    console.print(f"not run: {' '.join(waiting)}" if waiting else "every claim has been looked at")
+
+
+def _coloured(verdict: str, style: str = "") -> str:
+    colour = COLOURS.get(verdict)
+    return f"[{style}{colour}]{verdict}[/]" if colour else verdict

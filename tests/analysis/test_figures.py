@@ -1,0 +1,141 @@
+"""Figures: what is drawn is what the records say, as the declaration asks, and nothing else."""
+
+import pytest
+
+from analysis import figures, synthetic
+from analysis.figures.style import look
+from analysis.figures.training import training
+from analysis.figures.view import View
+from analysis.results import Results
+from analysis.values import measure
+from study import experiments
+from study.experiments import Experiment
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_every_declared_experiment_has_its_figures(name, studies):
+    if name not in studies:
+        pytest.skip("has no core tier")
+    results = studies[name]
+    titles = {ax.get_title(loc="left") for ax in figures.main(results).axes}
+    own = {results.experiment.tasks[task].label for task in results.trained_tasks}
+    assert own <= titles and (own or any("layer" in title for title in titles))
+    assert (training(results) is not None) == bool(results.trained_tasks)
+
+
+def test_a_figure_is_written_as_svg_and_png(studies, tmp_path):
+    written = figures.write(tmp_path, studies["tying"])
+    assert [path.name for path in written] == ["tying.svg", "tying_training.svg"]
+    for path in written:
+        assert path.read_text().count("bits per character") and path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_shares_are_those_of_all_runs_and_a_field_of_the_record_is_drawn_on_a_log_scale(studies):
+    study = studies["addnorm"]
+    shares, gradients, *_ = figures.main(study).axes
+    drawn = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in shares.lines}
+    runs = [*study.tuning["pre_norm_8", "offset"], *study.verdict["pre_norm_8", "offset"].values()]
+    assert len(runs) == 11
+    assert drawn["pre-norm"][8] == sum(run["steps_to_solve"] is not None for run in runs) / 11
+    assert not [text for text in shares.texts if text.get_text() == "chance"]  # that of the accuracy, not of this share
+    assert gradients.get_yscale() == "log" and "gradient, first block" in gradients.get_ylabel()
+
+
+def test_reach_is_drawn_in(studies, tmp_path):
+    figure = figures.main(studies["distance"])
+    axes = figure.axes[0]
+    upright = {line.get_xdata()[0] for line in axes.lines if len(set(line.get_xdata())) == 1 and len(line.get_xdata()) == 2}
+    reaches = {r["reach"] for seeds in studies["distance"].verdict.values() for r in seeds.values()} - {None}
+    assert {reach + 0.5 for reach in reaches} <= upright
+
+
+def test_a_curve_per_split_where_asked_for(studies):
+    """Training text, test text and the best look, each with the numbers of its records."""
+    study = studies["dropout"]
+    ax = figures.main(study).axes[0]
+    lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines() if not line.get_label().startswith("_")}
+    assert list(lines) == list(study.experiment.figure["splits"].values())
+    arms = study.experiment.arms
+    for (split, _), drawn in zip(study.experiment.figure["splits"].items(), lines.values(), strict=True):
+        for arm, y in zip(arms, drawn, strict=True):
+            records = study.seeds((arm, "share_1")).values()
+            values = [measure(record, f"{split}.bits_per_character") for record in records]
+            assert y == pytest.approx(sum(values) / len(values))
+
+
+def test_arms_differ_in_more_than_colour(studies):
+    looks = [look(studies["window"].experiment, arm) for arm in studies["window"].experiment.arms]
+    assert len({(marker, str(line)) for _, marker, line in looks}) == len(looks)
+
+
+def test_alignments_are_drawn_for_arms_that_have_them(written):
+    sample = {"source": ["a", "b"], "reference": "b a", "output": ["b", "a"], "weights": [[0.1, 0.9], [0.8, 0.2]]}
+    study = written("alignment", samples=[sample])
+    drawn = [ax for ax in figures.main(study).axes if ax.images]
+    label = {name: arm.label for name, arm in study.experiment.arms.items()}
+    titles = [ax.get_title(loc="left") for ax in drawn]
+    assert f"reversal, {label['bahdanau']}" in titles and f"reversal, {label['fixed_vector']}" not in titles
+    assert all(ax.images[0].get_array().tolist() == sample["weights"] for ax in drawn)
+
+
+def test_paths_of_glimpses_are_drawn_over_their_images(written):
+    look = {"image": [[0, 100], [50, 0]], "path": [[1.0, 1.0], [0.5, 2.5]]}
+    study = written("glimpse", glimpses=[look, look])
+    axes = next(ax for ax in figures.main(study).axes if ax.images)
+    assert axes.images[0].get_array().tolist() == [[0, 100, 0, 100], [50, 0, 50, 0]]
+    paths = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata()) == 2]
+    assert paths == [[[0.5, 0.5], [1.5, 0.0]], [[2.5, 0.5], [3.5, 0.0]]]  # column and row; what lies outside, at the edge
+
+
+def test_a_new_experiment_needs_no_figure_code(tmp_path):
+    experiment = Experiment(
+        {
+            "name": "new",
+            "title": "t",
+            "question": "q",
+            "claims": [],
+            "arms": {"a": {"set": {"mixer": "x"}}, "b": {"set": {"mixer": "y"}}},
+            "tasks": {"something": {"set": {"task": "z"}}},
+            "tiers": {"core": {"rates": [0.001], "tuning_seeds": [9], "verdict_seeds": [0, 1]}},
+        }
+    )
+    study = Results(experiment, "core", synthetic.complete(experiment, "core"))
+    assert len(figures.write(tmp_path, study)) == 2
+
+
+def test_of_several_slices_each_task_is_drawn_over_the_first_it_has(studies):
+    for name, axes in (("distance", ["distance", "position"]), ("heads", ["position", "length"])):
+        study = studies[name]
+        for task in study.trained_tasks:
+            cell = study.experiment.tasks[task].arms[0], task
+            had = {axis for record in study.verdict[cell].values() for axis in record["slices"]["test"]}
+            assert View(study, task).axis(axes) == next((axis for axis in axes if axis in had), None)
+            assert View(study, task).axis("nothing") is None
+
+
+@pytest.mark.parametrize(
+    ("figure", "words"),
+    [
+        ({"knd": "arms"}, "unknown 'knd'; known are kind, task, arms, metric"),
+        ({"kind": "pie"}, "figure.kind 'pie'; known are .*arms, slices"),
+        ({"kind": ["arms", "look"]}, "figure.kind 'look'"),  # a function of another module is no kind
+        ({"kind": "slices"}, "needs figure.slice"),
+        ({"kind": "shares", "x": "layers"}, "shares needs figure.series"),
+        ({"kind": "arms", "slice": "length"}, "unknown 'slice'"),  # a key of another kind
+        ({"task": "wikitext3"}, "figure.task 'wikitext3'; text has "),
+        ({"arms": ["lstmm"]}, "figure.arms 'lstmm'; text has "),
+    ],
+)
+def test_a_figure_that_can_not_be_drawn_is_refused(figure, words):
+    experiment = experiments.load("text")
+    experiment.figure = figure
+    with pytest.raises(ValueError, match=words) as refused:
+        figures.check(experiment)
+    assert "\n" not in str(refused.value)
+
+
+def test_every_kind_says_what_it_draws():
+    assert {"arms", "slices", "tags", "shares", "splits", "structure", "maps", "alignments"} <= figures.known().keys()
+    assert all(kind.__doc__ for kind in figures.known().values())
