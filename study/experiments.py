@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from study.choosing import Choice, choose_rate
 from study.metrics import METRICS
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
+PROTOCOL = FOLDER.parent / "protocol.yaml"  # the rates and seeds of each tier, where an experiment doesn't say otherwise
 TIERS = ("smoke", "core", "full")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: fit to be a file's, no path
 
@@ -274,6 +275,7 @@ class Experiment:
         known = {"set", "task_set", "rates", "tuning_seeds", "verdict_seeds", "further_seeds", "arms", "tasks"}
         self._refuse_unknown({tier: None}, set(TIERS), "tiers")
         self._refuse_unknown(node, known, where)
+        node = {**_protocol()[tier], **({"further_seeds": ()} if "verdict_seeds" in node else {}), **node}
         arms, tasks = tuple(node.get("arms", self.arms)), tuple(node.get("tasks", self.tasks))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"{where}.arms")
         self._refuse_unknown(dict.fromkeys(tasks), set(self.tasks), f"{where}.tasks")
@@ -301,6 +303,11 @@ class Experiment:
             raise ValueError(
                 f"{self.source}: {place}unknown {', '.join(map(repr, unknown))}; known are {', '.join(sorted(known))}"
             )
+
+
+@cache
+def _protocol() -> Mapping[str, Mapping[str, Any]]:
+    return OmegaConf.to_container(OmegaConf.load(PROTOCOL))  # type: ignore[return-value]
 
 
 def names() -> list[str]:

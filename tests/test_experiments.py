@@ -56,6 +56,15 @@ def test_cells_are_the_pairs_that_meet():
     assert toy(tiers__core__tasks=["y"]).cells("core") == [("b", "y")]
 
 
+def test_a_tier_inherits_the_rates_and_seeds_that_it_does_not_give():
+    protocol = yaml.safe_load(experiments.PROTOCOL.read_text())
+    inherited = toy(tiers__core={}).sizes("core")
+    assert {key: list(getattr(inherited, key)) for key in protocol["core"]} == protocol["core"]
+    own = toy(tiers__core={"rates": [0.1], "tuning_seeds": [70]}).sizes("core")
+    assert (own.rates, own.tuning_seeds, own.verdict_seeds) == ((0.1,), (70,), inherited.verdict_seeds)
+    assert toy(tiers__core={"verdict_seeds": [0, 1]}).sizes("core").further_seeds == (), "they follow the verdict seeds"
+
+
 def test_tuning_and_verdict_runs_are_counted_out():
     experiment = toy()
     tuning = experiment.tuning_runs("core")
