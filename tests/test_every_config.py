@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from study import experiments, parts, schema
+from study.cost.counting import multiply_adds
+from study.kinds.base import kind_of
 from study.training.build import build_model, build_task, validate
 from study.training.runner import execute
 
@@ -206,6 +208,15 @@ def test_arms_match_in_parameters_in_the_base_recipe(compose, part):
     assert other == pytest.approx(full, rel=0.02)
 
 
+@pytest.mark.parametrize("mixer", NAMES["mixer"])
+def test_arms_match_in_work_in_the_base_recipe(compose, mixer):
+    full, other = (
+        kind_of(config, task := build_task(config)).token_work(build_model(config, task))
+        for config in (compose(), compose(f"mixer={mixer}", "model.match=multiply_adds"))
+    )
+    assert other == pytest.approx(full, rel=0.02)
+
+
 @pytest.mark.parametrize("architecture", [name for name, kind in ANSWERS.items() if kind == "pairs"])
 def test_encoder_decoders_match_in_the_base_recipe(compose, architecture):
     full, other = (
@@ -223,11 +234,11 @@ def test_a_convolutional_net_matches_the_glimpse_model_in_parameters_or_in_work(
         config = compose("task=clutter", *overrides)
         return build_model(config, build_task(config))
 
-    size = build_task(compose("task=clutter")).size
+    image_BHW = torch.zeros(1, *2 * [build_task(compose("task=clutter")).size])
     glimpses, as_large = (build(f"architecture={name}") for name in ("learned_glimpses", "cnn"))
     as_laborious = build("architecture=cnn", "model.match=multiply_adds")
     assert as_large.parameter_counts()["other"] == pytest.approx(glimpses.parameter_counts()["other"], rel=0.02)
-    assert as_laborious.multiply_adds(size) == pytest.approx(glimpses.multiply_adds(size), rel=0.02)
+    assert multiply_adds(as_laborious, image_BHW) == pytest.approx(multiply_adds(glimpses, image_BHW), rel=0.02)
 
 
 @pytest.mark.parametrize(

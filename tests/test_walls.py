@@ -50,6 +50,8 @@ MAY_IMPORT = {
         "study.parts",
         "study.probes",
         "study.tasks",
+        "study.readouts",
+        "study.tokens",
     },
     "study/tokens.py": set(),
     "study/seeding.py": set(),

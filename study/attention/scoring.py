@@ -25,15 +25,6 @@ class Score(nn.Module):
     def forward(self, q_BHNK: Tensor, k_BHMK: Tensor) -> Tensor:
         raise NotImplementedError
 
-    @classmethod
-    def parameter_count(cls, heads: int, head_width: int) -> int:
-        return 0
-
-    @classmethod
-    def multiply_adds(cls, heads: int, head_width: int, length: int) -> int:
-        """Per position that is both a query and a key, against `length` keys; matrix products only."""
-        return heads * head_width * length
-
 
 class Dot(Score):
     """q' k (Luong et al. 2015, "dot"). It spreads as sqrt(K): the sum of K products."""
@@ -59,14 +50,6 @@ class Bilinear(Score):
     def forward(self, q_BHNK: Tensor, k_BHMK: Tensor) -> Tensor:
         return q_BHNK @ self.matrix.unflatten(0, (self.heads, -1)) @ k_BHMK.mT
 
-    @classmethod
-    def parameter_count(cls, heads: int, head_width: int) -> int:
-        return heads * head_width**2
-
-    @classmethod
-    def multiply_adds(cls, heads: int, head_width: int, length: int) -> int:
-        return heads * head_width * (head_width + length)
-
 
 class ScaledBilinear(Bilinear):
     """q' W k / sqrt(K)."""
@@ -88,10 +71,6 @@ class Cosine(Score):
     def forward(self, q_BHNK: Tensor, k_BHMK: Tensor) -> Tensor:
         sharpness_H11 = self.head_width**0.5 * self.log_sharpness.exp()[:, None, None]
         return sharpness_H11 * (F.normalize(q_BHNK, dim=-1) @ F.normalize(k_BHMK, dim=-1).mT)
-
-    @classmethod
-    def parameter_count(cls, heads: int, head_width: int) -> int:
-        return heads
 
 
 class Additive(Score):
@@ -123,14 +102,6 @@ class Additive(Score):
 
     def _hidden(self, t_BHNK: Tensor, maps: Tensor) -> Tensor:
         return torch.einsum("bhnk,hak->hbna", t_BHNK, maps.unflatten(0, (self.heads, -1)))
-
-    @classmethod
-    def parameter_count(cls, heads: int, head_width: int) -> int:
-        return heads * (2 * head_width + 1) * head_width
-
-    @classmethod
-    def multiply_adds(cls, heads: int, head_width: int, length: int) -> int:
-        return heads * head_width * (2 * head_width + length)
 
 
 SCORES: dict[str, type[Score]] = {

@@ -8,15 +8,15 @@ from typing import Any
 
 import torch
 
+from study.cost.counting import multiply_adds
 from study.cost.measure import median_seconds
 from study.cost.memory import saved_bytes
-from study.cost.operations import counted_multiply_adds
 
 
 def measure_images(
     model: Any, *, sizes: Sequence[int], images: int, repeats: int, device: torch.device, autocast: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """Per size: ``seconds`` and ``bytes`` kept for backward, ``multiply_adds`` (closed form) and ``counted_multiply_adds``
+    """Per size: ``seconds`` and ``bytes`` kept for backward, ``multiply_adds`` and, the same, ``counted_multiply_adds``
     (forward), all per image.
 
     A call sees ``images`` of ``size`` x ``size`` pixels. Seconds are medians over ``repeats`` rounds through all sizes, in a
@@ -35,8 +35,7 @@ def measure_images(
         str(size): {
             "seconds": seconds[size] / images,
             "bytes": saved_bytes(model.parameters(), functools.partial(forward, size)) / images,
-            "multiply_adds": model.multiply_adds(size),
-            "counted_multiply_adds": counted_multiply_adds(functools.partial(model, inputs[size][:1])),
+            **dict.fromkeys(("multiply_adds", "counted_multiply_adds"), multiply_adds(model, inputs[size][:1])),
         }
         for size in sizes
     }

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 import torch
 
+from study.cost.counting import multiply_adds
 from study.cost.critical_path import critical_path
 from study.cost.hops import hops
 from study.cost.memory import saved_bytes
-from study.cost.operations import counted_multiply_adds
 from study.cost.plain import PlainForm
 from study.mixers.base import Mixer
 
@@ -27,7 +27,6 @@ Key = TypeVar("Key", str, int)
 
 def measure(
     mixer: Callable[[int, int], Mixer],
-    work: Callable[[int, int], float],
     *,
     points: Mapping[str, Point],
     tokens: int,
@@ -36,10 +35,10 @@ def measure(
     device: torch.device,
     autocast: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Per point: ``seconds`` and ``bytes`` kept for backward, ``multiply_adds`` and ``counted_multiply_adds`` (forward),
-    all per sequence; ``critical_path`` and ``hops``.
+    """Per point: ``seconds`` and ``bytes`` kept for backward, ``multiply_adds`` of the mechanism and
+    ``counted_multiply_adds`` as carried out (forward), all per sequence; ``critical_path`` and ``hops``.
 
-    ``mixer(width, layer)`` builds a layer; ``work(width, length)`` gives its multiply-adds per token in closed form.
+    ``mixer(width, layer)`` builds a layer.
     A call works on ``sequences`` at once, or where that is None on as many as hold ``tokens``.
     Seconds are medians over ``repeats`` rounds through all points, in a bare loop, after one round to warm up. Raises
     ``ValueError`` when a length is longer than ``tokens``.
@@ -61,7 +60,6 @@ def measure(
         key: {
             "seconds": seconds[key] / len(inputs[key]),
             "bytes": saved_bytes(layers[width].parameters(), functools.partial(forward, key)) / len(inputs[key]),
-            "multiply_adds": work(width, length) * length,
             **count(functools.partial(mixer, width), width, length),
         }
         for key, (width, length) in points.items()
@@ -83,13 +81,14 @@ def median_seconds(
     return {key: statistics.median(taken[1:]) for key, taken in seconds.items()}
 
 
-def count(layer: Callable[[int], Mixer], width: int, length: int) -> dict[str, int | None]:
+def count(layer: Callable[[int], Mixer], width: int, length: int) -> dict[str, float | None]:
     """What is counted of one sequence rather than timed: the same on every machine."""
-    plain = PlainForm(layer(0))
+    first = layer(0)
     x_BND = torch.randn(1, length, width, requires_grad=True)
     return {
-        "counted_multiply_adds": counted_multiply_adds(functools.partial(plain, x_BND)),
-        "critical_path": critical_path(plain(x_BND)),
+        "multiply_adds": float(multiply_adds(first.counted_as, x_BND)),
+        "counted_multiply_adds": multiply_adds(first, x_BND),
+        "critical_path": critical_path(PlainForm(first)(x_BND)),
         "hops": hops(layer, length),
     }
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from torch.overrides import TorchFunctionMode
 
 from study import parts
 from study.probes.base import Subject
@@ -52,7 +49,10 @@ class Kind(ABC):
 
     @abstractmethod
     def work(self, model: Any) -> dict[str, Any]:
-        """``multiply_adds_per_token`` and ``multiply_adds_per_answer``, forward; and what else a record says of the model."""
+        """``multiply_adds_per_token`` and ``multiply_adds_per_answer``, forward; and what else a record says of the model.
+
+        It is given in evaluation.
+        """
 
     def check(self, model: Any) -> None:
         """Refuse a config that this kind can't carry out; ``model`` may be sketched. Raises ``ValueError`` with the mend."""
@@ -90,7 +90,7 @@ class Kind(ABC):
         task: Task = self.task
         return {
             "parameters": model.parameter_counts(),
-            **self.work(model),
+            **self.work(model.eval()),
             "metric": task.metric,
             "solved_at": task.solved_at,
             "chance": task.chance,
@@ -120,19 +120,3 @@ def part(config: DictConfig, group: str) -> tuple[Any, dict[str, Any]]:
     """
     keys: Any = OmegaConf.to_container(config[group], resolve=True)
     return parts.load(group, keys.pop("name")), keys
-
-
-@contextmanager
-def sketched() -> Iterator[None]:
-    """Modules made within have sizes but no numbers (on the meta device), and are made at once, however large."""
-    with torch.device("meta"), _Unstarted():
-        yield
-
-
-class _Unstarted(TorchFunctionMode):
-    """Leaves tensors as they are instead of starting them: drawing on the meta device imports torch's compiler, for seconds."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
+from study.cost.counting import multiply_adds, sketched
 from study.cost.images import measure_images
-from study.kinds.base import Judged, Kind, part, sketched
-from study.models.vision.cnn import ConvNet, Match, solve_channels
+from study.kinds.base import Judged, Kind, part
+from study.models.vision.cnn import ConvNet, solve_channels
 from study.models.vision.glimpse import LearnedGlimpses, RecurrentAttention
 from study.probes.base import Subject
 from study.tasks.images import ImageTask
@@ -30,16 +31,28 @@ class Images(Kind):
             if model.match != "parameters":
                 raise ValueError(f"model.match={model.match}: others are matched to glimpse models; leave it at parameters")
             return architecture(task.classes, width=model.width, **keys)
-        if model.match not in get_args(Match):
+        if model.match not in ("parameters", "multiply_adds"):
             raise ValueError(f"model.match={model.match} has no meaning for images; use parameters or multiply_adds")
-        with sketched():
-            like = LearnedGlimpses(task.classes, width=model.width)
-        channels = solve_channels(model.match, like, classes=task.classes, size=task.size)
+        by_work = model.match == "multiply_adds"
+
+        def count(model: RecurrentAttention | ConvNet) -> int:
+            return self.image_work(model) if by_work else model.parameter_counts()["other"]
+
+        with sketched("cpu" if by_work else "meta"):
+            channels = solve_channels(
+                lambda channels: count(architecture(task.classes, channels=channels, **keys)),
+                count(LearnedGlimpses(task.classes, width=model.width)),
+                size=task.size,
+                what=model.match,
+            )
         return architecture(task.classes, channels=channels, **keys)
 
     def work(self, model: Any) -> dict[str, Any]:
-        image = model.multiply_adds(self.task.size)
-        return {"multiply_adds_per_token": image, "multiply_adds_per_answer": image}
+        return dict.fromkeys(("multiply_adds_per_token", "multiply_adds_per_answer"), self.image_work(model))
+
+    def image_work(self, model: Any) -> int:
+        """Multiply-adds of one image."""
+        return multiply_adds(model, torch.zeros(1, self.task.size, self.task.size, device=model.head.weight.device))
 
     def judge(self, subject: Subject, task: ImageTask, split: str) -> Judged:
         """The test's first images, in hundredths, and where a model looked at each: pixels (row, column) from the corner."""

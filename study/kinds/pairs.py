@@ -6,14 +6,18 @@ import inspect
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from study import files, parts
-from study.kinds.base import WIDE, Judged, Kind, part, sketched
+from study.cost.counting import multiply_adds, sketched
+from study.kinds.base import WIDE, Judged, Kind, part
 from study.models.seq2seq.base import EncoderDecoder
-from study.models.seq2seq.sizing import solve_hidden
 from study.models.seq2seq.transformer import Transformer
+from study.models.sizing import solve_width
 from study.probes.base import Subject
 from study.probes.decoding import decode_all
 from study.tasks.pairs import PairTask
+from study.tokens import END
 
 VOCABULARY = "vocabulary"  # beside the weights: all that translating needs
 
@@ -37,8 +41,12 @@ class Pairs(Kind):
         if model.match != "parameters":
             raise ValueError(f"model.match={model.match} is for architecture=encoder; use parameters or nothing")
         with sketched():
-            full = self._sized(model.ffn_width, Transformer).parameter_counts()["other"]
-        hidden = solve_hidden(lambda hidden: self._sized(hidden, architecture, **keys), full)
+            hidden = solve_width(
+                lambda hidden: self._sized(hidden, architecture, **keys).parameter_counts()["other"],
+                self._sized(model.ffn_width, Transformer).parameter_counts()["other"],
+                key="hidden",
+                what="parameters beside the embeddings",
+            )
         return self._sized(hidden, architecture, **keys)
 
     def _sized(self, hidden: int, architecture: Any, **keys: Any) -> EncoderDecoder:
@@ -66,7 +74,7 @@ class Pairs(Kind):
         )
 
     def work(self, model: EncoderDecoder) -> dict[str, Any]:
-        pair = model.multiply_adds(self.task.mean_source, self.task.length)
+        pair = pair_work(model, self.task.mean_source, self.task.length)
         return {
             "multiply_adds_per_token": pair / self.task.length,
             "multiply_adds_per_answer": pair,
@@ -93,3 +101,16 @@ class Pairs(Kind):
         with files.replacing(folder / VOCABULARY) as temporary:
             temporary.mkdir()
             self.task.keep(temporary)
+
+
+def pair_work(model: EncoderDecoder, source: float, target: int) -> float:
+    """Multiply-adds of one pair; ``source`` is a mean, which may lie between whole numbers of tokens.
+
+    As they are a polynomial of degree 2 in the length of the source, three counts tell all others.
+    """
+    device = model.head.weight.device
+    one, two, three = (
+        multiply_adds(model, *(torch.full((1, length), END, device=device) for length in (tokens, target)))
+        for tokens in (1, 2, 3)
+    )
+    return one + (source - 1) * (two - one) + (source - 1) * (source - 2) / 2 * (three - 2 * two + one)

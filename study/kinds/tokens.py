@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
+from study.cost.counting import multiply_adds, parameters, sketched
 from study.cost.decoding import decode
 from study.cost.measure import measure
-from study.kinds.base import Kind, part, sketched
+from study.kinds.base import Kind, part
+from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
-from study.models.sizing import multiply_adds, solve_ffn_width, untied_ffn_width
+from study.models.sizing import solve_width
 from study.probes import heads
 from study.probes.base import Subject
 from study.probes.diagnostics import diagnose
+from study.readouts.own import Own
 from study.tasks.base import Task
 
 
@@ -32,61 +37,71 @@ class Tokens(Kind):
         self.readout, self.readout_keys = part(config, "readout")
 
     def build(self) -> SequenceModel:
+        return self._sized(self.ffn_width(), tie=self.config.model.tie)
+
+    def _sized(self, ffn_width: int, tie: str = "none", full: bool = False) -> SequenceModel:
+        """``full``: what others are matched to, full attention in the mixer's place and each scored position read by itself."""
         task, model = self.task, self.config.model
-        asked = self.mixer.takes(length=task.length)
         return SequenceModel(
             task.vocabulary,
             task.classes,
             width=model.width,
             layers=model.layers,
-            ffn_width=self.ffn_width(),
+            ffn_width=ffn_width,
             causal=task.causal,
-            mixer=lambda layer: self.mixer(model.width, causal=task.causal, layer=layer, **asked, **self.mixer_keys),
+            mixer=lambda layer: (
+                Attention(model.width, causal=task.causal, heads=1) if full else self.layer(model.width, layer, task.length)
+            ),
             position=self.position(model.width, length=task.length, **self.position_keys),
-            readout=functools.partial(self.readout, **self.readout_keys),
+            readout=Own if full else functools.partial(self.readout, **self.readout_keys),
             dropout=model.dropout,
             arrangement=model.arrangement,
-            tie=model.tie,
+            tie=tie,
         )
 
-    def ffn_width(self) -> int:
-        task, model = self.task, self.config.model
-        solved = solve_ffn_width(
-            "parameters" if model.match == "tied" else model.match,
-            width=model.width,
-            ffn_width=model.ffn_width,
-            length=task.length,
-            causal=task.causal,
-            mixer=self.mixer,
-            settings=self.mixer_keys,
-            share=self.readout.parameter_count(model.width, **self.readout_keys) / model.layers,
-        )
-        if model.match != "tied":
-            return solved
-        return untied_ffn_width(width=model.width, layers=model.layers, ffn_width=solved, vocabulary=task.vocabulary)
-
-    def layer(self, width: int, layer: int) -> Mixer:
-        """One mixer by itself, as its cost is measured."""
-        asked = self.mixer.takes(length=max(self.config.cost.lengths, default=0))
+    def layer(self, width: int, layer: int, length: int) -> Mixer:
+        """One mixer, made for a length."""
+        asked = self.mixer.takes(length=length)
         return self.mixer(width, causal=self.task.causal, layer=layer, **asked, **self.mixer_keys)
 
+    def ffn_width(self) -> int:
+        model = self.config.model
+        if model.match == "nothing":
+            return model.ffn_width
+        if model.match == "multiply_adds":
+            with sketched("cpu"):
+                target = self.token_work(self._sized(model.ffn_width, full=True))
+                return self._solve(self.token_work, target, "multiply-adds per token")
+        with sketched():
+            target = other(self._sized(model.ffn_width, full=True))
+            solved = self._solve(other, target, "parameters beside the embeddings")
+            if model.match == "parameters":
+                return solved
+            return self._solve(parameters, parameters(self._sized(solved, tie="output")), "parameters")
+
+    def _solve(self, count: Callable[[SequenceModel], float], target: float, what: str) -> int:
+        return solve_width(lambda width: count(self._sized(width)), target, key="ffn_width", what=what)
+
     def work(self, model: SequenceModel) -> dict[str, Any]:
-        task, width, hidden = self.task, self.config.model.width, self.ffn_width()
-        work = multiply_adds(
-            width=width,
-            layers=self.config.model.layers,
-            ffn_width=hidden,
-            length=task.length,
-            causal=task.causal,
-            mixer=self.mixer,
-            settings=self.mixer_keys,
-        )
         return {
-            "ffn_width": hidden,
-            "multiply_adds_per_token": work + model.inside_multiply_adds,
-            "multiply_adds_per_answer": self.readout.multiply_adds(width, task.length, task.classes, **self.readout_keys),
+            "ffn_width": model.ffn_width,
+            "multiply_adds_per_token": self.token_work(model),
+            "multiply_adds_per_answer": self.answer_work(model),
             "reach": model.reach,
         }
+
+    def token_work(self, model: SequenceModel) -> float:
+        """Multiply-adds per token of the blocks."""
+        x_BND = torch.zeros(1, self.task.length, model.width, device=model.head.weight.device)
+        mixing = sum(multiply_adds(mixer.counted_as, x_BND) for mixer in model.mixers)
+        feeding = sum(multiply_adds(block.ffn, x_BND) for block in model.blocks)  # type: ignore[arg-type, misc]
+        return (mixing + feeding) / self.task.length
+
+    def answer_work(self, model: SequenceModel) -> float:
+        """Multiply-adds of one answer at the end of a sequence: readout and head."""
+        x_BND = torch.zeros(1, self.task.length, model.width, device=model.head.weight.device)
+        last_BT = torch.full((1, 1), self.task.length - 1, device=x_BND.device)
+        return float(multiply_adds(model.readout, x_BND, last_BT, None, model.classify))
 
     def check(self, model: SequenceModel) -> None:
         super().check(model)
@@ -97,7 +112,7 @@ class Tokens(Kind):
             raise ValueError("cost.positions asks for decoding, which is causal; use a causal task, e.g. task=recall")
         with sketched():
             for width in cost.widths:
-                self.layer(width, 0)
+                self.layer(width, 0, max(cost.lengths, default=0))
         lengths = [*cost.lengths, *cost.positions]
         if self.config.measure == "training":
             lengths += [each.length for each in [task, *task.evaluations().values()]]
@@ -117,15 +132,19 @@ class Tokens(Kind):
     def measure(self, **repeated: Any) -> dict[str, Any]:
         """Of one layer: along the lengths, or the widths at one length; and of a step of decoding along the positions."""
         cost, width = self.config.cost, self.config.model.width
+        layer = functools.partial(self.layer, length=max(cost.lengths, default=0))
         if cost.widths:
             axis, points = "width", {str(other): (other, cost.lengths[0]) for other in cost.widths}
         else:
             axis, points = "length", {str(length): (width, length) for length in cost.lengths}
         slices: dict[str, Any] = {}
         if points:
-            work = functools.partial(self.mixer.multiply_adds, causal=self.task.causal, **self.mixer_keys)
             size = {"tokens": cost.tokens, "sequences": cost.sequences}
-            slices["cost"] = {axis: measure(self.layer, work, points=points, **size, **repeated)}
+            slices["cost"] = {axis: measure(layer, points=points, **size, **repeated)}
         if cost.positions:
-            slices["decoding"] = {"position": decode(self.layer(width, 0), positions=cost.positions, **repeated)}
+            slices["decoding"] = {"position": decode(layer(width, 0), positions=cost.positions, **repeated)}
         return slices
+
+
+def other(model: SequenceModel) -> int:
+    return model.parameter_counts()["other"]

@@ -94,15 +94,6 @@ class Attention(Mixer):
             y_BH1K = attention_inside(self.inside, q_BH1K, k_BHMK, v_BHMK, start=seen)
         return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
 
-    @classmethod
-    def parameter_count(cls, width: int, *, causal: bool, heads: int = 4, head_width: int | None = None) -> int:
-        return 4 * width * heads * resolve_head_width(width, heads, head_width)
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, *, causal: bool, heads: int = 4, head_width: int | None = None) -> float:
-        """Projections, and the two full n x n products (also when causal: half is computed and thrown away)."""
-        return float((4 * width + 2 * length) * heads * resolve_head_width(width, heads, head_width))
-
 
 def resolve_head_width(width: int, heads: int, head_width: int | None) -> int:
     """The head width, checked; ValueError when it can't be."""

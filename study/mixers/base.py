@@ -19,8 +19,8 @@ class Mixer(nn.Module):
     """(B, N, D) -> (B, N, D), causal or bidirectional, with a state-passing step for causal decoding.
 
     The keyword-only arguments of a subclass, less `causal`, `layer` and `length`, are its configuration; those come
-    from the task and the model. A mixer that is made for a length asks for the training length by a keyword `length`,
-    also in `parameter_count`. Wrong values raise a one-line ValueError that says what would do.
+    from the task and the model. A mixer that is made for a length asks for the training length by a keyword `length`.
+    Wrong values raise a one-line ValueError that says what would do.
     """
 
     name: str  # as the command line calls it, mixer=NAME
@@ -52,6 +52,10 @@ class Mixer(nn.Module):
         """`mask_BN`: True at real tokens. Outputs at padding mean nothing, but are finite."""
         raise NotImplementedError
 
+    def counted_as(self, x_BND: Tensor) -> Tensor:
+        """What is run to count the layer's multiply-adds: `forward`, unless a class says otherwise, and why."""
+        return self(x_BND)
+
     def initial_state(self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Any:
         """State before the first token. Raises ValueError unless causal."""
         if not self.causal:
@@ -67,19 +71,6 @@ class Mixer(nn.Module):
 
     def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """Attention weights (B, H, N, N), rows are queries; only where `has_maps`."""
-        raise NotImplementedError
-
-    @classmethod
-    def parameter_count(cls, *args: Any, **own: Any) -> int:
-        """(width, *, causal, <own keywords>) -> parameters of one layer, in closed form."""
-        raise NotImplementedError
-
-    @classmethod
-    def multiply_adds(cls, *args: Any, **own: Any) -> float:
-        """(width, length, *, causal, <own keywords>) -> multiply-adds per token of one forward pass, in closed form.
-
-        Matrix products are counted; gates, norms, softmax and biases are not.
-        """
         raise NotImplementedError
 
 

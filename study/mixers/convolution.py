@@ -47,14 +47,6 @@ class Convolution(Mixer):
         seen_BDP = torch.cat([state, x_BD[..., None]], -1)
         return F.glu(self.convolution(seen_BDP)[..., 0], -1), seen_BDP[..., 1:]
 
-    @classmethod
-    def parameter_count(cls, width: int, *, causal: bool, kernel: int = 5, dilation: int = 1) -> int:
-        return 2 * width * (kernel * width + 1)
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, *, causal: bool, kernel: int = 5, dilation: int = 1) -> float:
-        return float(2 * kernel * width**2)
-
 
 class DilatedConvolution(Convolution):
     """Dilation kernel ** layer: 1, k, k^2, ... so that L layers see k ** L positions without a gap (Kalchbrenner
@@ -68,13 +60,3 @@ class DilatedConvolution(Convolution):
 
     def __init__(self, width: int, *, causal: bool, kernel: int = 5, layer: int = 0) -> None:
         super().__init__(width, causal=causal, kernel=kernel, dilation=max(kernel, 1) ** layer, layer=layer)
-
-    @classmethod
-    def parameter_count(cls, width: int, *, causal: bool, kernel: int = 5) -> int:  # type: ignore[override]
-        return super().parameter_count(width, causal=causal, kernel=kernel)
-
-    @classmethod
-    def multiply_adds(  # type: ignore[override]
-        cls, width: int, length: int, *, causal: bool, kernel: int = 5
-    ) -> float:
-        return super().multiply_adds(width, length, causal=causal, kernel=kernel)

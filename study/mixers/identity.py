@@ -22,11 +22,3 @@ class Identity(Mixer):
 
     def step(self, x_BD: Tensor, state: None) -> tuple[Tensor, None]:
         return x_BD, None
-
-    @classmethod
-    def parameter_count(cls, width: int, *, causal: bool) -> int:
-        return 0
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, *, causal: bool) -> float:
-        return 0.0

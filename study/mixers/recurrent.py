@@ -1,6 +1,6 @@
 """Recurrent mixers on torch's own recurrences (cuDNN on a GPU).
 
-Shapes: B batch, N positions, D width, G gates.
+Shapes: B batch, N positions, D width.
 """
 
 from typing import Any, ClassVar
@@ -14,7 +14,6 @@ from study.mixers.base import Mixer, initialise_, real_first
 class Recurrent(Mixer):
     """One recurrence of `width` units when causal; one of width / 2 in each direction when bidirectional."""
 
-    gates: ClassVar[int]
     cell: ClassVar[type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]]
 
     def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
@@ -45,36 +44,26 @@ class Recurrent(Mixer):
         y_B1D, state = self.forwards(x_BD[:, None], state)
         return y_B1D[:, 0], state
 
-    @classmethod
-    def parameter_count(cls, width: int, *, causal: bool) -> int:
-        units, directions = (width, 1) if causal else (width // 2, 2)
-        return directions * cls.gates * units * (width + units + 2)
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, *, causal: bool) -> float:
-        units, directions = (width, 1) if causal else (width // 2, 2)
-        return float(directions * cls.gates * units * (width + units))
-
 
 class Elman(Recurrent):
     """h = tanh(W x + U h + b) (Elman 1990)."""
 
     name = "elman"
-    gates, cell = 1, nn.RNN
+    cell = nn.RNN
 
 
 class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014), in torch's variant: the reset gate acts after the product."""
 
     name = "gru"
-    gates, cell = 3, nn.GRU
+    cell = nn.GRU
 
 
 class LSTM(Recurrent):
     """Long short-term memory; its forget gate starts with bias 1 (Gers et al. 2000; Jozefowicz et al. 2015)."""
 
     name = "lstm"
-    gates, cell = 4, nn.LSTM
+    cell = nn.LSTM
 
     def _recurrence(self, units: int) -> nn.RNNBase:
         recurrence = super()._recurrence(units)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from study.attention.scoring import SCORES, Score
-from study.mixers.attention import Attention, Cache, masked_softmax, resolve_head_width
+from study.mixers.attention import Attention, Cache, masked_softmax
 from study.mixers.base import Mixer
 
 
@@ -52,37 +52,6 @@ class ScoredAttention(Attention):
         k_BHMK, v_BHMK = (torch.cat(pair, 2) for pair in zip(state, new, strict=True))
         y_BH1K = self.weights(q_BH1K, k_BHMK).to(v_BHMK.dtype) @ v_BHMK
         return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
-
-    @classmethod
-    def parameter_count(
-        cls,
-        width: int,
-        *,
-        causal: bool,
-        score: str = "scaled_dot",
-        heads: int = 4,
-        head_width: int | None = None,
-    ) -> int:
-        shape = heads, resolve_head_width(width, heads, head_width)
-        projections = super().parameter_count(width, causal=causal, heads=heads, head_width=head_width)
-        return projections + score_class(score).parameter_count(*shape)
-
-    @classmethod
-    def multiply_adds(
-        cls,
-        width: int,
-        length: int,
-        *,
-        causal: bool,
-        score: str = "scaled_dot",
-        heads: int = 4,
-        head_width: int | None = None,
-    ) -> float:
-        """Projections, scores and the average; of the additive score its products, not its tanh."""
-        shape = heads, resolve_head_width(width, heads, head_width)
-        with_dot = super().multiply_adds(width, length, causal=causal, heads=heads, head_width=head_width)
-        scoring = score_class(score).multiply_adds(*shape, length) - SCORES["dot"].multiply_adds(*shape, length)
-        return with_dot + scoring
 
 
 def score_class(score: str) -> type[Score]:

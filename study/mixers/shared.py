@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study.mixers.attention import Attention, Cache, resolve_head_width
+from study.mixers.attention import Attention, Cache
 from study.mixers.base import Mixer, linear
 
 # Which projection makes queries, keys and values.
@@ -86,37 +86,6 @@ class SharedAttention(Attention):
         seen = M if self.sees_itself else max(1, M - 1)
         y_BH1K = F.scaled_dot_product_attention(q_BH1K, k_BHMK[:, :, :seen], v_BHMK[:, :, :seen])
         return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
-
-    @classmethod
-    def parameter_count(
-        cls,
-        width: int,
-        *,
-        causal: bool,
-        share: str = "none",
-        projection: str = "learned",
-        heads: int = 4,
-        head_width: int | None = None,
-    ) -> int:
-        """What is trained; a frozen projection is not."""
-        distinct = len(set(parts(share))) if projection == "learned" else 0
-        return (distinct + 1) * width * heads * resolve_head_width(width, heads, head_width)
-
-    @classmethod
-    def multiply_adds(
-        cls,
-        width: int,
-        length: int,
-        *,
-        causal: bool,
-        share: str = "none",
-        projection: str = "learned",
-        heads: int = 4,
-        head_width: int | None = None,
-    ) -> float:
-        """The distinct projections, also frozen ones, and the two full n x n products."""
-        distinct = 0 if projection == "identity" else len(set(parts(share)))
-        return float(((distinct + 1) * width + 2 * length) * heads * resolve_head_width(width, heads, head_width))
 
 
 class Frozen(nn.Module):

@@ -63,16 +63,6 @@ class Static(Mixer):
         y_BH1K = self.weights(1, v_BHNK.shape[2], None) @ v_BHNK
         return self.out(y_BH1K.flatten(1)), v_BHNK
 
-    @classmethod
-    def parameter_count(cls, width: int, *, causal: bool, length: int, heads: int = 4) -> int:
-        rows, columns = cls.table_shape(heads, length, causal)
-        return 2 * width**2 + rows * columns
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, *, causal: bool, heads: int = 4) -> float:
-        """Projections, and the full n x n product (also when causal: half of it is with zeros)."""
-        return float((2 * width + length) * width)
-
 
 class FullyConnected(Static):
     """Every position to every other by one learned number: W is the table, as in a linear layer over positions.

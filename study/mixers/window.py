@@ -44,32 +44,15 @@ class WindowAttention(Attention):
     def attend(self, q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None) -> Tensor:
         return window_attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, back=self.back, ahead=self.ahead)
 
+    def counted_as(self, x_BND: Tensor) -> Tensor:
+        """The mechanism: `window` + 1 keys a query (N if fewer), not the whole chunks that `window_attention` carries out."""
+        q_BHNK, k_BHNK, v_BHNK = self.project(x_BND)
+        seen = self.window + 1
+        y_BHNK = F.scaled_dot_product_attention(q_BHNK, k_BHNK[:, :, :seen], v_BHNK[:, :, :seen])
+        return self.out(y_BHNK.transpose(1, 2).flatten(2))
+
     def allowed(self, N: int, device: torch.device) -> Tensor:
         return band(N, self.back, self.ahead, device)
-
-    @classmethod
-    def parameter_count(
-        cls, width: int, *, causal: bool, window: int = 8, heads: int = 4, head_width: int | None = None
-    ) -> int:
-        return super().parameter_count(width, causal=causal, heads=heads, head_width=head_width)
-
-    @classmethod
-    def multiply_adds(
-        cls,
-        width: int,
-        length: int,
-        *,
-        causal: bool,
-        window: int = 8,
-        heads: int = 4,
-        head_width: int | None = None,
-    ) -> float:
-        """Projections, and per query the window + 1 keys that it may see (n if fewer).
-
-        This counts the mechanism; `window_attention` carries out W keys per query, in whole chunks.
-        """
-        seen = min(window + 1, length)
-        return super().multiply_adds(width, seen, causal=causal, heads=heads, head_width=head_width)
 
 
 def sides(window: int, causal: bool) -> tuple[int, int]:

@@ -1,1 +1,1 @@
-"""The block template and the closed forms that size it."""
+"""Whole models, and the width that makes two of them equally large."""

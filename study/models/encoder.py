@@ -117,7 +117,7 @@ class SequenceModel(Architecture):
                 f"model.tie=output needs a task whose inputs are its outputs, not {vocabulary} tokens and {classes} classes; "
                 "use model.tie=none, or a task such as shakespeare"
             )
-        self.width, self.causal = width, causal
+        self.width, self.ffn_width, self.causal = width, ffn_width, causal
         self.embedding: nn.Module = nn.Embedding(vocabulary, width)
         self.position = position
         self.dropout = nn.Dropout(dropout)
@@ -140,11 +140,6 @@ class SequenceModel(Architecture):
         """How many positions away (to one side) the whole model sees; None: all of them."""
         reaches = [self.readout.reach, *(mixer.reach for mixer in self.mixers)]
         return None if None in reaches else sum(r for r in reaches if r is not None)
-
-    @property
-    def inside_multiply_adds(self) -> float:
-        """Per token, what positions add inside the mixers to the closed forms of `study.models.sizing`."""
-        return sum((mixer.inside.multiply_adds for mixer in self.mixers if mixer.inside is not None), 0.0)
 
     def embed(self, tokens_BN: Tensor, start: int = 0) -> Tensor:
         return self.dropout(self.position(self.embedding(tokens_BN), start))
@@ -205,10 +200,6 @@ class SequenceModel(Architecture):
             x_BND = block(x_BND, mask_BN)
         return maps
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Trainable numbers: "embedding" (token table, positions, head; what is tied once) and "other" (all the rest)."""
-        total = sum(p.numel() for p in self.parameters())
+    def tables(self) -> list[nn.Module]:
         inside = [mixer.inside for mixer in self.mixers if mixer.inside is not None]
-        parts = nn.ModuleList([self.embedding, self.position, self.head, *inside])
-        embedding = sum(p.numel() for p in parts.parameters())
-        return {"embedding": embedding, "other": total - embedding}
+        return [self.embedding, self.position, self.head, *inside]

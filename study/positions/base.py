@@ -27,11 +27,6 @@ class Position(nn.Module):
     def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
         raise NotImplementedError
 
-    @classmethod
-    def parameter_count(cls, *args: Any, **own: Any) -> int:
-        """(width, length, *, <own keywords>) -> parameters, in closed form."""
-        raise NotImplementedError
-
 
 class Inside(nn.Module):
     """What a position does inside the attention of one layer, in float32: nothing, until a subclass says otherwise.
@@ -40,7 +35,6 @@ class Inside(nn.Module):
     """
 
     fused = False  # True: `rotate` is all it does, so that fused kernels can follow
-    multiply_adds = 0.0  # per token, of the matrix products that it adds to one layer
 
     def rotate(self, x_BHNK: Tensor, start: int = 0) -> Tensor:
         """Queries or keys at positions start .. start + N - 1, turned by their positions."""
@@ -63,15 +57,6 @@ class InsidePosition(Position):
 
     def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
         """The module of one more layer; called once a layer. The same module each time: the layers share it."""
-        raise NotImplementedError
-
-    @classmethod
-    def parameter_count(cls, width: int, length: int, **own: Any) -> int:
-        return 0
-
-    @classmethod
-    def inside_count(cls, *args: Any, **own: Any) -> int:
-        """(heads, head_width, layers, *, <own keywords>) -> parameters of all layers together, in closed form."""
         raise NotImplementedError
 
 

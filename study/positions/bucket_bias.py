@@ -36,10 +36,6 @@ class BucketBias(InsidePosition):
             self.shared = BucketTable(heads, self.width, self.buckets, self.max_distance, causal)
         return self.shared
 
-    @classmethod
-    def inside_count(cls, heads: int, head_width: int, layers: int, *, buckets: int = 32, max_distance: int = 128) -> int:
-        return buckets * heads
-
 
 class BucketTable(Inside):
     def __init__(self, heads: int, width: int, buckets: int, max_distance: int, causal: bool) -> None:

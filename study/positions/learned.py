@@ -42,7 +42,3 @@ class Learned(Position):
             f"position {end - 1} is past the learned table of {self.length} positions; train with a length of at "
             f"least {end}, or use position.past=clip, position=sinusoidal or position=none"
         )
-
-    @classmethod
-    def parameter_count(cls, width: int, length: int, *, past: str = "error") -> int:
-        return width * length

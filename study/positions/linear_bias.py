@@ -25,10 +25,6 @@ class LinearBias(InsidePosition):
     def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
         return LinearPenalty(heads)
 
-    @classmethod
-    def inside_count(cls, heads: int, head_width: int, layers: int) -> int:
-        return 0
-
 
 class LinearPenalty(Inside):
     slopes_H: Tensor

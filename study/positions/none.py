@@ -15,7 +15,3 @@ class NoPosition(Position):
 
     def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
         return x_BND
-
-    @classmethod
-    def parameter_count(cls, width: int, length: int) -> int:
-        return 0

@@ -36,7 +36,3 @@ class Random(Position):
         """`length` rows, by a generator of their own: row p is the same whatever was asked for before."""
         generator = torch.Generator("cpu").manual_seed(seed)
         return torch.randn(self.length, self.width, generator=generator, device="cpu") * math.sqrt(1 / 2)
-
-    @classmethod
-    def parameter_count(cls, width: int, length: int) -> int:
-        return 0

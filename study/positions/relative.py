@@ -34,12 +34,6 @@ class Relative(InsidePosition):
     def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
         return RelativeTables(heads, head_width, **self.tables)
 
-    @classmethod
-    def inside_count(
-        cls, heads: int, head_width: int, layers: int, *, keys: bool = True, values: bool = True, clip: int = 16
-    ) -> int:
-        return layers * (keys + values) * (2 * clip + 1) * head_width
-
 
 class RelativeTables(Inside):
     """The tables of one layer, (R, K). No (N, M, K) tensor is made: a query meets each row once."""
@@ -49,7 +43,6 @@ class RelativeTables(Inside):
         self.clip = clip
         self.keys_RK = table(2 * clip + 1, head_width) if keys else None
         self.values_RK = table(2 * clip + 1, head_width) if values else None
-        self.multiply_adds = float((keys + values) * heads * head_width * (2 * clip + 1))
 
     def rows(self, N: int, M: int, start: int, device: torch.device) -> Tensor:
         """(N, M): the row of the table that stands for each offset."""

@@ -21,10 +21,6 @@ class Rotary(InsidePosition):
     def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
         return Rotation(head_width, self.length)
 
-    @classmethod
-    def inside_count(cls, heads: int, head_width: int, layers: int) -> int:
-        return 0
-
 
 class Rotation(Inside):
     """The rotation of one layer. The product of a query and a key then knows their distance alone."""

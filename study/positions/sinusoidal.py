@@ -22,10 +22,6 @@ class Sinusoidal(Position):
             self.table_ND = sinusoids(max(end, 2 * len(self.table_ND)), self.width).to(self.table_ND.device)
         return x_BND + self.table_ND[start:end]
 
-    @classmethod
-    def parameter_count(cls, width: int, length: int) -> int:
-        return 0
-
 
 def sinusoids(length: int, width: int) -> Tensor:
     """(length, width) table in float32; ValueError when the width is odd."""

@@ -4,7 +4,6 @@ Shapes: B batch, N positions, T scored positions, D width, V classes.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,19 +58,6 @@ class Readout(nn.Module):
             visible_BTN = visible_BTN & mask_BN[:, None]
         return visible_BTN | ~visible_BTN.any(-1, keepdim=True)
 
-    @classmethod
-    def parameter_count(cls, *args: Any, **own: Any) -> int:
-        """(width, *, <own keywords>) -> parameters, in closed form."""
-        raise NotImplementedError
-
-    @classmethod
-    def multiply_adds(cls, *args: Any, **own: Any) -> float:
-        """(width, length, classes, *, <own keywords>) -> multiply-adds of one answer in evaluation, the head included.
-
-        Matrix products are counted, over all `length` positions.
-        """
-        raise NotImplementedError
-
 
 class Query(Readout):
     """Readouts that weigh positions by what the scored one asks for, and in evaluation read the likeliest alone.
@@ -102,15 +88,6 @@ class Query(Readout):
         if self.training:
             return self.weights(log_BTN).to(x_BND.dtype) @ x_BND
         return pick(x_BND, log_BTN.argmax(-1))
-
-    @classmethod
-    def parameter_count(cls, width: int, **own: Any) -> int:
-        return width**2 + 2 * width
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int, **own: Any) -> float:
-        """The query, a score per position, the head; the vector that is read is copied."""
-        return float(width**2 + length * width + width * classes)
 
 
 def pick(x_BND: Tensor, where_BT: Tensor | None) -> Tensor:

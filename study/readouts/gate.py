@@ -22,11 +22,3 @@ class Gate(Readout):
     def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
         kept_BND = self.gate(self.norm(x_BND)).sigmoid() * x_BND
         return self.visible(x_BND, where_BT, mask_BN).to(kept_BND.dtype) @ kept_BND
-
-    @classmethod
-    def parameter_count(cls, width: int) -> int:
-        return width**2 + 3 * width
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
-        return float(length * (width**2 + width) + width * classes)

@@ -18,7 +18,3 @@ class Marginal(Query):
         log_BTN1 = self.log_weights(x_BND, where_BT, mask_BN)[..., None]
         answer_B1NV = classify(x_BND).to(log_BTN1.dtype).log_softmax(-1)[:, None]
         return torch.logsumexp(log_BTN1 + answer_B1NV, 2)
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int) -> float:  # type: ignore[override]
-        return float(width**2 + length * width * (1 + classes))

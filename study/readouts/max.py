@@ -13,11 +13,3 @@ class Max(Readout):
     def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
         visible_BTN1 = self.visible(x_BND, where_BT, mask_BN)[..., None]
         return x_BND[:, None].masked_fill(~visible_BTN1, float("-inf")).amax(2)
-
-    @classmethod
-    def parameter_count(cls, width: int) -> int:
-        return 0
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
-        return float(width * classes)

@@ -13,11 +13,3 @@ class Mean(Readout):
     def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
         visible_BTN = self.visible(x_BND, where_BT, mask_BN).to(x_BND.dtype)
         return visible_BTN / visible_BTN.sum(-1, keepdim=True) @ x_BND
-
-    @classmethod
-    def parameter_count(cls, width: int) -> int:
-        return 0
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
-        return float(length * width + width * classes)

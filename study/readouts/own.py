@@ -13,11 +13,3 @@ class Own(Readout):
 
     def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
         return pick(x_BND, where_BT)
-
-    @classmethod
-    def parameter_count(cls, width: int) -> int:
-        return 0
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int) -> float:
-        return float(width * classes)

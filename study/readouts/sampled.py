@@ -51,7 +51,3 @@ class Sampled(Query):
         beside_BT = advantage_BT.detach() * chosen_BT + advantage_BT.square() / 2
         scored_BT = targets_BT != nn.CrossEntropyLoss().ignore_index
         return torch.where(scored_BT, loss_BT + (beside_BT - beside_BT.detach()), 0).sum() / scored_BT.sum()
-
-    @classmethod
-    def parameter_count(cls, width: int) -> int:  # type: ignore[override]
-        return super().parameter_count(width) + width + 1

@@ -1,7 +1,5 @@
 """Soft attention (Bahdanau et al. 2015, section 3.1): the mean of all positions under the weights."""
 
-from typing import Any
-
 from torch import Tensor
 
 from study.readouts.base import Query
@@ -17,7 +15,3 @@ class Soft(Query):
 
     def read(self, x_BND: Tensor, where_BT: Tensor | None, mask_BN: Tensor | None) -> Tensor:
         return self.weights(self.log_weights(x_BND, where_BT, mask_BN)).to(x_BND.dtype) @ x_BND
-
-    @classmethod
-    def multiply_adds(cls, width: int, length: int, classes: int, **own: Any) -> float:
-        return super().multiply_adds(width, length, classes) + length * width

@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from study import schema
-from study.kinds.base import kind_of, part, sketched
+from study.cost.counting import sketched
+from study.kinds.base import kind_of, part
 from study.tasks.base import Task
 
 

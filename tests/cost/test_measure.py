@@ -16,7 +16,6 @@ CPU = torch.device("cpu")
 def measured(mixer, points, **keys):
     return measure(
         lambda width, layer: mixer(width, causal=True, layer=layer),
-        lambda width, length: mixer.multiply_adds(width, length, causal=True),
         points=points,
         **{"tokens": 64, "repeats": 1, "device": CPU, **keys},
     )

@@ -84,8 +84,3 @@ def test_odd_width_can_not_be_split_into_two_directions():
     with pytest.raises(ValueError, match="use 8"):
         GRU(7, causal=False)
     GRU(7, causal=True)
-
-
-@pytest.mark.parametrize(("mixer", "factor"), [(LSTM, 8), (GRU, 6), (Elman, 2)])
-def test_multiply_adds_of_a_causal_recurrence(mixer, factor):
-    assert mixer.multiply_adds(64, 10, causal=True) == factor * 64**2

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from study.attention.scoring import SCORES
 from study.mixers.attention import Attention
@@ -104,19 +103,6 @@ def test_scores_and_softmax_are_float32_under_autocast(score, causal):
     assert weights.dtype == torch.float32
     close(weights, mixer.weights(q.float(), k.float(), mask_BN), atol=1e-6)
     close(y_BND.float()[mask_BN], mixer(x_BND, mask_BN)[mask_BN], atol=0.05, rtol=0.05)
-
-
-@SCORE
-@CAUSAL
-@pytest.mark.parametrize(("heads", "head_width"), [(3, None), (1, 20)])
-def test_closed_forms_are_what_is_built_and_carried_out(score, causal, heads, head_width):
-    mixer = build(score, causal, heads=heads, head_width=head_width)
-    own = {"causal": causal, "score": score, "heads": heads, "head_width": head_width}
-    assert sum(p.numel() for p in mixer.parameters()) == ScoredAttention.parameter_count(12, **own)
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        mixer(torch.randn(3, 11, 12))
-    assert counter.get_total_flops() == 2 * 3 * 11 * ScoredAttention.multiply_adds(12, 11, **own)
 
 
 def test_an_unknown_score_is_refused_with_those_that_are_known():

@@ -1,83 +1,85 @@
-"""Arms are matched within 2 % of a block with full attention, or refused."""
-
-from pathlib import Path
+"""The width that is solved for: on numbers, and on models as they are built."""
 
 import pytest
-import yaml
 
-from study import parts
+from study.cost.counting import sketched
 from study.mixers.attention import Attention
-from study.mixers.convolution import Convolution
-from study.mixers.identity import Identity
-from study.mixers.recurrent import LSTM
-from study.models import sizing
+from study.models.seq2seq.conv_s2s import ConvS2S
+from study.models.seq2seq.transformer import Transformer
+from study.models.sizing import TOLERANCE, solve_width
+from study.positions.learned import Learned
+from study.positions.sinusoidal import Sinusoidal
 
-CONF = Path(__file__).parents[2] / "conf" / "mixer"
-MIXERS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
+D, L = 32, 2
+GIVEN = {"width": D, "layers": L, "source_length": 10, "target_length": 12}
 
 
-def solve(match, mixer=Attention, width=64, ffn_width=256, length=64, causal=True, **settings):
-    return sizing.solve_ffn_width(
-        match, width=width, ffn_width=ffn_width, length=length, causal=causal, mixer=mixer, settings=settings
+def transformer(hidden):
+    return Transformer(
+        50,
+        60,
+        hidden=hidden,
+        mixer=lambda causal, layer: Attention(D, causal=causal, layer=layer),
+        position=lambda length: Sinusoidal(D, length=length),
+        **GIVEN,
     )
 
 
-@pytest.mark.parametrize("name", MIXERS)
-@pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
-@pytest.mark.parametrize(("width", "ffn_width", "length"), [(64, 256, 64), (128, 512, 1024), (32, 300, 17)])
-@pytest.mark.parametrize("match", ["parameters", "multiply_adds"])
-def test_solved_width_matches_full_attention(name, causal, width, ffn_width, length, match):
-    node = dict(MIXERS[name])
-    mixer = parts.load("mixer", node.pop("name"))
-    own = mixer.parameter_count(width, causal=causal, **mixer.takes(length=length), **node)
-    if match == "parameters" and own > sizing.block_parameters(width, ffn_width, 4 * width**2):  # a table of n x n
-        with pytest.raises(ValueError, match="alone has more parameters"):
-            solve(match, mixer, width, ffn_width, length, causal, **node)
-        return
-    solved = solve(match, mixer, width, ffn_width, length, causal, **node)
-    shape = {"width": width, "causal": causal, "layers": 3, "length": length}
-    if match == "parameters":
-        ours = sizing.other_parameters(**shape, ffn_width=solved, mixer=mixer, settings=node)
-        full = sizing.other_parameters(**shape, ffn_width=ffn_width, mixer=Attention, settings={})
-    else:
-        ours = sizing.multiply_adds(**shape, ffn_width=solved, mixer=mixer, settings=node)
-        full = sizing.multiply_adds(**shape, ffn_width=ffn_width, mixer=Attention, settings={})
-    assert ours == pytest.approx(full, rel=sizing.TOLERANCE)
+def conv_s2s(hidden):
+    return ConvS2S(50, 60, hidden=hidden, position=lambda length: Learned(D, length=length), **GIVEN)
 
 
-def test_full_attention_matches_itself():
-    assert solve("parameters") == solve("multiply_adds") == solve("nothing") == 256
+def solve(count, target):
+    return solve_width(count, target, key="hidden", what="parameters")
 
 
-def test_width_is_solved_by_hand():
-    """Width 64: attention has 4 * 64^2 = 16384 parameters and none is 0; a unit of the FFN has 129: 127.007 units."""
-    assert solve("parameters", Identity) == 256 + 127
-    """Attention at n = 64 has 4 * 64^2 + 2 * 64 * 64 = 24576 multiply-adds; a unit of the FFN has 128: 192 units."""
-    assert solve("multiply_adds", Identity) == 256 + 192
+def counted(build):
+    def count(hidden):
+        with sketched():
+            return build(hidden).parameter_counts()["other"]
+
+    return count
 
 
-def test_narrow_heads_are_matched_too():
-    assert solve("parameters", heads=8, head_width=4) > 256 > solve("parameters", heads=8, head_width=12)
+KIND = pytest.mark.parametrize("build", [transformer, conv_s2s])
 
 
-def test_nothing_is_not_matched():
-    assert solve("nothing", LSTM) == 256
+@KIND
+@pytest.mark.parametrize("target", [30_000, 60_000, 200_000, 1_000_003])
+def test_the_real_model_has_the_parameters_asked_for(build, target):
+    hidden = solve(counted(build), target)
+    before, found, after = (abs(build(h).parameter_counts()["other"] - target) for h in (hidden - 1, hidden, hidden + 1))
+    assert found <= TOLERANCE * target and found <= min(before, after)
 
 
-def test_a_mixer_bigger_than_the_block_is_refused_with_a_width_that_would_do():
-    with pytest.raises(ValueError, match="mixer=convolution alone has more parameters.*use ffn_width=") as error:
-        solve("parameters", Convolution, ffn_width=32, kernel=5)
-    mend = int(str(error.value).split("use ffn_width=")[1].split()[0])
-    assert solve("parameters", Convolution, ffn_width=mend, kernel=5) >= 1
-    with pytest.raises(ValueError):
-        solve("parameters", Convolution, ffn_width=mend - 1, kernel=5)
+@pytest.mark.parametrize("width", [1, 2, 3, 64, 129])
+@pytest.mark.parametrize("count", [lambda width: 7 * width + 1000, lambda width: 3 * width**2 + 5 * width])
+def test_it_finds_a_width_again(count, width):
+    assert solve(count, count(width)) == width
 
 
-def test_no_match_within_two_percent_is_refused():
-    with pytest.raises(ValueError, match="within 2%"):
-        solve("parameters", Identity, width=2, ffn_width=1)
+@pytest.mark.parametrize(("target", "nearest"), [(1069, 10), (1074, 10), (1076, 11)])
+def test_the_nearest_whole_width_is_taken(target, nearest):
+    """10 widths cost 1070 and 11 cost 1080, so that 1075 would be halfway."""
+    assert solve(lambda width: 970 + 10 * width, target) == nearest
 
 
-def test_unknown_match_is_refused():
-    with pytest.raises(ValueError, match="parameters, multiply_adds, nothing"):
-        solve("size")
+def test_the_width_is_solved_by_hand():
+    """Attentions of 4 D^2: one a layer, in the decoder two; nets (2 D + 1) F + D; norms of 2 D: 2 and 3 a layer, 1 last."""
+    fixed = L * (3 * 4 * D**2 + 2 * D + 5 * 2 * D) + 2 * 2 * D
+    assert solve(counted(transformer), fixed + L * 2 * (2 * D + 1) * 77) == 77
+
+
+def test_too_few_are_refused_with_the_fewest_that_there_are():
+    with pytest.raises(
+        ValueError, match="^even hidden=1 has 1007 parameters, more than the 200 to be matched; use model.match="
+    ):
+        solve(lambda width: 7 * width + 1000, 200)
+    assert solve(lambda width: 7 * width + 1000, 1007) == 1
+
+
+def test_a_gap_wider_than_the_tolerance_is_refused():
+    with pytest.raises(
+        ValueError, match="^no hidden comes within 2% of 150 parameters, hidden=1 has 100; use model.match=nothing"
+    ):
+        solve(lambda width: 100 * width, 150)

@@ -43,14 +43,6 @@ def test_yaml_states_and_explains_every_keyword(name):
 
 
 @NAME
-@pytest.mark.parametrize(("width", "length"), [(8, 5), (16, 24), (32, 1)])
-def test_parameter_count_is_the_constructed_one(name, width, length):
-    position = build(name, width, length)
-    built = sum(p.numel() for p in position.parameters())
-    assert built == type(position).parameter_count(width, length, **settings(name))
-
-
-@NAME
 def test_a_later_start_is_a_part_of_the_whole(name):
     position, x_BND = build(name), torch.randn(2, 24, 16)
     whole = position(x_BND)

@@ -11,7 +11,6 @@ import torch
 import yaml
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from study import parts
 from study.readouts.base import Readout
@@ -58,23 +57,6 @@ def test_yaml_states_and_explains_every_keyword(name):
     assert settings(name) == own
     for line in (CONF / f"{name}.yaml").read_text().splitlines():
         assert line.startswith("name:") or "# " in line
-
-
-@NAME
-@pytest.mark.parametrize("width", [8, 32])
-def test_parameter_count_is_the_constructed_one(name, width):
-    built = sum(p.numel() for p in build(name, width=width).parameters())
-    assert built == readout_class(name).parameter_count(width, **settings(name))
-
-
-@NAME
-@pytest.mark.parametrize(("width", "length"), [(8, 21), (32, 4)])
-def test_multiply_adds_are_what_one_answer_takes(name, width, length):
-    readout, classify, counter = build(name, width=width), head(width), FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        readout(torch.randn(1, length, width), torch.tensor([[length - 1]]), None, classify)
-    expected = readout_class(name).multiply_adds(width, length, V, **settings(name))
-    assert counter.get_total_flops() / 2 == expected
 
 
 @NAME

@@ -4,11 +4,9 @@ import pytest
 import torch
 
 from study import schema
-from study.kinds.base import kind_of
 from study.mixers.attention import Attention
 from study.mixers.convolution import DilatedConvolution
 from study.mixers.window import WindowAttention
-from study.models import sizing
 from study.positions.learned import Learned
 from study.tasks.reverse import Reverse
 from study.training import build
@@ -54,24 +52,21 @@ def test_untied_is_brought_to_the_parameters_of_tied(compose, mixer):
     assert counts[1] == pytest.approx(counts[0], rel=0.002)
 
 
-@pytest.mark.parametrize("match", ["parameters", "multiply_adds", "nothing"])
-def test_the_feed_forward_width_is_solved_for(compose, match):
+@pytest.mark.parametrize(("match", "width"), [("nothing", 256), ("parameters", 125), ("multiply_adds", 192)])
+def test_the_feed_forward_width_by_hand(compose, match, width):
+    """Of an LSTM, 64 wide: 4 x 64^2 + 8 x 64 parameters more than attention, in units of 129; 8 x 64^2 multiply-adds beside
+    4 x 64^2 + 2 x 64 x 64 at 64 tokens, in units of 128."""
     config = compose("mixer=lstm", f"model.match={match}")
-    task = build.build_task(config)
-    hidden = kind_of(config, task).ffn_width()
-    model = build.build_model(config, task)
-    assert all(block.ffn[0].out_features == hidden for block in model.blocks)
-    full = compose("mixer=attention")
-    if match == "nothing":
-        assert hidden == config.model.ffn_width
-    elif match == "parameters":
-        ours, theirs = (m.parameter_counts()["other"] for m in (model, build.build_model(full, task)))
-        assert ours == pytest.approx(theirs, rel=0.02)
-    else:
-        keys = dict(width=64, layers=2, length=task.length, causal=True)
-        ours = sizing.multiply_adds(ffn_width=hidden, mixer=type(model.mixers[0]), settings={}, **keys)
-        theirs = sizing.multiply_adds(ffn_width=256, mixer=Attention, settings={"heads": 4}, **keys)
-        assert ours == pytest.approx(theirs, rel=0.02)
+    assert {block.ffn[0].out_features for block in build.build_model(config, build.build_task(config)).blocks} == {width}
+
+
+@pytest.mark.parametrize("match", ["parameters", "multiply_adds", "tied"])
+def test_a_model_too_large_to_be_matched_is_refused_with_its_mend(compose, match):
+    config = compose("mixer=convolution", "model.ffn_width=16", f"model.match={match}")
+    with pytest.raises(
+        ValueError, match="^even ffn_width=1 has .* to be matched; use model.match=nothing, a larger model.ffn_width"
+    ):
+        build.validate(config)
 
 
 @pytest.mark.parametrize("readout", ["soft", "sampled", "gate", "max"])

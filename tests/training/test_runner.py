@@ -18,7 +18,6 @@ import yaml
 from study import records, schema
 from study.kinds.tokens import Tokens
 from study.models.encoder import SequenceModel
-from study.models.sizing import multiply_adds, other_parameters
 from study.positions.learned import Learned
 from study.training import checkpoints, runner, train, weights
 from study.training.build import build_model, build_task
@@ -135,16 +134,9 @@ def test_a_record_says_everything_about_its_run(tiny, tmp_path):
     model = build_model(config, task)
     parameters = sum(p.numel() for p in model.parameters())
     assert sum(record["parameters"].values()) == parameters
-    keys = dict(
-        width=16,
-        layers=3,
-        ffn_width=record["ffn_width"],
-        causal=True,
-        mixer=type(model.mixers[0]),
-        settings={"kernel": 5, "dilation": 1},
-    )
-    assert record["parameters"]["other"] == other_parameters(length=10, **keys)
-    assert record["multiply_adds_per_token"] == multiply_adds(length=10, **keys)
+    block = 2 * 16 * 5 * 16 + 2 * 16 * record["ffn_width"]
+    assert record["parameters"]["other"] == 3 * (block + 2 * 16 + record["ffn_width"] + 16 + 4 * 16) + 2 * 16
+    assert record["multiply_adds_per_token"] == 3 * block
     assert record["multiply_adds_per_answer"] == 16 * 8
     assert record["reach"] == 3 * (5 - 1)
     assert record["steps"] == 4 and record["tokens_seen"] == 4 * 4 * 10

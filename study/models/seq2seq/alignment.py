@@ -47,10 +47,6 @@ class Alignment(nn.Module):
     def weigh(self, scores_BM: Tensor, query_BA: Tensor, source: Source) -> Tensor:
         return scores_BM.softmax(-1)
 
-    def multiply_adds(self, source: float, target: float) -> float:
-        """Keys once; then for each target a product with every key, and the sum of the states."""
-        return source * self.states_width * self.query_width + target * source * (self.query_width + self.states_width)
-
 
 class Additive(Alignment):
     """v' tanh(W s + U h), no biases (Bahdanau et al. 2015, appendix A.1.2); U h is the key, and as wide as s."""
@@ -62,9 +58,6 @@ class Additive(Alignment):
 
     def score(self, query_BA: Tensor, keys_BMA: Tensor) -> Tensor:
         return self.energy((self.query(query_BA)[:, None] + keys_BMA).tanh_())[..., 0]
-
-    def multiply_adds(self, source: float, target: float) -> float:
-        return super().multiply_adds(source, target) + target * self.query_width**2
 
 
 class General(Alignment):
@@ -98,7 +91,3 @@ class LocalPredictive(General):
         away_BM = torch.arange(scores_BM.shape[1], device=scores_BM.device) - lengths_B1 * share_B1
         weights_BM = scores_BM.masked_fill(away_BM.abs() > self.window, float("-inf")).softmax(-1)
         return weights_BM * (-2 * (away_BM / self.window) ** 2).exp()
-
-    def multiply_adds(self, source: float, target: float) -> float:
-        """As all keys are scored here, the window spares nothing."""
-        return super().multiply_adds(source, target) + target * (self.query_width + 1) * self.query_width

@@ -118,19 +118,8 @@ class EncoderDecoder(Architecture):
         """Attention (B, T, M) over the source while the target is written; None where the decoder has none."""
         return self.decode(shifted(target_BT), self.encode(source_BM)).weights_BTM
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Trainable numbers: "embedding" (tables, positions, head; what is tied once) and "other" (all the rest)."""
-        total = sum(p.numel() for p in self.parameters())
-        embedding = sum(p.numel() for p in nn.ModuleList(self.tables()).parameters())
-        return {"embedding": embedding, "other": total - embedding}
-
     def tables(self) -> list[nn.Module]:
-        """What counts as embedding; a subclass with positions adds them."""
         return [self.source_embedding, self.target_embedding, self.head]
-
-    def multiply_adds(self, source: float, target: float) -> float:
-        """Of one pair with `source` and `target` tokens, forward; matrix products, in closed form."""
-        raise NotImplementedError
 
 
 def shifted(target_BT: Tensor) -> Tensor:

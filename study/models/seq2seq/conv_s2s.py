@@ -161,13 +161,6 @@ class ConvS2S(EncoderDecoder):
     def tables(self) -> list[nn.Module]:
         return [*super().tables(), self.source_position, self.target_position]
 
-    def multiply_adds(self, source: float, target: float) -> float:
-        D, C = self.width, self.hidden
-        convolving = Convolution.multiply_adds(C, 1, causal=True, kernel=self.kernel)
-        attending = 2 * C * D + 2 * source * D
-        side = 2 * D * C + self.layers * convolving
-        return (source + target) * side + target * (self.layers * attending + D * self.head.out_features)
-
 
 class ScaledGradient(torch.autograd.Function):
     """x, its gradient times `scale`: the encoder hears as many attentions as the decoder has layers (section 3.5)."""

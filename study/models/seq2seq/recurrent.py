@@ -126,16 +126,6 @@ class Recurrent(EncoderDecoder):
             y_BTH, *last = self.decoder(x_BTI, first[0])
         return y_BTH, tuple(each_LBH.transpose(0, 1) for each_LBH in last)
 
-    def multiply_adds(self, source: float, target: float) -> float:
-        """Every matrix once a token, but the bridge: once a pair."""
-        per_target = matrices(self.decoder) + matrices(self.readout) + self.head.weight.numel()
-        return source * matrices(self.encoder) + matrices(self.bridge) + target * per_target
-
-
-def matrices(module: nn.Module) -> int:
-    """Entries of a module's matrices."""
-    return sum(p.numel() for p in module.parameters() if p.ndim == 2)
-
 
 class LastState(Recurrent):
     """The source as one vector that starts the decoder, and no more (Sutskever et al. 2014).
@@ -178,9 +168,6 @@ class LastState(Recurrent):
     def step(self, previous_B: Tensor, memory: Tensor, state: Hidden) -> Step:
         logits_B1V, state = self.write(previous_B[:, None], memory, state)
         return Step(logits_B1V[:, 0], state, None)
-
-    def multiply_adds(self, source: float, target: float) -> float:
-        return super().multiply_adds(source, target) + matrices(self.summary)
 
 
 class FixedVector(LastState):
@@ -235,9 +222,6 @@ class Attending(Recurrent):
             read.append(read_BD)
             weights.append(weights_BM)
         return Decoded(self.head(self.dropout(torch.stack(read, 1))), torch.stack(weights, 1))
-
-    def multiply_adds(self, source: float, target: float) -> float:
-        return super().multiply_adds(source, target) + self.attention.multiply_adds(source, target)
 
 
 class Bahdanau(Attending):

@@ -145,26 +145,11 @@ class Transformer(EncoderDecoder):
         inside = [mixer.inside for mixer in self.mixers if mixer.inside is not None]
         return [*super().tables(), self.source_position, self.target_position, *inside]
 
-    def multiply_adds(self, source: float, target: float) -> float:
-        D, layers = self.width, len(self.encoder)
-        lengths = [source] * layers + [target] * layers
-        mixing = sum(n * self_multiply_adds(mixer, n) for n, mixer in zip(lengths, self.mixers, strict=True))
-        feeding = layers * (source + target) * 2 * D * self.hidden
-        crossing = layers * 2 * (source * D * D + target * D * D + target * source * D)
-        return mixing + feeding + crossing + target * D * self.head.out_features
-
 
 def full(mixer: Attention) -> Attention:
     if type(mixer) is not Attention:
         raise ValueError(f"a Transformer attends to all tokens, not by {choice(type(mixer))}; use mixer=attention")
     return mixer
-
-
-def self_multiply_adds(mixer: Attention, length: float) -> float:
-    """Per token of `length` tokens, with what its positions add."""
-    inside = 0.0 if mixer.inside is None else mixer.inside.multiply_adds
-    shape: Any = {"heads": mixer.heads, "head_width": mixer.head_width}
-    return Attention.multiply_adds(mixer.width, length, causal=mixer.causal, **shape) + inside  # type: ignore[arg-type]
 
 
 def averaged(weights: list[Tensor]) -> Tensor:

@@ -5,8 +5,7 @@ Shapes: B images, H rows, W columns, C channels, V classes.
 
 import itertools
 import math
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,7 +15,6 @@ from study.models.base import Architecture
 
 KERNEL = 3
 TOLERANCE = 0.02  # of the other model's parameters or multiply-adds
-Match = Literal["parameters", "multiply_adds"]
 
 
 class ConvNet(Architecture):
@@ -57,13 +55,8 @@ class ConvNet(Architecture):
     def paths(self, images_BHW: Tensor) -> None:
         """It sees the whole image at once."""
 
-    def parameter_counts(self) -> dict[str, int]:
-        """Trainable numbers: "embedding" (the head) and "other" (the convolutions)."""
-        return {"embedding": sum(p.numel() for p in self.head.parameters()), "other": parameters(self.channels)}
-
-    def multiply_adds(self, size: int) -> int:
-        """Of one image of `size` x `size` pixels, forward, in closed form."""
-        return multiply_adds(self.channels, self.head.out_features, size)
+    def tables(self) -> list[nn.Module]:
+        return [self.head]
 
 
 def check_size(size: int, blocks: int) -> None:
@@ -71,48 +64,29 @@ def check_size(size: int, blocks: int) -> None:
         raise ValueError(f"an image of {size} pixels can't be halved {blocks} times; use {2**blocks} pixels, or fewer blocks")
 
 
-def parameters(channels: Sequence[int]) -> int:
-    """Of the convolutions, biases included."""
-    return sum((KERNEL**2 * before + 1) * after for before, after in itertools.pairwise((1, *channels)))
+def solve_channels(
+    count: Callable[[Sequence[int]], float], target: float, *, size: int, what: str, blocks: int = 4
+) -> tuple[int, ...]:
+    """The channels, about twice as many from block to block, at which `count` of them comes to `target`.
 
-
-def multiply_adds(channels: Sequence[int], classes: int, size: int) -> int:
-    """Of convolutions and head, for one image of `size` x `size` pixels; every block halves the sides, rounding down."""
-    convolutions = (
-        (size // 2**block) ** 2 * KERNEL**2 * before * after
-        for block, (before, after) in enumerate(itertools.pairwise((1, *channels)))
-    )
-    return sum(convolutions) + channels[-1] * classes
-
-
-def solve_channels(match: Match, like: Any, *, classes: int, size: int, blocks: int = 4) -> tuple[int, ...]:
-    """The channels, about twice as many from block to block, at which a `ConvNet` costs what `like` costs.
-
-    like: a model with `parameter_counts` and `multiply_adds`, on the meta device if need be; "parameters" are matched
-    without the heads, multiply-adds at `size`.
-    Raises ValueError when an image can't be halved that often, or when no channels come within 2 %.
+    `count` must be linear in the last block's channels; `what` it counts is named in the ValueError that is raised when no
+    channels come within 2 %. Nor can images of `size` pixels be halved more often than they have sides to halve.
     """
     if blocks < 2:
         raise ValueError(f"blocks is {blocks}; it must be at least 2")
     check_size(size, blocks)
-    if match == "parameters":
-        target, cost = like.parameter_counts()["other"], parameters
-    elif match == "multiply_adds":
-        target, cost = like.multiply_adds(size), lambda channels: multiply_adds(channels, classes, size)
-    else:
-        raise ValueError(f"match={match!r} must be one of {', '.join(get_args(Match))}")
     best, nearest = (), math.inf
     for first in itertools.count(1):
         before = tuple(first * 2**block for block in range(blocks - 1))
-        fixed, one = cost((*before, 0)), cost((*before, 1))
-        last = round((target - fixed) / (one - fixed))  # the cost is linear in the last block's channels
+        one, two = count((*before, 1)), count((*before, 2))
+        last = 1 + round((target - one) / (two - one))
         if last < 1:
             break
         if abs(math.log(last / (2 * before[-1]))) < nearest:
             best, nearest = (*before, last), abs(math.log(last / (2 * before[-1])))
-    if not best or abs(cost(best) - target) > TOLERANCE * target:
+    if not best or abs(count(best) - target) > TOLERANCE * target:
         raise ValueError(
-            f"no channels bring {blocks} blocks within {TOLERANCE:.0%} of {target} {match}; "
+            f"no channels bring {blocks} blocks within {TOLERANCE:.0%} of {target:.0f} {what}; "
             "use a wider model beside them, or another number of blocks"
         )
     return best

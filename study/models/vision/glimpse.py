@@ -98,6 +98,9 @@ class RecurrentAttention(Architecture):
         policy_loss = self.policy.loss(states_BGD, locations_BG2, reward_B)
         return F.cross_entropy(logits_BV, target_B) + (policy_loss - policy_loss.detach())
 
+    def tables(self) -> list[nn.Module]:
+        return [self.head]
+
     def paths(self, images_BHW: Tensor) -> Tensor:
         """Where it looks, in order: locations (B, G, 2)."""
         return self._look(images_BHW)[1]
@@ -117,18 +120,6 @@ class RecurrentAttention(Architecture):
         what = F.relu(self.what(sense(images_BHW, location_B2, self.patch, self.scales).flatten(1)))
         where = F.relu(self.where(location_B2))
         return F.relu(self.norm(self.what_seen(what) + self.where_seen(where)))
-
-    def parameter_counts(self) -> dict[str, int]:
-        """Trainable numbers: "embedding" (the head) and "other" (all the rest)."""
-        total = sum(p.numel() for p in self.parameters())
-        head = sum(p.numel() for p in self.head.parameters())
-        return {"embedding": head, "other": total - head}
-
-    def multiply_adds(self, size: int) -> int:
-        """Of one image, forward; matrix products, in closed form. `size` (H = W) makes no difference."""
-        D = self.core.hidden_size
-        encode = (self.scales * self.patch**2 + 2) * (D // 2) + 2 * (D // 2) * D
-        return self.glimpses * (encode + 8 * D * D + self.policy.multiply_adds) + D * self.head.out_features
 
 
 class LearnedGlimpses(RecurrentAttention):

@@ -13,8 +13,6 @@ from study.mixers.base import linear
 class Policy(nn.Module):
     """The core's state (B, D) -> the next location (B, 2)."""
 
-    multiply_adds = 0  # of one choice, for one image
-
     def __init__(self, width: int) -> None:
         """`width`: D."""
         super().__init__()
@@ -48,7 +46,6 @@ class Learned(Policy):
         self.spread, self.weight = spread, weight
         self.mean = linear(width, 2)
         self.baseline = linear(width, 1)
-        self.multiply_adds = 2 * width
 
     def forward(self, state_BD: Tensor) -> Tensor:
         mean_B2 = self._means(state_BD)

@@ -1,12 +1,13 @@
-"""The plain convolutional classifier against torch.nn's modules, its closed forms, and the channels that match."""
+"""The plain convolutional classifier against torch.nn's modules, its size and work, and the channels that match."""
+
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from study.cost.operations import counted_multiply_adds
+from study.cost.counting import multiply_adds
 from study.models.vision.cnn import TOLERANCE, ConvNet, solve_channels
-from study.models.vision.glimpse import LearnedGlimpses
 
 
 def test_logits_and_gradients_are_those_of_torchs_modules():
@@ -41,39 +42,31 @@ def test_an_object_is_named_alike_wherever_it_stands():
     torch.testing.assert_close(net(images)[0], net(images)[1])
 
 
-@pytest.mark.parametrize("size", [28, 33, 60])
-def test_closed_forms(size):
+@pytest.mark.parametrize(("size", "pixels"), [(28, (784, 196, 49)), (33, (1089, 256, 64))])
+def test_size_and_work_by_hand(size, pixels):
     net = ConvNet(7, channels=(3, 5, 8))
-    assert net.multiply_adds(size) == counted_multiply_adds(lambda: net(torch.zeros(1, size, size)))
-    counts = net.parameter_counts()
-    assert counts == {"embedding": 9 * 7, "other": sum(p.numel() for p in net.convolutions.parameters())}
+    assert net.parameter_counts() == {"embedding": 9 * 7, "other": (9 + 1) * 3 + (27 + 1) * 5 + (45 + 1) * 8}
+    each = sum(n * 9 * inputs * outputs for n, inputs, outputs in zip(pixels, (1, 3, 5), (3, 5, 8), strict=True))
+    assert multiply_adds(net, torch.zeros(1, size, size)) == each + 8 * 7
 
 
-@pytest.mark.parametrize("width", [64, 128])
-@pytest.mark.parametrize("size", [28, 40, 60])
-@pytest.mark.parametrize("match", ["parameters", "multiply_adds"])
-def test_channels_match_the_glimpses(match, size, width):
-    with torch.device("meta"):
-        like = LearnedGlimpses(10, width=width)
-        channels = solve_channels(match, like, classes=10, size=size)
-        net = ConvNet(10, channels=channels)
-    cost = {
-        "parameters": lambda model: model.parameter_counts()["other"],
-        "multiply_adds": lambda model: model.multiply_adds(size),
-    }[match]
-    assert cost(net) == pytest.approx(cost(like), rel=TOLERANCE)
+@pytest.mark.parametrize("target", [3_000, 50_000, 1_000_000])
+def test_channels_come_to_what_is_asked_for(target):
+    def count(channels):
+        return ConvNet(10, channels=channels).parameter_counts()["other"]
+
+    channels = solve_channels(count, target, size=28, what="parameters")
+    assert count(channels) == pytest.approx(target, rel=TOLERANCE)
     assert len(channels) == 4 and list(channels) == sorted(channels)
 
 
 def test_what_cannot_be():
-    like = LearnedGlimpses(10, width=8, patch=2, scales=1, glimpses=1)
-    with pytest.raises(ValueError, match="^match='size' must be one of parameters, multiply_adds$"):
-        solve_channels("size", like, classes=10, size=28)
-    with pytest.raises(ValueError, match="^no channels bring 4 blocks within 2% of .* multiply_adds; use a wider model"):
-        solve_channels("multiply_adds", like, classes=10, size=60)
+    solve = partial(solve_channels, sum, what="multiply_adds")
+    with pytest.raises(ValueError, match="^no channels bring 4 blocks within 2% of 3 multiply_adds; use a wider model"):
+        solve(3, size=60)
     with pytest.raises(ValueError, match="^an image of 15 pixels can't be halved 4 times; use 16 pixels, or fewer blocks$"):
-        solve_channels("parameters", like, classes=10, size=15)
+        solve(100, size=15)
     with pytest.raises(ValueError, match="^blocks is 1; it must be at least 2$"):
-        solve_channels("parameters", like, classes=10, size=28, blocks=1)
+        solve(100, size=28, blocks=1)
     with pytest.raises(ValueError, match="^an image of 7 pixels can't be halved 3 times"):
         ConvNet(5, channels=(2, 2, 2))(torch.zeros(1, 7, 9))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from study.cost.operations import counted_multiply_adds
+from study.cost.counting import multiply_adds
 from study.models.vision.cnn import ConvNet
 from study.models.vision.glimpse import CentreGlimpses, LearnedGlimpses, RandomGlimpses, crop, sense
 
@@ -200,9 +200,10 @@ def test_reinforce_is_the_exact_gradient_of_the_expected_reward():
 
 @ARMS
 def test_multiply_adds_and_parameters(arm):
+    """A glimpse: patch and place into 10 each, both into 20, the core's 8 x 20^2, and the policy's own."""
     net = model(arm, width=20, patch=6, scales=3)
-    for size in (28, 60):
-        assert net.multiply_adds(size) == counted_multiply_adds(lambda size=size: net(torch.zeros(1, size, size)))
+    glimpse = (3 * 36 + 2) * 10 + 2 * 10 * 20 + 8 * 20**2 + (2 * 20 if arm is LearnedGlimpses else 0)
+    assert multiply_adds(net, torch.zeros(1, 28, 28)) == net.glimpses * glimpse + 20 * 5
     counts = net.parameter_counts()
     assert counts["embedding"] == 21 * 5
     assert sum(counts.values()) == sum(p.numel() for p in net.parameters())
@@ -211,8 +212,8 @@ def test_multiply_adds_and_parameters(arm):
 def test_glimpses_cost_the_same_at_every_size_and_a_convolution_costs_more():
     net, cnn = model(), ConvNet(5, channels=(4, 8))
     sizes = (28, 40, 60)
-    assert len({net.multiply_adds(size) for size in sizes}) == 1
-    costs = [cnn.multiply_adds(size) for size in sizes]
+    assert len({multiply_adds(net, torch.zeros(1, size, size)) for size in sizes}) == 1
+    costs = [multiply_adds(cnn, torch.zeros(1, size, size)) for size in sizes]
     assert costs[1] / costs[0] == pytest.approx((40 / 28) ** 2, rel=0.01)
     assert costs[2] / costs[0] == pytest.approx((60 / 28) ** 2, rel=0.01)
 
