@@ -36,14 +36,14 @@ class Loaded:
     by_tier: dict[str, list[Record]] = field(default_factory=dict)
     set_aside: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
-    singles: int = 0  # runs that belong to no experiment
+    singles: list[Record] = field(default_factory=list)  # runs that belong to no experiment
 
     def add(self, found: Iterable[Record | RecordError]) -> Loaded:
         for item in found:
             if isinstance(item, RecordError):
                 self.set_aside.append(str(item))
             elif item["plan"]["experiment"] is None:
-                self.singles += 1
+                self.singles.append(item)
             else:
                 self.by_tier.setdefault(item["plan"]["tier"], []).append(item)
         return self

@@ -5,12 +5,22 @@ Rates and arms are chosen on validation scores of tuning seeds only; what is rep
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
 
+import pandas as pd
+
+from analysis import load
 from study.choosing import Choice
 from study.experiments import Cell, Experiment, PlannedRun
 from study.metrics import METRICS
 from study.records import Record
+
+RUN = ("name", "experiment", "tier", "task", "arm", "role", "rate", "seed", "status", "kind")  # a frame's first columns
+NO_COLUMN = ("config", "metrics", "plan", "slices", "curve", "written", "claims", "command", "checksum", "schema")
 
 
 class Results:
@@ -122,6 +132,47 @@ class Results:
         return ", ".join(
             f"{count} {word}" for word, count in counts.items() if count or word in ("planned", "finished", "missing")
         )
+
+
+def frame(source: str = "committed", results: Path = load.RESULTS) -> pd.DataFrame:
+    """All runs of ``source`` (as ``--source``: committed, a folder of runs, wandb:entity/project), a row each.
+
+    Columns: those of ``RUN``; each score as ``split.metric`` (``test.accuracy``, ``out.accuracy``); numbers and words of
+    the record by their path (``steps``, ``parameters``, ``diagnostics.end.effective_rank``); the config with ``config.``
+    before (``config.train.rate``), a part by its name (``config.mixer``) beside its keys (``config.mixer.heads``).
+    What a run has not is missing. A run outside any experiment has none and no arm.
+
+    Warns of records that can't be believed, which are left out. Raises ``ValueError`` where there is no such source.
+    """
+    loaded = load.load(source, results)
+    for line in loaded.set_aside:
+        warnings.warn(f"left out: {line}", stacklevel=2)
+    rows = [_columns(record) for record in (*chain.from_iterable(loaded.by_tier.values()), *loaded.singles)]
+    scores, other, config = (pd.DataFrame([row[part] for row in rows]) for part in range(3))
+    return pd.concat([scores, other, config.convert_dtypes()], axis=1)  # so that heads are 1, 2, not 1.0, 2.0, NaN
+
+
+def _columns(record: Record) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What a run is and its scores; what else its record says; its config."""
+    known = {**record, **record["plan"]}
+    parameters = sum(record["parameters"].values()) if record.get("parameters") else None
+    other = {key: node for key, node in record.items() if key not in (*RUN, *NO_COLUMN) and not isinstance(node, list)}
+    config = {key: node for key, node in record["config"].items() if key != "origin"}
+    return (
+        {**{name: known.get(name) for name in RUN}, **dict(_flat("", record["metrics"]))},
+        {"parameters": parameters, **dict(_flat("", other))},
+        dict(_flat("config.", config)),
+    )
+
+
+def _flat(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if not isinstance(value, Mapping):
+            yield f"{prefix}{key}", tuple(value) if isinstance(value, list) else value  # by which can be grouped
+            continue
+        if isinstance(value.get("name"), str):
+            yield f"{prefix}{key}", value["name"]
+        yield from _flat(f"{prefix}{key}.", {inner: leaf for inner, leaf in value.items() if inner not in ("name", "example")})
 
 
 def _key(record: Record) -> tuple:

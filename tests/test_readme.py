@@ -1,9 +1,11 @@
 """Every command of the README: make targets exist, Python ones run (declared sweeps narrowed to one cell of the smoke tier)."""
 
+import json
 import os
 import re
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 from importlib import metadata
@@ -31,6 +33,16 @@ def run(words: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def test_readme_has_commands():
     assert len(commands()) > 15
+
+
+def test_the_data_frame_is_that_of_the_records(capsys):
+    [block] = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    exec(block, {})
+    mean, std, count = map(float, re.search(r"lookups +1 +(\S+) +(\S+) +(\d+)", capsys.readouterr().out).groups())
+    lines = (ROOT / "results" / "core" / "records" / "heads.jsonl").read_text(encoding="utf-8").splitlines()
+    runs = [run for run in map(json.loads, lines) if run["plan"]["role"] == "verdict" and run["plan"]["task"] == "lookups"]
+    scores = [run["metrics"]["test"]["accuracy"] for run in runs if run["config"]["mixer"]["heads"] == 1]
+    assert (mean, std, count) == pytest.approx((statistics.mean(scores), statistics.stdev(scores), len(scores)), rel=1e-4)
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python run.py")])

@@ -90,7 +90,7 @@ def test_the_same_record_twice_is_one(tmp_path):
 def test_single_runs_belong_to_no_experiment():
     single = altered(MADE[0], plan={**MADE[0]["plan"], "experiment": None})
     loaded = load.Loaded().add([single]).finish()
-    assert loaded.by_tier == {} and loaded.singles == 1
+    assert loaded.by_tier == {} and len(loaded.singles) == 1
 
 
 def test_collect_keeps_a_finished_record_and_says_what_it_set_aside(tmp_path):

@@ -2,10 +2,11 @@
 
 import copy
 
+import pandas
 import pytest
 
 from analysis import synthetic
-from analysis.results import Results
+from analysis.results import Results, frame
 from study import records
 from study.experiments import Experiment
 
@@ -123,3 +124,28 @@ def test_the_best_arm_is_chosen_on_validation_of_tuning_seeds_alone(task):
 def test_no_best_arm_while_one_is_untuned():
     made = [r for r in synthetic.complete(TINY, "core", best_at(0.003)) if r["plan"]["arm"] != "gru"]
     assert Results(TINY, "core", made).best_arm("recall", ["attention", "gru"]) is None
+
+
+def test_a_frame_has_a_row_for_each_run_and_its_record_in_columns(tmp_path):
+    made = synthetic.complete(TINY, "core", best_at(0.003))
+    made[0] |= {"status": "diverged", "metrics": {}, "error": "the loss is not finite"}
+    alone = copy.deepcopy(made[1]) | {"name": "alone", "plan": made[1]["plan"] | dict.fromkeys(("experiment", "arm"))}
+    alone["config"] |= {"mixer": {"name": "gru", "heads": 2}, "train": {"batch": 8, "rate": 0.5, "steps": 9}}
+    for record in (made[0], *made[2:], alone):
+        (tmp_path / record["name"]).mkdir()
+        records.write(tmp_path / record["name"], record)
+    runs = frame(str(tmp_path)).set_index("name")
+    assert set(runs.index) == {"alone", *(record["name"] for record in made)} - {made[1]["name"]}
+    for record in (made[0], made[-1], alone):
+        row, test = runs.loc[record["name"]], record["metrics"].get("test", {})
+        assert row["status"] == record["status"] and row["seed"] == record["plan"]["seed"]
+        assert row["test.accuracy"] == test["accuracy"] if "accuracy" in test else pandas.isna(row["test.accuracy"])
+    assert pandas.isna(runs.loc["alone", "experiment"]) and runs["experiment"].count() == len(runs) - 1
+    assert runs.loc["alone", ["config.mixer", "config.mixer.heads", "config.train.rate"]].tolist() == ["gru", 2, 0.5]
+
+
+def test_a_frame_warns_of_what_it_leaves_out(tmp_path):
+    (tmp_path / "core" / "records").mkdir(parents=True)
+    (tmp_path / "core" / "records" / "tiny.jsonl").write_text("{\n")
+    with pytest.warns(UserWarning, match="left out: .*tiny.jsonl:1"):
+        assert frame(results=tmp_path).empty
