@@ -93,7 +93,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     if longer:
         metrics["out"] = {**scores, "accuracy": score / 4}
         slices["out"] = {axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > longest}}
-    made: Record = {
+    made: Any = {
         "schema": records.SCHEMA,
         "id": run.digest[:12],
         "name": f"{run.experiment}-{run.task}-{run.arm}-{run.role}-lr{run.rate or 0:g}-s{run.seed}-{run.digest[:12]}",

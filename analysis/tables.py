@@ -280,7 +280,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     notes = sorted({r["notes"]["out"] for r in records if "out" in r.get("notes", {})})
     teacher_forced = [r for r in records if metric not in r.get("decoded", ())]  # which is what "solved" goes by
     solved = _measured(teacher_forced, "solved")
-    ran: Record = next((r for r in records if r["status"] == "finished"), {})
+    ran: Any = next((r for r in records if r["status"] == "finished"), {})
     known: Mapping[str, Any] = ran
     if ran and not tells_chance(ran, metric):
         shuffled = ran.get("written", {}).get("test", {}).get("shuffled", {}).get(metric)

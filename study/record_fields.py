@@ -1,277 +1,240 @@
-"""What a record holds: the fields that the sweep and the analysis rely on, each with what may stand in it.
+"""What a record holds: the fields that the sweep and the analysis rely on, each with the type of what may stand in it.
 
-``check`` is asked of every record that is read. Fields that are not declared here may hold anything, as nobody reads them.
+``check`` is asked of every record that is read or written. Fields that are not declared here may hold anything that is not
+deeply nested, as nobody reads them. This module imports pydantic, so ``study.records`` imports it when it reads the first one.
 """
 
 from __future__ import annotations
 
-import re
 import reprlib
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
-from study.experiments import NAME, TIERS
+from pydantic import AfterValidator, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import CoreSchema
+from typing_extensions import TypedDict
+
+from study.experiments import NAME
 from study.metrics import METRICS
+from study.records import LARGEST, LARGEST_WHOLE, RUN_NAME
 
-STATUSES = ("finished", "diverged", "failed")
-LARGEST = 1e150  # of numbers: squares and products of such are numbers still
-LARGEST_WHOLE = 2**53  # up to here every whole number is a float, too
 DEEPEST = 20  # nesting of what is not declared
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,249}")
-NUMERAL = re.compile(r"[0-9]{1,15}")
-
-Check = Callable[[Any], None]  # raises Unfit
-
-brief = reprlib.Repr()  # one line, however large the value
-brief.maxlevel = 1
 
 
-class Unfit(Exception):
-    """A value that is not what belongs in its place; the path to it grows on the way out."""
-
-    def __init__(self, wanted: str, value: Any):
-        self.wanted, self.value = wanted, value
-        self.path: list[str] = []
-
-    def __str__(self) -> str:
-        return f"{'.'.join(self.path) or 'the record'} must be {self.wanted}, and is {brief.repr(self.value)}"
-
-
-def leaf(wanted: str, fits: Callable[[Any], Any]) -> Check:
-    def check(value: Any) -> None:
-        if not fits(value):
-            raise Unfit(wanted, value)
-
-    return check
-
-
-def nullable(inner: Check) -> Check:
-    def check(value: Any) -> None:
-        if value is not None:
-            inner(value)
-
-    return check
-
-
-def one_of(*words: str) -> Check:
-    return leaf(f"one of {', '.join(words)}", lambda value: type(value) is str and value in words)
-
-
-def undeclared(value: Any, depth: int = DEEPEST) -> None:
+def _shallow(value: Any, depth: int = DEEPEST) -> Any:
     if type(value) in (dict, list):
         if not depth:
-            raise Unfit("less deeply nested", value)
+            raise ValueError("nested too deeply")
         for item in value.values() if type(value) is dict else value:
-            undeclared(item, depth - 1)
+            _shallow(item, depth - 1)
+    return value
 
 
-def mapping(fields: Mapping[str, Check], needed: Collection[str] = (), others: Check = undeclared) -> Check:
-    """An object: ``fields`` where they are there, ``needed`` ones always, ``others`` under every further key."""
-
-    def check(value: Any) -> None:
-        if type(value) is not dict:
-            raise Unfit("an object", value)
-        require(value, needed)
-        key = ""
-        try:
-            for key, item in value.items():
-                fields.get(key, others)(item)
-        except Unfit as unfit:
-            unfit.path.insert(0, brief.repr(key)[1:-1])
-            raise
-
-    return check
+def _even(rows: list[list[Any]]) -> list[list[Any]]:
+    if len({len(row) for row in rows}) > 1:
+        raise ValueError("rows must be equally long")
+    return rows
 
 
-def require(value: Mapping[str, Any], needed: Collection[str]) -> None:
-    if missing := [key for key in needed if key not in value]:
-        raise Unfit(f"an object with {missing[0]}", value)
+def _known(metric: str) -> str:
+    if metric not in METRICS:
+        raise ValueError(f"must be one of {', '.join(METRICS)}")
+    return metric
 
 
-def by_numeral(inner: Check) -> Check:
-    """An object whose keys are whole numbers."""
-    values = mapping({}, others=inner)
-
-    def check(value: Any) -> None:
-        values(value)
-        if wrong := [key for key in value if not NUMERAL.fullmatch(key)]:
-            raise Unfit("an object whose keys are whole numbers", wrong[0])
-
-    return check
+def _of_one_height(glimpses: list[Any]) -> list[Any]:
+    if len({len(sample["image"]) for sample in glimpses}) > 1:
+        raise ValueError("images must be of one height")
+    return glimpses
 
 
-def list_of(inner: Check) -> Check:
-    def check(value: Any) -> None:
-        if type(value) is not list:
-            raise Unfit("a list", value)
-        for at, item in enumerate(value):
-            try:
-                inner(item)
-            except Unfit as unfit:
-                unfit.path.insert(0, str(at))
-                raise
+class Checked:
+    """``Annotated[X, Checked(Y)]`` is X to mypy and is checked as Y: for what is read by the names of metrics and the like."""
 
-    return check
+    def __init__(self, shape: Any):
+        self.shape = shape
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return handler.generate_schema(self.shape)
 
 
-def matrix(inner: Check, columns: int | None = None) -> Check:
-    """One row at least, all equally long and none empty; ``columns`` long, where given."""
-    rows = list_of(list_of(inner))
-
-    def check(value: Any) -> None:
-        rows(value)
-        lengths = {len(row) for row in value}
-        if len(lengths) != 1 or not max(lengths) or columns not in (None, *lengths):
-            raise Unfit(f"rows of {columns or 'equally many'} values", value)
-
-    return check
-
-
-def alignment(value: Any) -> None:
-    """A row for each token that was written, which may be none."""
-    if value != []:
-        matrix(number)(value)
+Object = dict[str, Any]
+Undeclared = Annotated[Any, AfterValidator(_shallow)]
+Name = Annotated[str, Field(pattern=f"^{NAME.pattern}$")]
+RunName = Annotated[str, Field(pattern=f"^{RUN_NAME.pattern}$")]
+Numeral = Annotated[str, Field(pattern="^[0-9]{1,15}$")]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Score = Number | None
+Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)] | None
+Work = Annotated[float, Field(ge=0, le=LARGEST)]
+Amount = Work | None
+Whole = Annotated[int, Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_WHOLE)]
+Length = Count | None
+Matrix = Annotated[list[Annotated[list[Number], Field(min_length=1)]], Field(min_length=1), AfterValidator(_even)]
+Hashes = str | list[str] | dict[str, str | list[str]]  # of one file, or of several
 
 
-def is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= LARGEST
+class Scores(TypedDict, total=False, extra_items=Score):  # type: ignore[call-arg]
+    accuracy: Share
+    token_accuracy: Share
+    exact: Share
+    alignment: Share
+    items: Count
+    characters: Count
+    tokens: Count
+    seconds: Amount
+    bytes: Amount
+    multiply_adds: Amount
+    counted_multiply_adds: Amount
+    critical_path: Amount
+    hops: Amount
 
 
-def is_whole(value: Any) -> bool:
-    return type(value) is int and abs(value) <= LARGEST_WHOLE
+class Plan(TypedDict):
+    experiment: Name | None
+    tier: Literal["smoke", "core", "full"]
+    arm: Name | None
+    task: Name | None
+    role: Name
+    rate: Annotated[float, Field(gt=0, le=LARGEST)] | None
+    seed: Whole
+    digest: Name | None
 
 
-text = leaf("text", lambda value: type(value) is str)
-words = nullable(text)
-flag = leaf("true or false", lambda value: type(value) is bool)
-name = leaf("a name of letters, digits and _ . -", lambda value: type(value) is str and NAME.fullmatch(value))
-run_name = leaf("a name of letters, digits and _ . + -", lambda value: type(value) is str and RUN_NAME.fullmatch(value))
-number = leaf("a number", is_number)
-score = leaf("a number or null", lambda value: value is None or is_number(value))
-share = leaf("a share or null", lambda value: value is None or (is_number(value) and -1e-9 <= value <= 1 + 1e-9))
-work = leaf("a number, 0 or more", lambda value: is_number(value) and value >= 0)
-amount = leaf("a number, 0 or more, or null", lambda value: value is None or (is_number(value) and value >= 0))
-whole = leaf("a whole number", is_whole)
-count = leaf("a whole number, 0 or more", lambda value: is_whole(value) and value >= 0)
-length = nullable(count)
-counts = list_of(count)
-pair = leaf("two whole numbers", lambda value: type(value) is list and len(value) == 2 and all(map(is_whole, value)))
+class TaskConfig(TypedDict, total=False, extra_items=Undeclared):  # type: ignore[call-arg]
+    length: Length
+    max_length: Length
 
 
-def hashes(value: Any) -> None:
-    """Of a file, or of several: by split, or in a list."""
-    if type(value) is dict:
-        mapping({}, others=hashes)(value)
-    elif type(value) is list:
-        list_of(text)(value)
-    else:
-        text(value)
+class ModelConfig(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    width: Count
+    layers: Count
+    match: NotRequired[str]
 
 
-def glimpses(value: Any) -> None:
-    list_of(mapping({"image": matrix(count), "path": matrix(number, columns=2)}, ("image", "path")))(value)
-    if len({len(sample["image"]) for sample in value}) > 1:
-        raise Unfit("images of one height", value)
+class TrainConfig(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    batch: Count
+    steps: Count
 
 
-SCORES = mapping(
-    {
-        **dict.fromkeys(("accuracy", "token_accuracy", "exact", "alignment"), share),
-        **dict.fromkeys(("items", "characters", "tokens"), count),
-        **dict.fromkeys(("seconds", "bytes", "multiply_adds", "counted_multiply_adds", "critical_path", "hops"), amount),
-    },
-    others=score,
-)
-PLAN = {
-    "experiment": nullable(name),
-    "tier": one_of(*TIERS),
-    "arm": nullable(name),
-    "task": nullable(name),
-    "role": name,
-    "rate": leaf("a number above 0, or null", lambda value: value is None or (is_number(value) and value > 0)),
-    "seed": whole,
-    "digest": nullable(name),
-}
-CONFIG = {
-    "measure": one_of("training", "cost"),
-    "task": mapping({"length": length, "max_length": length}),
-    "model": mapping({"width": count, "layers": count, "match": text}, ("width", "layers")),
-    "train": mapping({"batch": count, "steps": count}, ("batch", "steps")),
-    "cost": mapping({"lengths": counts, "widths": counts, "positions": counts, "sizes": counts}),
-}
-PROVENANCE = {
-    **dict.fromkeys(("revision", "device", "device_name", "dtype", "attention_backend", "system", "started"), words),
-    "clean": nullable(flag),
-    "threads": count,
-    "versions": mapping({}, others=text),
-    "data": mapping({"sha256": hashes}),
-}
-WRITTEN = {
-    "samples": list_of(
-        mapping(
-            {"source": list_of(text), "output": list_of(text), "weights": nullable(alignment)},
-            ("source", "output", "weights"),
-        )
-    ),
-    "statistics": matrix(count, columns=10),
-    "shuffled": mapping({}, others=score),
-    "glimpses": glimpses,
-}
-EXAMPLE = mapping({"map": matrix(number), "edges": list_of(pair)}, ("map", "edges"))
+class CostConfig(TypedDict, total=False, extra_items=Undeclared):  # type: ignore[call-arg]
+    lengths: list[Count]
+    widths: list[Count]
+    positions: list[Count]
+    sizes: list[Count]
 
-FIELDS = {
-    "schema": whole,
-    "id": name,
-    "name": run_name,
-    "status": one_of(*STATUSES),
-    "error": words,
-    "command": words,
-    "plan": mapping(PLAN, PLAN),
-    "claims": list_of(text),
-    "kind": name,  # of its task
-    "config": mapping(CONFIG, ("task", "model", "train")),
-    "provenance": mapping(PROVENANCE, ("data",)),
-    # split -> score -> number; split -> axis -> value -> score -> number
-    "metrics": mapping({}, others=SCORES),
-    "slices": mapping({}, others=mapping({}, others=by_numeral(SCORES))),
-    "notes": mapping({}, others=text),
-    "curve": list_of(mapping({"step": count}, ("step",), others=score)),
-    "metric": one_of(*METRICS),
-    "decoded": list_of(name),
-    "solved_at": score,
-    "chance": score,
-    "heuristic": nullable(mapping({"name": text, "score": score}, ("name", "score"))),
-    "steps": count,
-    "steps_to_90": length,
-    "steps_to_solve": length,
-    "parameters": mapping({}, others=count),
-    "reach": length,
-    "tokens_seen": count,
-    **dict.fromkeys(("ffn_width", "hidden", "peak_memory_bytes"), length),
-    **dict.fromkeys(("multiply_adds_per_token", "multiply_adds_per_answer"), work),
-    **dict.fromkeys(("seconds", "train_seconds", "step_seconds"), amount),
-    "diagnostics": mapping({}, others=mapping({}, others=score)),
-    "structure": mapping({"example": nullable(EXAMPLE), "head": counts}, others=score),
-    "written": mapping({}, others=mapping(WRITTEN)),
-}
-ALWAYS = (
-    "id",
-    "name",
-    "status",
-    "error",
-    "plan",
-    "claims",
-    "kind",
-    "config",
-    "provenance",
-    "metrics",
-    "slices",
-    "notes",
-    "curve",
-)
-FINISHED = (*ALWAYS, "metric", "seconds")
+
+class Config(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    measure: NotRequired[Literal["training", "cost"]]
+    task: TaskConfig
+    model: ModelConfig
+    train: TrainConfig
+    cost: NotRequired[CostConfig]
+
+
+class Data(TypedDict, total=False, extra_items=Undeclared):  # type: ignore[call-arg]
+    sha256: Hashes
+
+
+class Provenance(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    data: Data
+    revision: NotRequired[str | None]
+    clean: NotRequired[bool | None]
+    versions: NotRequired[dict[str, str]]
+    device: NotRequired[str | None]
+    device_name: NotRequired[str | None]
+    dtype: NotRequired[str | None]
+    attention_backend: NotRequired[str | None]
+    system: NotRequired[str | None]
+    started: NotRequired[str | None]
+    threads: NotRequired[Count]
+
+
+class Heuristic(TypedDict):
+    name: str
+    score: Score
+
+
+class CurveRow(TypedDict, extra_items=Score):  # type: ignore[call-arg]
+    step: Count
+
+
+class Example(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    map: Matrix
+    edges: list[Annotated[list[Whole], Field(min_length=2, max_length=2)]]
+
+
+class Structure(TypedDict, total=False, extra_items=Score):  # type: ignore[call-arg]
+    example: Example | None
+    head: list[Count]
+
+
+class Sample(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    """One translation; ``weights`` has a row for each token of ``output``, which may be none."""
+
+    source: list[str]
+    output: list[str]
+    weights: Matrix | Annotated[list[Any], Field(max_length=0)] | None
+
+
+class Glimpses(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    image: Annotated[list[Annotated[list[Count], Field(min_length=1)]], Field(min_length=1), AfterValidator(_even)]
+    path: Annotated[list[Annotated[list[Number], Field(min_length=2, max_length=2)]], Field(min_length=1)]
+
+
+class Written(TypedDict, total=False, extra_items=Undeclared):  # type: ignore[call-arg]
+    samples: list[Sample]
+    statistics: Annotated[list[Annotated[list[Count], Field(min_length=10, max_length=10)]], Field(min_length=1)]
+    shuffled: dict[str, Score]
+    glimpses: Annotated[list[Glimpses], AfterValidator(_of_one_height)]
+
+
+class Record(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    """One run. What a finished run and a training must hold beside these: ``FINISHED`` and ``TRAINED``."""
+
+    schema: Whole
+    id: Name
+    name: RunName
+    status: Literal["finished", "diverged", "failed"]
+    error: str | None
+    plan: Annotated[Object, Checked(Plan)]
+    claims: list[str]
+    kind: Name  # of its task
+    config: Annotated[Object, Checked(Config)]
+    provenance: Annotated[Object, Checked(Provenance)]
+    metrics: Annotated[Object, Checked(dict[str, Scores])]  # by split
+    slices: Annotated[Object, Checked(dict[str, dict[str, dict[Numeral, Scores]]])]  # by split, axis and value
+    notes: dict[str, str]
+    curve: list[Annotated[Object, Checked(CurveRow)]]
+    checksum: NotRequired[str]  # sha256 of all the rest
+    weights_sha256: NotRequired[str | None]
+    command: NotRequired[str | None]
+    metric: NotRequired[Annotated[str, AfterValidator(_known)]]
+    decoded: NotRequired[list[Name]]
+    solved_at: NotRequired[Score]
+    chance: NotRequired[Score]
+    heuristic: NotRequired[Annotated[Object, Checked(Heuristic)] | None]
+    steps: NotRequired[Count]
+    steps_to_90: NotRequired[Length]
+    steps_to_solve: NotRequired[Length]
+    parameters: NotRequired[dict[str, Count]]
+    reach: NotRequired[Length]
+    tokens_seen: NotRequired[Count]
+    ffn_width: NotRequired[Length]
+    hidden: NotRequired[Length]
+    peak_memory_bytes: NotRequired[Length]
+    multiply_adds_per_token: NotRequired[Work]
+    multiply_adds_per_answer: NotRequired[Work]
+    seconds: NotRequired[Amount]
+    train_seconds: NotRequired[Amount]
+    step_seconds: NotRequired[Amount]
+    diagnostics: NotRequired[Annotated[Object, Checked(dict[str, dict[str, Score]])]]
+    structure: NotRequired[Annotated[Object, Checked(Structure)]]
+    written: NotRequired[Annotated[Object, Checked(dict[str, Written])]]
+
+
+FINISHED = ("metric", "seconds")
 TRAINED = (
-    *FINISHED,
     "solved_at",
     "chance",
     "heuristic",
@@ -283,11 +246,23 @@ TRAINED = (
     "tokens_seen",
     "multiply_adds_per_token",
 )
-EVERY = mapping(FIELDS, ALWAYS)
+_RECORD = TypeAdapter(Record)
+_brief = reprlib.Repr()  # one line, however large the value
+_brief.maxlevel = 1
 
 
-def check(record: Any) -> None:
-    """Raises ``Unfit`` naming a field, what belongs there, and what is there."""
-    EVERY(record)
+def check(record: Any) -> Record:
+    """The record as it is. Raises ``ValueError``, one line: the field, what belongs there, and what is there."""
+    try:
+        _RECORD.validate_python(record, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(_brief.repr(part).strip("'\"") for part in first["loc"])
+        found = "" if first["type"] == "missing" else f", and is {_brief.repr(first['input'])}"
+        raise ValueError(f"{place or 'the record'}: {first['msg'].removeprefix('Value error, ')}{found}") from None
     if record["status"] == "finished":
-        require(record, TRAINED if record["config"].get("measure", "training") == "training" else FINISHED)
+        trained = record["config"].get("measure", "training") == "training"
+        for key in (*FINISHED, *(TRAINED if trained else ())):
+            if key not in record:
+                raise ValueError(f"{key}: Field required where status is finished")
+    return record

@@ -3,7 +3,7 @@
 A run's folder holds ``config.yaml``, ``history.jsonl``, while it trains ``last.ckpt``, and at its end ``record.json``.
 Committed records are the same objects, one per line, in ``results/<tier>/records/<experiment>.jsonl``.
 
-What a reader may rely on is declared in ``study.record_fields``; whatever else is found comes as a ``RecordError``.
+What a reader may rely on is declared in ``study.record_fields.Record``; whatever else is found comes as a ``RecordError``.
 """
 
 from __future__ import annotations
@@ -13,22 +13,30 @@ import json
 import math
 import os
 import platform
+import re
 import reprlib
 import subprocess
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from study import files, record_fields
-from study.record_fields import STATUSES
+from study import files
 
 RESULTS = Path(__file__).parent.parent / "results"  # committed records
 SCHEMA = 1
 NAME = "record.json"
 WEIGHTS = "weights.pt"  # beside it, where they were to be kept
 
-Record = dict[str, Any]
+STATUSES = ("finished", "diverged", "failed")
+LARGEST = 1e150  # of numbers: squares and products of such are numbers still
+LARGEST_WHOLE = 2**53  # up to here every whole number is a float, too
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,249}")
+
+if TYPE_CHECKING:
+    from study.record_fields import Record
+else:
+    Record = dict[str, Any]
 
 
 class RecordError(ValueError):
@@ -49,9 +57,9 @@ def write(folder: Path, record: Mapping[str, Any]) -> Record:
     sealed = json.loads(_dump(sealed).encode(errors="replace"))  # as it will be read: string keys, lists, no half characters
     sealed["checksum"] = checksum(sealed)
     try:
-        record_fields.check(sealed)
-    except record_fields.Unfit as unfit:
-        raise RecordError(str(unfit)) from None
+        _check(sealed)
+    except ValueError as error:
+        raise RecordError(str(error)) from None
     replace_atomically(folder / NAME, _dump(sealed) + "\n")
     return sealed
 
@@ -87,10 +95,9 @@ def parse(text: str, where: str) -> Record:
     if record.get("checksum") != seal:
         raise _ill(where, "its checksum does not fit, so it was edited")
     try:
-        record_fields.check(record)
-    except record_fields.Unfit as unfit:
-        raise _ill(where, str(unfit)) from None
-    return record
+        return _check(record)
+    except ValueError as error:
+        raise _ill(where, str(error)) from None
 
 
 def load_runs(folder: Path) -> Iterator[Record | RecordError]:
@@ -176,6 +183,13 @@ def git_state(folder: Path) -> dict[str, Any]:
 
 def versions(*packages: str) -> dict[str, str]:
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in packages}}
+
+
+def _check(record: Any) -> Record:
+    """Raises ``ValueError``. What it needs is slow to import, and not needed to refuse a command line."""
+    from study import record_fields
+
+    return record_fields.check(record)
 
 
 def _ill(where: str | Path, why: str) -> RecordError:

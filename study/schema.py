@@ -23,7 +23,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from study import parts, record_fields, records
+from study import parts, records
 from study.experiments import NAME, TIERS
 
 PARTS = tuple(parts.GROUPS)
@@ -208,8 +208,8 @@ AT_LEAST_ONE = (
 )
 RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     **{key: (lambda value: value >= 1, "at least 1") for key in AT_LEAST_ONE},
-    "seed": (lambda value: 0 <= value <= record_fields.LARGEST_WHOLE, "a whole number from 0 to 2^53"),
-    "train.rate": (lambda value: 0 < value <= record_fields.LARGEST, "a number above 0, and at most 1e150"),
+    "seed": (lambda value: 0 <= value <= records.LARGEST_WHOLE, "a whole number from 0 to 2^53"),
+    "train.rate": (lambda value: 0 < value <= records.LARGEST, "a number above 0, and at most 1e150"),
     "train.clip": (lambda value: 0 < value < math.inf, "a number above 0"),
     "train.weight_decay": (lambda value: 0 <= value < math.inf, "0 or more"),
     "train.warmup": (lambda value: 0 <= value < 1, "a share of the steps, at least 0 and below 1"),
@@ -265,7 +265,7 @@ def check(config: DictConfig) -> None:
         if value == "":
             raise ValueError(f"{key} is empty: give it a value, or leave it out for its default")
     _check_origin(config.origin)
-    if not record_fields.RUN_NAME.fullmatch(name(config)):
+    if not records.RUN_NAME.fullmatch(name(config)):
         raise ValueError("the names of experiment, task and arm are too long together for a folder's name: shorten them")
     _check_cost(config)
     _refuse_unused(config)

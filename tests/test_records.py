@@ -130,15 +130,18 @@ BROKEN = {
     "Latin-1": (TEXT.replace("toy", "tóy").encode("latin-1"), "not a record that can be sealed"),
     "a mark of byte order": (TEXT.encode("utf-8-sig"), "not a whole JSON record"),
     "nested too deeply": ("[" * 100_000, "not a whole JSON record"),
-    "nested too deeply to be used": (put(TEXT, "more", json.loads("[" * 30 + "]" * 30)), "more must be less deeply nested"),
+    "nested too deeply to be used": (put(TEXT, "more", json.loads("[" * 30 + "]" * 30)), "more: nested too deeply, and is ["),
     "a number of 5,000 digits": (TEXT.replace("1.5", "9" * 5000), "not a whole JSON record"),
-    "a huge whole number": (sealed(seconds=10**200), "seconds must be a number, 0 or more"),
-    "a huge seed": (put(TEXT, "plan.seed", 10**20), "plan.seed must be a whole number"),
+    "a huge whole number": (sealed(seconds=10**200), "seconds: Input should be less than or equal to 1000"),
+    "a huge seed": (
+        put(TEXT, "plan.seed", 10**20),
+        "plan.seed: Input should be less than or equal to 9007199254740992, and is 1000",
+    ),
     "half a character": (TEXT.replace("toy", "t\\ud800y"), "not a record that can be sealed"),
     "a key twice": (TEXT.replace('"error":null', '"error":null,"error":null'), "the key 'error' is there twice"),
     "no object": ("[1, 2]", "not a record of schema 1"),
     "other schema": (TEXT.replace('"schema":1', '"schema":2'), "not a record of schema 1"),
-    "a schema that only equals": (sealed(schema=True), "schema must be a whole number"),
+    "a schema that only equals": (sealed(schema=True), "schema: Input should be a valid integer, and is True"),
     "unknown status": (TEXT.replace("finished", "great"), "not a record of schema 1"),
     "a status that is a list": (sealed(status=["finished"]), "not a record of schema 1"),
     "no checksum": (json.dumps({"schema": 1, **RUN}), "its checksum does not fit, so it was edited"),
@@ -146,23 +149,38 @@ BROKEN = {
     "NaN": (TEXT.replace(NUMBER, "NaN"), "NaN is no number"),
     "infinity": (TEXT.replace(NUMBER, "-Infinity"), "-Infinity is no number"),
     "a huge number": (TEXT.replace(NUMBER, "1e999"), "1e999 is no number"),
-    "a score that is text": (sealed(metrics={"test": {"accuracy": "0.9"}}), "metrics.test.accuracy must be a share"),
-    "more than all right": (sealed(metrics={"test": {"accuracy": 1.5}}), "metrics.test.accuracy must be a share"),
-    "a plan that is a list": (sealed(plan=["toy"]), "plan must be an object, and is ['toy']"),
-    "no seed": (put(TEXT, "plan.seed", ...), "plan must be an object with seed"),
-    "no curve": (put(TEXT, "curve", ...), "the record must be an object with curve"),
-    "a truth for a number": (put(TEXT, "plan.seed", True), "plan.seed must be a whole number, and is True"),
-    "a step that is none": (sealed(curve=[{"step": 1}, {"step": None}]), "curve.1.step must be a whole number"),
-    "a length that is no number": (sealed(slices={"test": {"length": {"long": {}}}}), "slices.test.length must be an object"),
-    "a map of uneven rows": (sealed(structure={"example": {"map": [[1], []], "edges": []}}), "example.map must be rows of"),
-    "a training without steps": (put(TEXT, "config.measure", "training"), "the record must be an object with solved_at"),
-    "an unknown tier": (put(TEXT, "plan.tier", "huge"), "plan.tier must be one of smoke, core, full, and is 'huge'"),
+    "a score that is text": (
+        sealed(metrics={"test": {"accuracy": "0.9"}}),
+        "metrics.test.accuracy: Input should be a valid number, and is '0.9'",
+    ),
+    "more than all right": (
+        sealed(metrics={"test": {"accuracy": 1.5}}),
+        "metrics.test.accuracy: Input should be less than or equal to 1",
+    ),
+    "a plan that is a list": (sealed(plan=["toy"]), "plan: Input should be a valid dictionary, and is ['toy']"),
+    "no seed": (put(TEXT, "plan.seed", ...), "plan.seed: Field required"),
+    "no curve": (put(TEXT, "curve", ...), "curve: Field required"),
+    "a truth for a number": (put(TEXT, "plan.seed", True), "plan.seed: Input should be a valid integer, and is True"),
+    "a step that is none": (
+        sealed(curve=[{"step": 1}, {"step": None}]),
+        "curve.1.step: Input should be a valid integer, and is None",
+    ),
+    "a length that is no number": (sealed(slices={"test": {"length": {"long": {}}}}), "slices.test.length.long"),
+    "a map of uneven rows": (
+        sealed(structure={"example": {"map": [[1], []], "edges": []}}),
+        "structure.example.map.1: List should have at least 1 item",
+    ),
+    "a training without steps": (put(TEXT, "config.measure", "training"), "solved_at: Field required where status is finished"),
+    "an unknown tier": (put(TEXT, "plan.tier", "huge"), "plan.tier: Input should be 'smoke', 'core' or 'full', and is 'huge'"),
     **{
-        f"{field}: {text}": (put(TEXT, field, text), f"{field} must be a name of letters, digits")
+        f"{field}: {text}": (put(TEXT, field, text), f"{field}: String should match pattern")
         for field in ("plan.experiment", "plan.arm", "plan.task", "plan.role", "plan.digest", "name", "id")
         for text in ("../../out", "/tmp/out", "..", "a b", "<script>alert(1)</script>", "a\nb", "")
     },
-    **{f"tier: {text}": (put(TEXT, "plan.tier", text), "plan.tier must be one of") for text in ("../..", "/tmp", "core/..")},
+    **{
+        f"tier: {text}": (put(TEXT, "plan.tier", text), "plan.tier: Input should be 'smoke', 'core' or 'full'")
+        for text in ("../..", "/tmp", "core/..")
+    },
 }
 
 
@@ -293,7 +311,7 @@ def test_nan_never_becomes_a_number(folder):
 def test_what_would_not_be_believed_is_not_written(folder):
     """An answer of no tokens has no row of weights, and is believed."""
     old = records.write(folder, made())
-    with pytest.raises(RecordError, match="metrics.test must be an object, and is 3"):
+    with pytest.raises(RecordError, match="metrics.test: Input should be a valid dictionary, and is 3"):
         records.write(folder, made(metrics={"test": 3}))
     assert records.read(folder / records.NAME) == old
     nothing = {"source": ["a"], "output": [], "weights": []}

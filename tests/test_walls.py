@@ -58,14 +58,21 @@ MAY_IMPORT = {
     "study/interrupts.py": set(),
     "study/bleu.py": {"sacrebleu"},
     "study/records.py": {"study.files", "study.record_fields"},
-    "study/record_fields.py": {"study.experiments", "study.metrics"},
+    "study/record_fields.py": {
+        "pydantic",
+        "pydantic_core",
+        "typing_extensions",
+        "study.experiments",
+        "study.metrics",
+        "study.records",
+    },
     "study/files.py": set(),
     "study/pictures.py": {"matplotlib", "study.files"},
     "study/experiments.py": {"omegaconf", "study.choosing", "study.metrics"},
     "study/choosing.py": {"study.metrics"},
     "study/metrics.py": set(),
     "study/parts.py": set(),
-    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.record_fields", "study.records"},
+    "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.records"},
     "study/launching.py": {"omegaconf"},
     "study/help.py": {"omegaconf", "hydra", "study.launching"},
 }
@@ -85,6 +92,7 @@ TORCH_FREE = [
     "hydra_plugins.study_sweeper",
 ]
 HEAVY = ["torch", "pytorch_lightning", "lightning_fabric", "wandb"]
+SLOW = [*HEAVY, "pydantic"]  # what takes a tenth of a second or more to import
 
 
 def imports(path, top_level_only=False):
@@ -147,8 +155,8 @@ def test_only_training_and_the_benchmark_know_lightning_and_wandb():
 
 
 def loaded_after(code):
-    """Which heavy packages a fresh process has loaded after ``code``."""
-    script = f"{code}\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+    """Which slow packages a fresh process has loaded after ``code``."""
+    script = f"{code}\nimport sys; print(*[name for name in {SLOW} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[-1].split()
 
