@@ -10,25 +10,24 @@ from typing import Any
 
 import torch
 from torch.nn import functional as F
-from torchmetrics import Metric
 
 from study.tasks.base import IGNORE, AnyBatch
 
 
-class Scores(Metric):
+class Scores:
     """Counts of scored items, of right answers and of the characters that the items stand for, and the summed loss.
 
     Of all items, and of each value of each slice.
     """
 
-    full_state_update = False
-    total: torch.Tensor
-
     def __init__(self) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(4, dtype=torch.float64), dist_reduce_fx="sum")
+        self.reset()
+
+    def reset(self) -> None:
+        self.totals: list[torch.Tensor] = []  # of each batch (4,), float64
         self.sliced: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}  # of each batch: values (M,), tallies (M, 4)
 
+    @torch.no_grad()
     def update(self, logits_BTV: torch.Tensor, batch: AnyBatch) -> None:
         logits_MV = logits_BTV.flatten(0, 1).float()
         target_M = batch.targets_BT.flatten()
@@ -37,7 +36,7 @@ class Scores(Metric):
         right_M = scored_M & (logits_MV.argmax(-1) == target_M)
         characters_M = scored_M if batch.characters_BT is None else batch.characters_BT.flatten() * scored_M
         tally_M4 = torch.stack([scored_M.double(), right_M.double(), characters_M.double(), loss_M.double()], dim=-1)
-        self.total += tally_M4.sum(0)
+        self.totals.append(tally_M4.sum(0))
         for name, value_BT in batch.slices.items():
             value_M = torch.where(scored_M, value_BT.flatten(), 0)
             self.sliced.setdefault(name, []).append((value_M, tally_M4))
@@ -52,11 +51,7 @@ class Scores(Metric):
             name: {str(value): _scores(row) for value, row in enumerate(_sums(parts).tolist()) if row[0]}
             for name, parts in self.sliced.items()
         }
-        return _scores(self.total.tolist()), slices
-
-    def reset(self) -> None:
-        super().reset()
-        self.sliced = {}
+        return _scores(sum(self.totals, torch.zeros_like(self.totals[0])).tolist()), slices
 
 
 def _sums(parts: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:

@@ -106,4 +106,4 @@ def test_half_precision_logits_are_scored_in_single():
     half.update(logits_BTV.bfloat16(), batch)
     single.update(logits_BTV.bfloat16().float(), batch)
     assert half.compute() == single.compute()
-    assert half.total.dtype == torch.float64
+    assert half.totals[0].dtype == torch.float64
