@@ -10,6 +10,7 @@ import torch
 from study import experiments, parts, schema
 from study.cost.counting import multiply_adds
 from study.kinds.base import kind_of
+from study.tasks.corpus import Corpus
 from study.training.build import build_model, build_task, validate
 from study.training.runner import execute
 
@@ -90,28 +91,24 @@ def test_architecture(tiny, own, architecture):
 
 
 @pytest.mark.parametrize("task", [name for name, kind in KINDS.items() if kind != "tokens"])
-def test_task_of_pairs_or_images(tiny, own, task):
+def test_task_of_pairs_or_images(tiny, own, monkeypatch, task):
+    monkeypatch.setattr(Corpus, "evaluation_batches", lambda *_: 1)  # else the whole of its splits is decoded
     architecture = {"pairs": "bahdanau", "images": "learned_glimpses"}[KINDS[task]]
     train(tiny(f"architecture={architecture}", *UNMATCHED[KINDS[task]], *own(task), "train.steps=2", task=task))
 
 
-@pytest.mark.parametrize("task", [name for name, kind in KINDS.items() if kind == "tokens"])
-@pytest.mark.parametrize("mixer", NAMES["mixer"])
-def test_mixer_on_task(tiny, mixer, task):
+@pytest.mark.parametrize("turn, task", enumerate(name for name, kind in KINDS.items() if kind == "tokens"))
+def test_task_on_one_sequence(tiny, turn, task):
+    """Each with another mixer; every mixer on a causal task and on one that isn't: tests/training/test_gpu_trainer.py."""
+    mixer = NAMES["mixer"][turn % len(NAMES["mixer"])]
     record = train(tiny(f"mixer={mixer}", "train.steps=2", task=task))
     assert (record["config"]["mixer"]["name"], record["config"]["task"]["name"]) == (mixer, task)
 
 
-@pytest.mark.parametrize("task", ["recall", "reverse"])
-@pytest.mark.parametrize("position", NAMES["position"])
-def test_position(tiny, position, task):
-    train(tiny(f"position={position}", "train.steps=2", task=task))
-
-
-@pytest.mark.parametrize("task", ["recall", "reverse"])
-@pytest.mark.parametrize("readout", NAMES["readout"])
-def test_readout(tiny, readout, task):
-    train(tiny(f"readout={readout}", "train.steps=2", task=task))
+@pytest.mark.parametrize("part", [f"{group}={name}" for group in ("position", "readout") for name in NAMES[group]])
+def test_part_in_a_bidirectional_model(tiny, part):
+    """In causal ones: tests/training/test_gpu_trainer.py."""
+    train(tiny(part, "train.steps=2", task="reverse"))
 
 
 @pytest.mark.parametrize("tier", NAMES["tier"])
