@@ -28,8 +28,6 @@ def train(config: DictConfig):
     try:
         if alone and (named := HydraConfig.get().runtime.choices["experiment"]):
             experiments.refuse_single(named)
-        if config.translate.run is not None:
-            return write_out(config, overrides)
         outcome = carry_out(config, shlex.join(["python", "run.py", *overrides]), alone)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
         if alone:
@@ -53,25 +51,6 @@ def carry_out(config: DictConfig, command: str, alone: bool):
     from study.training.runner import execute
 
     return execute(config, wait=config.sweep.wait, command=command)
-
-
-def write_out(config: DictConfig, overrides: list[str]) -> None:
-    """Standard input, line by line, as the run named by ``translate.run`` answers it."""
-    if ignored := [given for given in overrides if not given.lstrip("+").startswith(("translate.", "search."))]:
-        raise ValueError(f"{' '.join(ignored)}: a finished run has its own; give translate.* and search.* alone")
-    schema.check(config)
-    if not os.path.isdir(config.translate.run):
-        raise ValueError(f"translate.run={config.translate.run}: no such folder; name that of a finished run, runs/NAME")
-    from study.training.translate import BATCH, translate
-
-    unread = 0
-    for answer, complaint in translate(config, sys.stdin.buffer, 1 if sys.stdin.isatty() else BATCH):
-        print(answer, flush=True)
-        if complaint:
-            unread += 1
-            print(complaint, file=sys.stderr)
-    if unread:
-        sys.exit(f"error: {unread} lines could not be read; their answers are empty")
 
 
 if __name__ == "__main__":

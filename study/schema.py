@@ -85,12 +85,6 @@ class Search:
 
 
 @dataclass
-class Translate:
-    run: str | None = None
-    pictures: str | None = None
-
-
-@dataclass
 class Evaluation:
     validation_items: int = MISSING
     test_items: int = MISSING
@@ -165,7 +159,6 @@ class Config:
     evaluation: Evaluation = field(default_factory=Evaluation)
     search: Search = field(default_factory=Search)
     cost: Cost = field(default_factory=Cost)
-    translate: Translate = field(default_factory=Translate)
     data: Data = field(default_factory=Data)
     trainer: Trainer = field(default_factory=Trainer)
     tracking: Tracking = field(default_factory=Tracking)
@@ -223,7 +216,7 @@ POINTS = ("cost.lengths", "cost.widths", "cost.positions", "cost.sizes")  # what
 
 PLACES = {"root", "download", "cache"}  # of the machine, in a task
 # What can't change a result: where it is put, who watches, and which of the declared runs it is.
-NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier", "translate"}
+NEUTRAL = {"runs", "retry_failed", "tracking", "sweep", "data", "experiment", "tier"}
 NEUTRAL_KEYS = {
     "origin": {"arm", "task", "role", "claims", "digest"},
     "trainer": {"checkpoint_every", "gpus", "keep_weights", "threads"},
@@ -269,8 +262,6 @@ def check(config: DictConfig) -> None:
         raise ValueError("the names of experiment, task and arm are too long together for a folder's name: shorten them")
     _check_cost(config)
     _refuse_unused(config)
-    if config.translate.pictures and not config.translate.run:
-        raise ValueError("translate.pictures draws what a finished run looks at: name it, translate.run=runs/NAME")
     if config.model.match == "multiply_adds" and config.readout.name != OWN:
         raise ValueError("model.match=multiply_adds counts the blocks alone: use it with readout=own, or match=parameters")
     if config.model.match == "tied" and config.model.tie != "none":
@@ -461,7 +452,7 @@ def _refuse_unused(config: DictConfig) -> None:
         raise ValueError(f"{name} smooths no labels: leave train.label_smoothing at 0")
     if own == ENCODER and config.model.tie == "three_way":
         raise ValueError("model.tie=three_way ties source, target and output: use model.tie=output where there is no source")
-    if "smoothing" not in asked and not config.translate.run and (config.search.beam != 1 or config.search.length_penalty):
+    if "smoothing" not in asked and (config.search.beam != 1 or config.search.length_penalty):
         raise ValueError(f"{name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
     if own != ENCODER:
         if config.cost.lengths or config.cost.positions:

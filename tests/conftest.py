@@ -210,3 +210,16 @@ def wandb_server(fresh_wandb: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         monkeypatch.setenv("WANDB_API_KEY", KEY)
         yield server
+
+
+@pytest.fixture
+def own_text(tiny: Callable[..., DictConfig], tmp_path: Path) -> tuple[DictConfig, dict[str, Path]]:
+    """(config of a run on files of pairs, the files by key)."""
+    files = {}
+    for split in ("train", "validation", "test"):
+        for side, text in {"source": "one two three\nfour five six\n", "target": "three two one\nsix five four\n"}.items():
+            files[f"{split}_{side}"] = tmp_path / f"{split}.{side}"
+            files[f"{split}_{side}"].write_text(text * 4)
+    keys = [f"task.{key}={path}" for key, path in files.items()]
+    keys += ["architecture=bahdanau", "model.match=nothing", "trainer.keep_weights=true", "task.vocabulary=40"]
+    return tiny(*keys, f"data.cache={tmp_path / 'cache'}", task="parallel_text"), files

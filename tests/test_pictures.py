@@ -14,7 +14,7 @@ from PIL import Image
 
 from analysis.figures import style
 from study import pictures
-from study.training.translate import draw
+from study.translate.translator import draw
 
 GOTHIC = "𐌲𐌿𐍄𐌰𐍂"  # stands for any script that has a font on one machine and none on another
 SHAPED = {"Arabic": "القطط", "Hebrew": "חתולים", "Hindi": "बिल्लियाँ", "an accent apart": "e\u0301", "joined emoji": "👩\u200d👧"}

@@ -94,13 +94,13 @@ def test_run_command(command, tmp_path):
 
 
 def test_what_was_trained_translates(tmp_path):
-    [translate] = [c for c in commands() if "translate.run" in c]
+    [translate] = [c for c in commands() if "study.translate" in c]
     [train] = [c for c in commands() if "trainer.keep_weights" in c]
     small = ["train.steps=2", "tier=smoke", "tracking.mode=off", f"runs={tmp_path}"]
     assert run([sys.executable, *shlex.split(train)[1:], *small]).returncode == 0
     [folder] = [path for path in tmp_path.iterdir() if (path / "weights.pt").exists()]
     said, _, command = translate.partition(" | ")
-    command = command.replace("runs/NAME", str(folder)).replace("=pictures", f"={tmp_path / 'pictures'}")
+    command = command.replace("runs/NAME", str(folder)).replace("--pictures pictures", f"--pictures {tmp_path / 'pictures'}")
     words, line = shlex.split(command)[1:], shlex.split(said)[1]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, input=line, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

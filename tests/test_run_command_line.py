@@ -156,8 +156,6 @@ AT_ONCE = {
     "runs=/proc/runs": "runs=/proc/runs: /proc takes no new folder (No such file or directory); name a folder that can ",
     "-m seed=0,1 runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",
     "-m experiment=heads runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",
-    "translate.run=nowhere": "translate.run=nowhere: no such folder; name that of a finished run, runs/NAME",
-    "translate.run=conf search.length_penalty=nan": "search.length_penalty=nan: must be from 0 to 10",
 }
 # What only a part itself can tell: it takes torch, and nothing more.
 WITH_TORCH = {

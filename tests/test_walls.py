@@ -53,6 +53,18 @@ MAY_IMPORT = {
         "study.readouts",
         "study.tokens",
     },
+    "study/translate": {
+        "torch",
+        "omegaconf",
+        "matplotlib",
+        "study.kinds",
+        "study.models",
+        "study.pictures",
+        "study.probes",
+        "study.schema",
+        "study.tasks",
+        "study.training",
+    },
     "study/tokens.py": set(),
     "study/seeding.py": set(),
     "study/interrupts.py": set(),
@@ -164,6 +176,10 @@ def loaded_after(code):
 def test_the_ground_is_free_of_torch():
     """It is imported at every start, also for --help, for a mistaken key and in the analysis."""
     assert loaded_after("\n".join(f"import {name}" for name in TORCH_FREE)) == []
+
+
+def test_the_help_of_translating_needs_no_torch():
+    assert loaded_after("import study.translate.__main__ as door\ntry: door.main(['--help'])\nexcept SystemExit: pass") == []
 
 
 def test_analysis_loads_neither_torch_nor_lightning_nor_wandb():

@@ -1,4 +1,4 @@
-"""What a finished run's model answers to lines of text, with a picture of where it looked.
+"""What a finished run's model answers to lines of text, with a picture of what it attended to.
 
 Shapes: B lines, M source tokens, T target tokens.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from study import pictures, schema
 from study.kinds.base import part
@@ -38,20 +39,16 @@ class Translator:
     Raises ``ValueError`` where the folder holds no such run, or its task is none of pairs.
     """
 
-    def __init__(self, folder: Path, beam: int, length_penalty: float):
+    def __init__(self, folder: Path, beam: int = 1, length_penalty: float = 0.0):
         if not (folder / weights.NAME).is_file():
             raise ValueError(
                 f"no {weights.NAME} in {folder}: name the folder of a finished run trained with trainer.keep_weights=true"
             )
-        loaded = OmegaConf.load(folder / "config.yaml")
-        assert isinstance(loaded, DictConfig)
-        config = OmegaConf.merge(OmegaConf.structured(schema.Config), loaded)
-        assert isinstance(config, DictConfig)
-        schema.check_parts(config)  # the folder may be anybody's
-        task_class, keys = part(config, "task")
-        if not issubclass(task_class, PairTask):
-            raise ValueError(f"{folder} was trained on a task of {task_class.kind}; only tasks of pairs can be written out")
-        self.task, self.beam, self.length_penalty = task_class.kept(folder / VOCABULARY, **keys), beam, length_penalty
+        config = _config(folder / "config.yaml")
+        task, keys = part(config, "task")
+        if not issubclass(task, PairTask):
+            raise ValueError(f"{folder} was trained on a task of {task.kind}; only tasks of pairs can be translated")
+        self.task, self.beam, self.length_penalty = task.kept(folder / VOCABULARY, **keys), beam, length_penalty
         self.model = build_model(config, self.task).eval()
         try:
             self.model.load_state_dict(weights.load(folder))
@@ -79,6 +76,20 @@ class Translator:
                 answers = [answer._replace(best=next(best)) if answer.source else answer for answer in answers]
             yield from answers
 
+    def write(self, lines: Iterable[bytes], folder: Path | None = None, batch: int = BATCH) -> Iterator[tuple[str, str | None]]:
+        """To each line (UTF-8) its answer as text, and None; "" to a blank one. Pictures go into ``folder``, if any.
+
+        A line that can't be read gets "" and what is wrong with it. Raises ``ValueError`` where there is nothing to draw.
+        """
+        if folder and not self.model.aligns:
+            raise ValueError("this model has no attention to draw: leave --pictures out")
+        for number, (source, best, complaint) in enumerate(self(lines, batch), 1):
+            if folder and best is not None:
+                assert best.weights_TM is not None
+                names = self.task.source_names(source), self.task.target_names(best.tokens)
+                draw(best.weights_TM[: len(best.tokens), : len(source)], *names, folder / f"{number:04}.png")
+            yield "" if best is None else self.task.write(best.tokens), complaint
+
     def _read(self, number: int, line: bytes) -> Answer:
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()  # a byte order mark is no text
@@ -92,24 +103,15 @@ class Translator:
         return Answer(source, None)
 
 
-def translate(config: DictConfig, lines: Iterable[bytes], batch: int = BATCH) -> Iterator[tuple[str, str | None]]:
-    """To each line (UTF-8) an answer by the run that ``translate.run`` names, and None; "" to a blank one.
-
-    A line that can't be read gets "" and what is wrong with it. Pictures go into the folder ``translate.pictures``, if any.
-    """
-    translator = Translator(Path(config.translate.run), config.search.beam, config.search.length_penalty)
-    task, folder = translator.task, config.translate.pictures
-    if folder and not translator.model.aligns:
-        raise ValueError("this model has no attention to draw: leave translate.pictures at null")
-    for number, (source, best, complaint) in enumerate(translator(lines, batch), 1):
-        if best is None:
-            yield "", complaint
-            continue
-        if folder:
-            assert best.weights_TM is not None
-            names = task.source_names(source), task.target_names(best.tokens)
-            draw(best.weights_TM[: len(best.tokens), : len(source)], *names, Path(folder) / f"{number:04}.png")
-        yield task.write(best.tokens), None
+def _config(path: Path) -> DictConfig:
+    """The config of a run. Raises ``ValueError`` where it is none: the folder may be anybody's."""
+    try:
+        config: Any = OmegaConf.merge(OmegaConf.structured(schema.Config), OmegaConf.load(path))
+    except OmegaConfBaseException as error:
+        line = str(error).splitlines()[0]
+        raise ValueError(f"{path} is no config of this version of the study ({line}); launch the run again") from None
+    schema.check_parts(config)
+    return config
 
 
 def draw(weights_TM: Any, source: list[str], target: list[str], path: Path) -> None:

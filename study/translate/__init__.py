@@ -1,0 +1,1 @@
+"""Translating with a finished run: ``python -m study.translate --help``."""
