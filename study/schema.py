@@ -224,7 +224,6 @@ NEUTRAL_KEYS = {
 }
 
 
-FITTING = {"tokens": "encoder", "pairs": "transformer, conv_s2s, bahdanau, ...", "images": "learned_glimpses or cnn"}
 OWN = "own"  # the readout that leaves all mixing to the blocks
 ENCODER = "encoder"  # the architecture whose parts are all chosen by groups of their own
 ROOT_DEFAULTS: dict[str, Any] = {"measure": "training", "readout": {"name": OWN}, "architecture": {"name": ENCODER}}
@@ -429,7 +428,9 @@ def _refuse_unused(config: DictConfig) -> None:
     own, task = config.architecture.name, config.task.name
     name, kinds = f"architecture={own}", (parts.outline("architecture", own).kind, parts.outline("task", task).kind)
     if len(set(kinds)) > 1:
-        fitting = FITTING[kinds[1]]
+        fitting = " or ".join(
+            each for each in parts.classes("architecture") if parts.outline("architecture", each).kind == kinds[1]
+        )
         raise ValueError(f"{name} answers {kinds[0]}, but task={task} is a task of {kinds[1]}: use architecture={fitting}")
     asked = parts.asked("architecture", own)
     for part, base in BASE_PARTS.items():
@@ -437,7 +438,7 @@ def _refuse_unused(config: DictConfig) -> None:
         changed = {key for key, value in _defaults(part, node).items() if node.get(key, value) != value}
         if part not in asked and (node["name"] != base or changed):
             raise ValueError(f"{name} has no {part}: leave it at its default, or use architecture=encoder")
-    if kinds[0] == "pairs" and "mixer" in asked and config.mixer.name != BASE_PARTS["mixer"]:
+    if own != ENCODER and "mixer" in asked and config.mixer.name != BASE_PARTS["mixer"]:
         raise ValueError(
             f"{name} attends to all tokens, which mixer={config.mixer.name} does not: use mixer=attention, or "
             "architecture=encoder"
@@ -454,11 +455,8 @@ def _refuse_unused(config: DictConfig) -> None:
         raise ValueError("model.tie=three_way ties source, target and output: use model.tie=output where there is no source")
     if "smoothing" not in asked and (config.search.beam != 1 or config.search.length_penalty):
         raise ValueError(f"{name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0")
-    if own != ENCODER:
-        if config.cost.lengths or config.cost.positions:
-            raise ValueError("cost.lengths and cost.positions are of one mixer layer: use them with architecture=encoder")
-        if config.evaluation.structure:
-            raise ValueError("evaluation.structure looks at the layers of architecture=encoder")
+    if own != ENCODER and config.evaluation.structure:
+        raise ValueError("evaluation.structure looks at the layers of architecture=encoder")
 
 
 def _defaults(key: str, node: dict[str, Any]) -> dict[str, Any]:

@@ -149,7 +149,7 @@ AT_ONCE = {
     "mixer.name=os.system": "mixer=os.system: there is none of this name; there are attention, ",
     "mixer.heads=two": "mixer.heads=two: must be of type int",
     "task=reversal architecture=transformer mixer=fully_connected": "architecture=transformer attends to all tokens, which ",
-    "task=multi30k": "architecture=encoder answers tokens, but task=multi30k is a task of pairs: use architecture=transf",
+    "task=multi30k": "architecture=encoder answers tokens, but task=multi30k is a task of pairs: use architecture=bahdan",
     "origin.arm=../../..": "origin.experiment and origin.task not given beside the rest of origin: leave all of it to ",
     "runs=": "runs is empty: give it a value, or leave it out for its default",
     "runs=run.py": "runs=run.py: run.py is a file; name a folder that can be written to, runs=FOLDER",

@@ -1,7 +1,5 @@
 """What the group ``architecture`` chooses from."""
 
-from typing import Literal
-
 from torch import nn
 
 
@@ -9,7 +7,7 @@ class Architecture(nn.Module):
     """A whole model: what it is given, and how it answers, is a matter of its kind."""
 
     name: str  # as the command line calls it, architecture=NAME
-    kind: Literal["tokens", "pairs", "images"]  # of the tasks that it answers
+    kind: str  # of the tasks that it answers: a module of study.kinds
 
     def tables(self) -> list[nn.Module]:
         """What counts as embedding: token tables, positions and the head."""

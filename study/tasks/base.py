@@ -60,7 +60,7 @@ class Task(ABC):
     """
 
     name: str  # as the command line calls it, task=NAME
-    kind: Literal["tokens", "pairs", "images"] = "tokens"  # of the batches, and of the models that can answer them
+    kind: str = "tokens"  # of the batches, and of the models that can answer them: a module of study.kinds
     vocabulary: int  # tokens lie in 0 .. vocabulary - 1
     classes: int  # targets lie in 0 .. classes - 1
     causal: bool  # True: position i is answered from tokens 0 .. i

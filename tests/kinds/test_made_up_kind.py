@@ -1,0 +1,70 @@
+"""A kind of task is five files put beside the study, in the folder ``made_up``, and no edit to anything else."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MADE_UP = Path(__file__).parent / "made_up"
+SMALL = ["train.steps=400", "tracking.mode=off", "evaluation.test_items=500", "runs=runs", "seed=1"]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the project with one kind more."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("study", "conf", "hydra_plugins"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "run.py", folder)
+    added = [path.relative_to(MADE_UP) for path in MADE_UP.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert len(added) == 5 and not any((folder / path).exists() for path in added), "they are put beside, not over"
+    for path in added:
+        shutil.copy(MADE_UP / path, folder / path)
+    return folder
+
+
+def run_py(folder, *arguments):
+    return subprocess.run([sys.executable, "run.py", *arguments], cwd=folder, capture_output=True, text=True)
+
+
+def test_it_trains_and_its_record_says_what_it_found(checkout):
+    done = run_py(checkout, "task=greatest", "architecture=perceptron", *SMALL)
+    assert done.returncode == 0, done.stderr
+    [path] = checkout.glob("runs/*/record.json")
+    record = json.loads(path.read_text())
+    assert (record["kind"], record["status"]) == ("vectors", "finished")
+    assert record["metrics"]["test"]["accuracy"] > 0.8 > record["chance"] == 0.25
+    assert record["parameters"] == {"embedding": 64 * 4 + 4, "other": 4 * 64 + 64}
+    assert record["multiply_adds_per_answer"] == 2 * 4 * 64
+    assert len(record["written"]["test"]["vector"]) == 4
+    assert record["diagnostics"] == {} and "structure" not in record and "ffn_width" not in record
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (
+            "task=greatest",
+            "architecture=encoder answers tokens, but task=greatest is a task of vectors: use architecture=perceptron",
+        ),
+        ("task=recall architecture=perceptron", "architecture=perceptron answers vectors, but task=recall is a task of tokens"),
+        ("task=greatest architecture=perceptron model.width=3", "model.width=3: less than the vector has; use 4 or more"),
+        (
+            "task=greatest architecture=perceptron cost.sizes=[8]",
+            "cost.sizes can't be measured on a task of vectors: use a task",
+        ),
+        ("task=greatest architecture=perceptron task.entries=x", "task.entries=x: must be of type int"),
+        ("task=greatest architecture=perceptron mixer=lstm", "architecture=perceptron has no mixer: leave it at its default"),
+    ],
+)
+def test_its_mistakes_are_answered_like_any_other(checkout, arguments, said):
+    done = run_py(checkout, *arguments.split(), *SMALL)
+    assert done.returncode == 1 and done.stderr.startswith(f"error: {said}"), done.stderr
+
+
+def test_the_help_has_its_keys(checkout):
+    assert "slope: 0.0 # below 0" in run_py(checkout, "--help").stdout
