@@ -26,7 +26,7 @@ PARTS = {
     "check": "what is planned, finished, diverged, failed, missing, stale or set aside; exit code 1 unless complete",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "verdicts.csv, and every contrast in the terminal",
-    "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv",
+    "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, and _cost.csv of measured costs",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
     "report": "report.html, from the figures that are there (missing ones are drawn)",
     "readme": "the verdict table in README.md; with --check only say whether it is up to date",
@@ -229,6 +229,8 @@ def _nothing(options: argparse.Namespace, loaded: load.Loaded) -> str:
     wanted = f" of tier {' or '.join(options.tier)}" if options.tier else ""
     others = f" (there are records of: {', '.join(loaded.by_tier)})" if loaded.by_tier else ""
     tier = (options.tier or ["core"])[0]
+    if loaded.singles:
+        others += f"; {len(loaded.singles)} belong to no experiment: analysis.results.frame has them"
     mend = f"launch python run.py -m experiment=heads tier={tier}, then python -m analysis --source runs --tier {tier}"
     return f"analysis: no records{wanted} in {_source_words(options)}{others}; {mend}"
 

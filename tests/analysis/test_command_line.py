@@ -115,12 +115,21 @@ def test_chosen_rates_are_printed(tmp_path, capsys):
     assert len(lines) == 6 and all("0.7000" in line for line in lines)
 
 
-@pytest.mark.parametrize("part", ["all", *(part for part in PARTS if part != "all")])
-def test_help_of_each_part(part, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(["--help"] if part == "all" else [part, "--help"])
-    text = capsys.readouterr().out
-    assert exit_.value.code == 0 and "--source" in text and "--tier" in text
+def test_help_names_every_part_and_is_the_same_for_each(capsys):
+    shown = []
+    for words in (["--help"], ["tables", "--help"]):
+        with pytest.raises(SystemExit) as exit_:
+            main(words)
+        shown.append(capsys.readouterr().out)
+        assert exit_.value.code == 0
+    assert shown[0] == shown[1] and all(f"  {part} " in shown[0] for part in PARTS) and "--source" in shown[0]
+
+
+def test_options_may_stand_before_the_part_and_check_goes_with_readme(tmp_path, capsys):
+    assert golden(tmp_path, "--tier", "core", "rates") == 1
+    assert "chosen" in capsys.readouterr().out
+    assert golden(tmp_path, "tables", "--check") == 2
+    assert "--check goes with readme" in capsys.readouterr().err
 
 
 def test_no_records_says_what_would_do(tmp_path, capsys):
