@@ -13,11 +13,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from study import experiments, launching, schema
-from study.help import explain, refuse_flags, register_help
+from study.help import asked, explain, refuse_flags
 
 schema.register()
 launching.register()
-register_help()
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="config")
@@ -55,8 +54,11 @@ def carry_out(config: DictConfig, command: str, alone: bool):
 
 if __name__ == "__main__":
     try:
-        refuse_flags(sys.argv[1:])
-        train()
+        if page := asked(sys.argv[1:]):
+            print(page)
+        else:
+            refuse_flags(sys.argv[1:])
+            train()
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from the last checkpoint")
     except Exception as error:

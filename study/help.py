@@ -1,11 +1,15 @@
-"""What ``python run.py --help`` prints, read from the commented yaml files; and config errors in one line."""
+"""What ``python run.py --help`` prints, from ``study.keys`` and the commented yaml files; and config errors in one line."""
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
+import json
 import re
 import sys
+import textwrap
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +18,82 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from study import launching
+from study import keys, launching
 
 CONF = Path(__file__).parent.parent / "conf"
-GROUPS = ("experiment", "task", "architecture", "mixer", "position", "readout", "tier", "trainer", "tracking")
+GROUPS = ("experiment", "task", "architecture", "mixer", "position", "readout", "tier", "trainer")
+LAUNCHER = "hydra/launcher"
 USAGE = """\
 Train one model:             python run.py task=recall mixer=lstm train.rate=0.001
 Launch a declared sweep:     python run.py -m experiment=heads tier=core hydra/launcher=joblib
 Several values of one key:   python run.py -m mixer=attention,lstm seed=0,1
 Verdicts, tables, report:    python -m analysis --tier core --source runs
+
+What each of these is, and how it is set: python run.py --help GROUP, e.g. --help mixer, or --help keys
 """
 
 
-def register_help() -> None:
-    """Give Hydra's ``--help`` the text, under the resolver ``${study_help:}``."""
-    OmegaConf.register_new_resolver("study_help", text, replace=True)
+def asked(arguments: list[str]) -> str | None:
+    """What to print where ``--help`` is among the arguments: one screen, or all of the topics beside it. Else None.
+
+    Raises ``ValueError`` for an unknown topic.
+    """
+    if not {"--help", "-h"} & set(arguments):
+        return None
+    topics = [each for each in arguments if not each.startswith("-")]
+    return "\n".join(map(_topic, topics)) if topics else "\n".join([USAGE, *_index()])
 
 
-def text() -> str:
-    """Usage, the keys of the base recipe, then each group with its choices and their keys, as their files comment them."""
-    parts = [USAGE, "KEYS OF THE BASE RECIPE", _body(CONF / "config.yaml")]
+def _topic(topic: str) -> str:
+    topic = re.split("[=.]", topic)[0]
+    pages = list(_key_pages(topic))
+    if topic == LAUNCHER:
+        return "\n".join(f"{LAUNCHER}={name}: {what}" for name, what in launching.LAUNCHERS.items())
+    if topic not in GROUPS and not pages:
+        known = (*GROUPS, LAUNCHER, "keys")
+        close = difflib.get_close_matches(topic, known, n=1)
+        hint = f"did you mean --help {close[0]}? " if close else ""
+        raise ValueError(f"no help for {topic}; {hint}there is --help {', '.join(known)}")
+    for path in _yamls(topic):
+        body = _summary(path) if topic == "experiment" else textwrap.indent(_body(path), "    ")
+        pages.append(f"{topic}={path.stem}\n{body}")
+    return "\n".join(pages)
+
+
+def _index() -> Iterator[str]:
+    def entry(name: str, words: list[str]) -> str:
+        width = 16
+        return textwrap.fill(", ".join(words), 120, initial_indent=f"  {name:<{width}}", subsequent_indent=" " * (width + 2))
+
+    yield "GROUPS, chosen by name, e.g. mixer=lstm"
     for group in GROUPS:
-        parts.append(f"GROUP {group}=...")
-        for path in sorted((CONF / group).glob("*.yaml")):
-            parts.append(f"  {group}={path.stem}")
-            parts.append(_summary(path) if group == "experiment" else _indented(_body(path)))
-    parts.append("GROUP hydra/launcher=...\n  " + "; ".join(f"{name}: {what}" for name, what in launching.LAUNCHERS.items()))
-    return "\n".join(parts).replace("$", "$$")
+        yield entry(group, [path.stem for path in _yamls(group)])
+    yield entry(LAUNCHER, list(launching.LAUNCHERS))
+    yield ""
+    yield "KEYS, e.g. train.rate=0.001"
+    for node, owner in keys.nodes().items():
+        yield entry(node or "(alone)", [each.name for each in dataclasses.fields(owner) if "key" in each.metadata])
+
+
+def _key_pages(topic: str) -> Iterator[str]:
+    """The keys of the base recipe as a yaml file would comment them: of one node, or all where the topic is "keys"."""
+    for node, owner in keys.nodes().items():
+        if topic in ("keys", node):
+            head = [f"{node}:  # {' '.join((owner.__doc__ or '').split())}"] if node else []
+            own = {each.name: each.metadata["key"] for each in dataclasses.fields(owner) if "key" in each.metadata}
+            lines = [f"{'  ' * bool(node)}{name}: {_explained(key)}" for name, key in own.items()]
+            yield "\n".join([*head, *lines, ""])
+
+
+def _explained(key: keys.Key) -> str:
+    default = key.default if isinstance(key.default, str) else json.dumps(key.default)
+    means = key.one_of if isinstance(key.one_of, dict) else dict.fromkeys(key.one_of, "")
+    choices = " | ".join(f"{choice} ({meaning})" if meaning else choice for choice, meaning in means.items())
+    return f"{default}  # {key.words}" + (f": {choices}" if choices else f"; {key.bounds}" if key.bounds else "")
+
+
+def _yamls(group: str) -> list[Path]:
+    return sorted((CONF / group).glob("*.yaml"))
 
 
 def refuse_flags(arguments: list[str]) -> None:
@@ -58,8 +111,8 @@ def refuse_flags(arguments: list[str]) -> None:
         after = arguments[arguments.index(flag) + 1 :]
         if not value:
             value = after[0] if after and "=" not in after[0] and not after[0].startswith("-") else "..."
-        keys = [*GROUPS, *(key for group in GROUPS[1:] for key in _keys(group))]
-        close = difflib.get_close_matches(key, keys, n=1) or [known for known in keys if known.endswith(f".{key}")]
+        settable = [*GROUPS, *(each for group in GROUPS[1:] for each in _keys(group))]
+        close = difflib.get_close_matches(key, settable, n=1) or [each for each in settable if each.endswith(f".{key}")]
         hint = f"say {close[0]}={value}" if close else "none is called so"
         raise ValueError(f"{flag}: keys take no dashes; {hint} (python run.py --help explains every key)")
 
@@ -97,7 +150,7 @@ def _mend(message: str, cause: str, override: str) -> str:
     if found := re.match(r"Could not override '([^']+)'", message):
         key = found[1]
         group, _, own = key.partition(".")
-        if owners := [path.stem for path in sorted((CONF / group).glob("*.yaml")) if own in OmegaConf.load(path)]:
+        if owners := [path.stem for path in _yamls(group) if own in OmegaConf.load(path)]:
             return f"the chosen {group} has no {own}; {' or '.join(f'{group}={owner}' for owner in owners)} has"
         known = _keys(group)
         close = difflib.get_close_matches(key, {k for other in GROUPS[1:] for k in _keys(other)}, n=1)
@@ -111,7 +164,7 @@ def _mend(message: str, cause: str, override: str) -> str:
         group, _, choice = found[1].rpartition("/")
         if group == "hydra/launcher":
             return launching.mend(choice)
-        choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+        choices = [path.stem for path in _yamls(group)]
         if offered := re.search(r"Available options in '[^']+': (.*?) Config search path", message):
             choices = offered[1].split()
         close = difflib.get_close_matches(choice, choices, n=1)
@@ -124,33 +177,17 @@ def _mend(message: str, cause: str, override: str) -> str:
 def _keys(near: str) -> list[str]:
     """Dotted keys that a run may set: of the base recipe, and of every choice of the group that ``near`` speaks of."""
     group = near.split(".")[0]
-    keys: dict[str, None] = {}
-    for path in [CONF / "config.yaml", *sorted((CONF / group).glob("*.yaml"))]:
-        prefix = "" if path.stem == "config" else f"{group}."
-        config: Any = OmegaConf.to_container(OmegaConf.load(path))
-        for key, node in config.items():
-            if key not in ("name", "defaults", "hydra"):
-                inner = [f"{key}.{k}" for k in node] if isinstance(node, dict) else [key]
-                keys |= dict.fromkeys(prefix + k for k in inner)
-    return list(keys)
+    own = (f"{group}.{key}" for path in _yamls(group) for key in map(str, OmegaConf.load(path)) if key != "name")
+    return list(dict.fromkeys([*keys.every(), *own]))
 
 
 def _body(path: Path) -> str:
-    """The file less its defaults list, its Hydra settings and directives."""
-    lines, skipping = [], False
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if re.match(r"\S", line):
-            skipping = line.startswith(("defaults:", "hydra:"))
-        if not skipping and not line.startswith(("# @package", "name:")):
-            lines.append(line)
-    return "\n".join(lines).strip() + "\n"
+    """The file less its name and directives."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("# @package", "name:"))) + "\n"
 
 
 def _summary(path: Path) -> str:
     node: Any = OmegaConf.load(path)
     parts = "; ".join(f"{part}: {', '.join(node[part])}" for part in ("arms", "tasks", "tiers"))
     return f"    {node.question}\n    {parts}\n"
-
-
-def _indented(block: str) -> str:
-    return "".join(f"    {line}\n" for line in block.splitlines())

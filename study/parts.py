@@ -14,15 +14,30 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent
-GROUPS = {  # where the classes of a group live, and what they derive from
-    "task": ("study.tasks", "study.tasks.base.Task"),
-    "mixer": ("study.mixers", "study.mixers.base.Mixer"),
-    "position": ("study.positions", "study.positions.base.Position"),
-    "readout": ("study.readouts", "study.readouts.base.Readout"),
-    "architecture": ("study.models", "study.models.base.Architecture"),
+
+
+class Group(NamedTuple):
+    """Where the classes of a group live, what they derive from, and which of their keywords task and model give."""
+
+    package: str
+    base: str
+    given: str = ""
+
+
+SIZES = "width layers ffn_width hidden channels dropout source_length target_length"
+GROUPS = {
+    "task": Group("study.tasks", "study.tasks.base.Task"),
+    "mixer": Group("study.mixers", "study.mixers.base.Mixer", "causal layer length"),
+    "position": Group("study.positions", "study.positions.base.Position", "length"),
+    "readout": Group("study.readouts", "study.readouts.base.Readout", "causal"),
+    "architecture": Group(
+        "study.models",
+        "study.models.base.Architecture",
+        f"{SIZES} causal mixer position readout arrangement tie smoothing",
+    ),
 }
 TYPES = {kind.__name__: kind for kind in (bool, int, float, str, list)}  # what a config key may be
 
@@ -30,9 +45,8 @@ TYPES = {kind.__name__: kind for kind in (bool, int, float, str, list)}  # what 
 @functools.cache
 def classes(group: str) -> Mapping[str, str]:
     """Import path by name, of all that a group offers. Raises ``ValueError`` where two classes have one name."""
-    package, _ = GROUPS[group]
     found: dict[str, str] = {}
-    for path in sorted(ROOT.joinpath(*package.split(".")).rglob("*.py")):
+    for path in sorted(ROOT.joinpath(*GROUPS[group].package.split(".")).rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for node in _parse(path).body:
             if isinstance(node, ast.ClassDef) and (name := _attributes(node).get("name")):
@@ -71,7 +85,7 @@ def outline(group: str, name: str) -> Any:
     Instead of methods it has ``constructor``, the syntax tree of ``__init__``. Raises ``ValueError`` where it doesn't derive
     from the base of its group.
     """
-    base = GROUPS[group][1]
+    base = GROUPS[group].base
     shadow = _outline(classes(group)[name])
     if shadow is _outline(base) or not issubclass(shadow, _outline(base)):
         raise ValueError(f"{classes(group)[name]} is called {group}={name}, so it must derive from {base}")
@@ -85,13 +99,13 @@ def asked(group: str, name: str) -> frozenset[str]:
 
 
 @functools.cache
-def keywords(group: str, name: str, given: frozenset[str]) -> Mapping[str, inspect.Parameter]:
-    """Keyword-only parameters of a part, less those in ``given``: the keys of its config, with types and defaults."""
+def keywords(group: str, name: str) -> Mapping[str, inspect.Parameter]:
+    """Keyword-only parameters of a part, less what is given to it: the keys of its config, with types and defaults."""
     path = classes(group)[name]
     arguments = outline(group, name).constructor.args
     found = {}
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if argument.arg not in given:
+        if argument.arg not in GROUPS[group].given.split():
             if argument.annotation is None:
                 raise ValueError(f"{path}: its keyword {argument.arg} has no type; a config key needs one")
             try:
@@ -105,6 +119,11 @@ def keywords(group: str, name: str, given: frozenset[str]) -> Mapping[str, inspe
                 annotation=_type(argument.annotation, path),
             )
     return found
+
+
+def defaults(group: str, name: str) -> dict[str, Any]:
+    """Defaults of a part's keys; a key without one has ``inspect.Parameter.empty``."""
+    return {key: parameter.default for key, parameter in keywords(group, name).items()}
 
 
 def _type(annotation: ast.expr, path: str) -> Any:

@@ -53,7 +53,7 @@ def train(config) -> dict:
 def test_every_group_is_tested_here():
     parts = {"task", "mixer", "position", "readout", "architecture"}
     elsewhere = {"hydra"}  # launchers: tests/test_launching.py
-    assert set(NAMES) == {"experiment", "tier", "trainer", "tracking"} | parts | elsewhere
+    assert set(NAMES) == {"experiment", "tier", "trainer"} | parts | elsewhere
 
 
 @pytest.fixture
@@ -129,11 +129,6 @@ def test_trainer(tiny, trainer):
     config = tiny(f"trainer={trainer}", "train.steps=2")
     validate(config)
     train(config)
-
-
-@pytest.mark.parametrize("tracking", NAMES["tracking"])
-def test_tracking(tiny, tracking):
-    train(tiny(f"tracking={tracking}", "tracking.mode=offline", "train.steps=2"))
 
 
 @pytest.mark.parametrize("name", NAMES["experiment"])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hydra.utils import get_class
 
-from study import parts, schema
+from study import parts
 
 ROOT = Path(__file__).parents[1]
 ALL = [(group, name) for group in parts.GROUPS for name in parts.classes(group)]
@@ -20,7 +20,7 @@ ALL = [(group, name) for group in parts.GROUPS for name in parts.classes(group)]
 @pytest.mark.parametrize(("group", "name"), ALL, ids=[f"{group}={name}" for group, name in ALL])
 def test_the_outline_of_a_part_is_that_of_its_class(group, name):
     true, outline = parts.load(group, name), parts.outline(group, name)
-    package, base = parts.GROUPS[group]
+    package, base, given = parts.GROUPS[group]
     assert true.__module__.startswith(f"{package}.") and issubclass(true, get_class(base)) and true is not get_class(base)
     assert true.name == name and parts.choice(true) == f"{group}={name}"
     ours = {each.__name__ for each in true.__mro__ if each.__module__.startswith("study.")}
@@ -28,9 +28,9 @@ def test_the_outline_of_a_part_is_that_of_its_class(group, name):
     signature = inspect.signature(true).parameters
     assert parts.asked(group, name) == set(signature)
     hints = typing.get_type_hints(true.__init__)
-    keywords = schema.part_parameters(group, name)
+    keywords = parts.keywords(group, name)
     named = {key for key, each in signature.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    assert set(keywords) == named - schema.GIVEN[group]
+    assert set(keywords) == named - set(given.split())
     for key, parameter in keywords.items():
         assert parameter == signature[key].replace(annotation=hints[key])
         assert type(parameter.default) is type(signature[key].default)
@@ -129,7 +129,7 @@ def another_root(tmp_path, monkeypatch):
 def test_a_mistake_in_a_new_part_is_named(another_root, source, said):
     (another_root / "study/mixers/own.py").write_text(source)
     with pytest.raises(ValueError) as caught:
-        parts.keywords("mixer", "own", frozenset({"causal"}))
+        parts.keywords("mixer", "own")
     assert str(caught.value).startswith(said)
 
 

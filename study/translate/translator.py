@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from study import pictures, schema
+from study.keys import Config
 from study.kinds.base import part
 from study.kinds.pairs import VOCABULARY
 from study.models.seq2seq.search import Hypothesis, search
@@ -106,7 +107,7 @@ class Translator:
 def _config(path: Path) -> DictConfig:
     """The config of a run. Raises ``ValueError`` where it is none: the folder may be anybody's."""
     try:
-        config: Any = OmegaConf.merge(OmegaConf.structured(schema.Config), OmegaConf.load(path))
+        config: Any = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
     except OmegaConfBaseException as error:
         line = str(error).splitlines()[0]
         raise ValueError(f"{path} is no config of this version of the study ({line}); launch the run again") from None

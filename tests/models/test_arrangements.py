@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from study import schema
+from study import keys
 from study.mixers.attention import Attention
 from study.models.arrangements import ARRANGEMENTS
 from study.models.encoder import Block, SequenceModel
@@ -165,4 +165,4 @@ def test_the_feed_forward_net_is_two_convolutions_of_kernel_one():
 
 
 def test_the_config_offers_all_arrangements():
-    assert set(schema.CHOICES["model.arrangement"]) == set(ARRANGEMENTS)
+    assert set(keys.every()["model.arrangement"].one_of) == set(ARRANGEMENTS)
