@@ -124,7 +124,7 @@ def collect(
 
 
 def from_wandb(project: str) -> Iterator[Record | RecordError]:
-    """Records of a W&B project, as the tracker put them there: summary = the record, config and history apart.
+    """Records of a W&B project, as the tracker put them there: the record is the summary, settings and history apart.
 
     W&B does not keep apart 1 and 1.0, so the record's own checksum can't hold; it is sealed anew. Raises ``ValueError``, one
     line, where the project can't be read.
@@ -174,7 +174,7 @@ def _record(where: str, run: Any, rows: list[Any]) -> Record | RecordError:
         kept = {key: value for key, value in _plain(run.summary).items() if not key.startswith(LOGGED)}
         if kept.get("schema") != records.SCHEMA:
             return RecordError(f"{where}: no record in its summary (state: {run.state})")
-        kept["config"] = {key: value for key, value in _plain(run.config).items() if not key.startswith("_")}
+        kept["config"] = _plain(run.config["settings"])
         kept["curve"] = [_curve_row(row) for row in rows if "train_loss" in row]
         kept["checksum"] = records.checksum(kept)
         return records.parse(json.dumps(kept), where)

@@ -24,6 +24,7 @@ class Server(http.server.ThreadingHTTPServer):
         self.asked = []  # names of GraphQL operations
         self.requests = 0
         self.uploaded = []  # history rows
+        self.configs = {}  # of runs that were logged here
         self.runs = []  # records, which it gives as a project; None: there is no project
         self.closing = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
@@ -78,6 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return {"model": None}
         if name == "UpsertBucket":
             name = variables["name"]
+            if variables.get("config"):
+                self.server.configs[name] = json.loads(variables["config"])
             bucket = {"id": "b", "name": name, "displayName": name, "config": "{}", "sweepName": None, "project": PROJECT}
             return {"upsertBucket": {"bucket": bucket, "inserted": True}}
         if name == "CreateRunFiles":
@@ -106,7 +109,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def run(self, record):
         fields = {key: value for key, value in record.items() if key not in ("config", "curve")}
-        config = {key: {"value": value} for key, value in record.get("config", {}).items()}
+        config = self.server.configs.get(record["name"], {"settings": {"value": record.get("config")}})
         node = {"id": "r", "projectId": "1", "name": record["name"], "displayName": record["name"], "state": "finished"}
         return node | {
             "tags": [],

@@ -22,7 +22,7 @@ from typing import Any
 import numpy
 from omegaconf import DictConfig
 
-from study import schema
+from study import parts, schema
 from study.training import wandb_process
 
 PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
@@ -61,7 +61,7 @@ class Tracker:
             "group": config.origin.experiment,
             "job_type": config.origin.role,
             "tags": [*config.origin.claims, config.tier],
-            "config": schema.portable(config),
+            "config": {**labels(config), "settings": schema.portable(config)},
         }
         self._told: list[tuple[Any, ...]] = []
         self._inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
@@ -141,6 +141,21 @@ class Tracker:
         else:
             self._process.kill()
         return sort, reason
+
+
+def labels(config: DictConfig) -> dict[str, Any]:
+    """What runs are grouped and filtered by, under plain keys: W&B advises against dots, and nests all other settings."""
+    origin = config.origin
+    return {
+        **{group: config[group].name for group in parts.GROUPS},
+        "task": origin.task or config.task.name,
+        "experiment": origin.experiment,
+        "arm": origin.arm,
+        "role": origin.role,
+        "tier": config.tier,
+        "rate": config.train.rate,
+        "seed": config.seed,
+    }
 
 
 class Process:

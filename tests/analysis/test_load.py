@@ -10,6 +10,8 @@ from analysis import load, synthetic
 from analysis.__main__ import main
 from study import records
 from study.experiments import Experiment
+from study.training.runner import execute
+from tests.conftest import SMALL
 from tests.wandb_server import KEY
 
 pytestmark = pytest.mark.slow
@@ -138,6 +140,15 @@ def test_a_wandb_project_gives_the_records_back(no_session, wandb_server, monkey
     found = list(load.from_wandb("team/study"))
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else W&B's service, without a network, does not end
     assert found == [{**made, "checksum": back["checksum"]} for made, back in zip(MADE, found, strict=True)]  # of 1, not 1.0
+
+
+def test_a_run_logged_to_wandb_is_read_back_as_its_record(no_session, wandb_server, compose, tmp_path):
+    config = compose(*SMALL, "tracking.mode=online", f"runs={tmp_path}", "task.length=8", "mixer=window", "mixer.window=4")
+    record = execute(config).record
+    wandb_server.runs = [record]  # with the config that it was sent
+    (back,) = load.from_wandb("team/study")
+    assert back == record | {"checksum": back["checksum"]}
+    assert wandb_server.configs[record["name"]]["mixer"] == {"value": "window"}
 
 
 def test_a_wandb_run_that_is_no_record_is_set_aside_and_what_is_no_number_is_none(no_session, wandb_server):

@@ -54,7 +54,7 @@ def check_whole(path, record):
     """The file holds all of the run: its config, its curve, its record and its end."""
     found = lines(path)
     (run,) = [line["run"] for line in found if line["type"] == "run"]
-    assert {key: value for key, value in run["config"]["update"].items() if key != "_wandb"} == record["config"]
+    assert run["config"]["update"]["settings"] == record["config"]
     rows = [line["history"]["item"] for line in found if line["type"] == "history"]
     assert [curve_row(row) for row in rows] == record["curve"]
     updates = [line["summary"]["update"] for line in found if line["type"] == "summary"]
@@ -115,8 +115,11 @@ def test_name_group_job_type_tags_and_config(finished):
     assert run["run_id"] == run["display_name"] == record["name"]
     assert (run["project"], run["run_group"], run["job_type"]) == ("attention-study", "heads", "verdict")
     assert run["tags"] == ["C13", "C24", "smoke"]
-    logged = {key: value for key, value in run["config"]["update"].items() if key != "_wandb"}
-    assert logged == record["config"]
+    logged = run["config"]["update"]
+    assert logged["settings"] == record["config"]
+    declared = {"experiment": "heads", "arm": "a", "task": "b", "role": "verdict", "tier": "smoke", "rate": 0.003, "seed": 0}
+    chosen = {"mixer": "attention", "position": "sinusoidal", "readout": "own", "architecture": "encoder"}
+    assert {key: value for key, value in logged.items() if key not in ("_wandb", "settings")} == declared | chosen
 
 
 def test_the_history_is_the_curve_and_the_maps_are_images(finished):
@@ -255,8 +258,10 @@ def test_where_its_files_cant_be_written_the_run_goes_on_and_says_so_once(tiny, 
 
 
 def test_online_the_server_gets_the_curve_and_the_file_holds_the_run(tiny, wandb_server, capfd):
-    config = tiny("tracking.mode=online")
+    config = tiny("tracking.mode=online", "mixer.heads=2")
     outcome = execute(config)
+    logged = {key: item["value"] for key, item in wandb_server.configs[outcome.name].items()}
+    assert (logged["mixer"], logged["task"]) == ("attention", "recall") and logged["settings"] == outcome.record["config"]
     assert [curve_row(row) for row in wandb_server.uploaded] == outcome.record["curve"]
     check_whole(file_of(config, outcome.name, "run"), outcome.record)
     assert said(capfd) == []
