@@ -104,7 +104,7 @@ class Model:
 class Train:
     """How it is trained."""
 
-    steps: int = key(1000, "optimiser steps at most", at_least=1)
+    steps: int = key(1000, "optimiser steps at most; 0: the start is evaluated", at_least=0)
     batch: int = key(
         32, "sequences per step (of a corpus of pairs: as many tokens as that many pairs of average length)", at_least=1
     )

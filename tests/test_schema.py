@@ -39,7 +39,7 @@ REFUSED = [
     ("mixer.heads=2.5", "mixer.heads=2.5: must be of type int"),
     ("mixer.heads=null", "mixer.heads=None: must be of type int"),
     ("seed=-1", "seed=-1: must be at least 0"),
-    ("train.steps=0", "train.steps=0: must be at least 1"),
+    ("train.steps=-1", "train.steps=-1: must be at least 0"),
     ("train.warmup=1", "train.warmup=1.0: must be at least 0 and below 1"),
     ("train.rate=0", "train.rate=0.0: must be above 0 and at most 1e+150"),
     ("train.rate=nan", "train.rate=nan: must be above 0"),

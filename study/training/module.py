@@ -89,11 +89,11 @@ class Training(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         scores, _ = self.scores.compute()
         self.scores.reset()
-        train_loss = float(self.loss_sum / self.loss_count)
+        train_loss = float(self.loss_sum / self.loss_count) if self.loss_count else None  # before the first step
         self.loss_sum.zero_()
         self.loss_count.zero_()
         step = self.global_step
-        if not (math.isfinite(train_loss) and math.isfinite(scores["loss"])):
+        if not all(math.isfinite(loss) for loss in (train_loss, scores["loss"]) if loss is not None):
             raise Diverged(f"the loss was no finite number at step {step}")
         row = {"step": step, "train_loss": train_loss, **{f"validation_{k}": scores[k] for k in self._reported()}}
         self.curve.append(row)

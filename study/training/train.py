@@ -31,6 +31,7 @@ class Clock(pl.Callback):
     """Seconds an optimiser step takes in this process; evaluations, and checkpoints after them, are apart."""
 
     step_seconds: float | None = None
+    seconds, first, since = 0.0, 0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.seconds, self.first, self.since = 0.0, trainer.global_step, time.perf_counter()
@@ -133,7 +134,7 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
         plugins=[LightningEnvironment()],  # one process, though a Slurm job or another cluster be around it
         precision=config.trainer.precision,
         max_steps=config.train.steps,
-        val_check_interval=min(config.train.evaluate_every, config.train.steps),
+        val_check_interval=max(1, min(config.train.evaluate_every, config.train.steps)),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
         callbacks=callbacks,

@@ -19,6 +19,7 @@ from study import records, schema
 from study.kinds.tokens import Tokens
 from study.models.encoder import SequenceModel
 from study.positions.learned import Learned
+from study.seeding import stream
 from study.training import checkpoints, runner, train, weights
 from study.training.build import build_model, build_task
 from study.training.module import Training
@@ -234,6 +235,16 @@ def test_the_same_config_gives_the_same_numbers_and_another_seed_others(tiny, tm
 def test_a_tuning_run_is_looked_at_on_the_validation_split_alone(tiny):
     record = execute(tiny("origin.role=tuning", "origin.experiment=heads", "origin.arm=a", "origin.task=b")).record
     assert record["metrics"].keys() == {"validation"} and record["slices"] == {}
+
+
+def test_no_step_evaluates_the_start(tiny):
+    config = tiny("train.steps=0")
+    record = execute(config).record
+    assert (record["status"], record["steps"], [row["step"] for row in record["curve"]]) == ("finished", 0, [0])
+    assert record["curve"][0]["train_loss"] is None and record["metrics"]["test"]["items"] >= 8
+    torch.manual_seed(stream(config.seed, "init"))
+    start = build_model(config, build_task(config))
+    assert record["weights_sha256"] == weights.digest(start.state_dict())
 
 
 def test_longer_sequences_are_scored_apart(tiny):
