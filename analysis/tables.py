@@ -86,12 +86,11 @@ def slice_scores(records: Iterable[Record], metric: str) -> dict[tuple[str, str]
 def provenance(results: Results) -> dict[str, str]:
     """What every table names: tier, seeds, device, revision, matching."""
     records = [record for seeds in results.verdict.values() for record in seeds.values()] or results.records
-    sizes = results.experiment.sizes(results.tier)
     devices = {_device(record["provenance"]) for record in records}
     return {
         "tier": results.tier,
         "seeds": " ".join(map(str, results.planned_seeds)),
-        "tuning_seeds": " ".join(map(str, sizes.tuning_seeds)),
+        "tuning_seeds": " ".join(map(str, results.experiment.sizes(results.tier).tuning_seeds)),
         "device": " / ".join(sorted(filter(None, devices))),
         "revision": revisions(records),
         "matching": results.experiment.matching or _matching(records),
@@ -157,13 +156,14 @@ def score_cells(row: TableRow) -> dict[str, str]:
 
 
 def cost_cells(row: TableRow) -> dict[str, str]:
+    parameters = row["parameters_embedding"], row["parameters_other"]
     to_target = {}
     if row.get("target") is not None:
         to_target = {f"reached validation {str(row['validated']).replace('_', ' ')} {row['target']:g}": row["reached"]}
         to_target |= {f"median {name.replace('_', '-')} to it": row[f"{name}_to_target"] for name in QUANTITIES}
     return {
         "arm": row["label"],
-        "parameters (embedding + other)": _pair(row["parameters_embedding"], row["parameters_other"]),
+        "parameters (embedding + other)": " + ".join(filter(None, map(whole, parameters))),
         "feed-forward width": whole(row["ffn_width"]),
         "multiply-adds per token": whole(row["multiply_adds_per_token"]),
         "peak memory, MB": "" if row["peak_memory_bytes"] is None else f"{row['peak_memory_bytes'] / 1e6:.1f}",
@@ -175,8 +175,7 @@ def cost_cells(row: TableRow) -> dict[str, str]:
 
 
 def lost(row: TableRow) -> str:
-    found = [f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]]
-    return ", ".join(found) or "none"
+    return ", ".join(f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]) or "none"
 
 
 def floors(rows: Sequence[TableRow]) -> str:
@@ -275,7 +274,6 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     experiment = results.experiment
     metric = experiment.tasks[task].metric
     records = list(results.verdict.get(cell, {}).values())
-    planned = len(results.planned_seeds)
     test, out = _measured(records, f"test.{metric}"), _measured(records, f"out.{metric}")
     notes = sorted({r["notes"]["out"] for r in records if "out" in r.get("notes", {})})
     teacher_forced = [r for r in records if metric not in r.get("decoded", ())]  # which is what "solved" goes by
@@ -288,7 +286,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     heuristic = known.get("heuristic") or {}
     choice = results.choices.get(cell)
     row: TableRow = {"task": task, "arm": arm, "label": experiment.arms[arm].label, "metric": metric}
-    row |= {"seeds": len(test), "planned": planned, **_interval("", test)}
+    row |= {"seeds": len(test), "planned": len(results.planned_seeds), **_interval("", test)}
     row |= {"out_seeds": len(out), **_interval("out_", out), "out_note": " / ".join(notes)}
     row |= {
         "chance": known.get("chance"),
@@ -308,7 +306,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     row["rate"] = choice.rate if choice else None
     row["rate_on_edge"] = choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
     row |= {status: sum(record["status"] == status for record in records) for status in ("diverged", "failed")}
-    row["missing"] = planned - len(records)
+    row["missing"] = row["planned"] - len(records)
     row["tuning_lost"] = sum(r["status"] != "finished" for r in results.tuning.get(cell, []))
     row["differs"] = experiment.arms[arm].differs
     return row
@@ -344,7 +342,3 @@ def _matching(records: Sequence[Record]) -> str:
 
 def _device(source: Mapping[str, Any]) -> str:
     return ", ".join(str(source[key]) for key in ("device", "device_name", "dtype") if source.get(key))
-
-
-def _pair(embedding: int | None, other: int | None) -> str:
-    return "" if embedding is None or other is None else f"{embedding:,} + {other:,}"
