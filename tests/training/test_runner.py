@@ -368,7 +368,7 @@ def test_a_run_whose_record_nobody_would_believe_is_recorded_as_failed(tiny, mon
     real = Tokens.work
     monkeypatch.setattr(Tokens, "work", lambda *arguments: real(*arguments) | {"reach": "far"})
     outcome = execute(tiny())
-    assert (outcome.state, outcome.error) == ("failed", "reach must be a whole number, 0 or more, and is 'far'")
+    assert (outcome.state, outcome.error) == ("failed", "reach: Input should be a valid integer, and is 'far'")
     assert not execute(tiny()).fresh
 
 
