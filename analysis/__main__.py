@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis import claims as claims_module
-from analysis import load, tables, terminal, verdicts
+from analysis import load, rows, tables, terminal, verdicts, wording
 from analysis.claims import Claims
 from analysis.results import Results
 from analysis.verdicts import Verdicts
@@ -49,7 +49,7 @@ examples:
 OPTIONS = {  # option: (default, metavar, help)
     "results": (load.RESULTS, "FOLDER", "where committed records lie (default: results)"),
     "declarations": (experiments.FOLDER, "FOLDER", "experiments (default: conf/experiment)"),
-    "claims": (claims_module.FILE, "FILE", "claims (default: analysis/claims.yaml)"),
+    "claims": (claims_module.FOLDER, "FOLDER", "claims (default: analysis/claims)"),
     "readme": (load.ROOT / "README.md", "FILE", "file with the table's markers"),
     "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),
 }
@@ -165,11 +165,11 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
     terminal.say(console, [f"{tier.name} tier: {', '.join(parts)} from {count} records of {len(chosen)} experiments ..."])
     folder.mkdir(parents=True, exist_ok=True)
     if "verdicts" in parts:
-        verdicts.write(folder / "verdicts.csv", tier.found.rows)
-        verdicts.write(folder / "controls.csv", tier.found.controls)
+        rows.write(folder / "verdicts.csv", tier.found.rows)
+        rows.write(folder / "controls.csv", tier.found.controls)
     if "tables" in parts:
         for results in chosen:
-            reading = verdicts.experiment_reading(results.experiment.name, tier.found.rows)
+            reading = wording.experiment_reading(results.experiment.name, tier.found.rows)
             tables.write(folder / "tables", results, claims.published_results, reading)
     if "figures" in parts or "report" in parts:
         _draw(tier, "figures" in parts)

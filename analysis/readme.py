@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import tables
+from analysis import wording
 from analysis.claims import Claims
-from analysis.verdicts import DECIDED, NOT_RUN, VERDICTS, Row, Verdicts, tally
+from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
+from analysis.verdicts import Verdicts
 from study.experiments import Experiment
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
@@ -28,13 +29,9 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
         rows = [row for row in found.of(claim.name) if row.counts and row.verdict != NOT_RUN]
-        effects = [
-            f"{row.contrast}: {tables.effect(row, claims.metrics)} ({_because(row, claims)})"
-            for row in rows
-            if row.effect is not None
-        ]
+        effects = [f"{row.contrast}: {wording.effect(row)} ({_because(row)})" for row in rows if row.effect is not None]
         if len(effects) > MOST_EFFECTS:
-            effects = [tally(row for row in rows if row.effect is not None)]
+            effects = [wording.tally(row for row in rows if row.effect is not None)]
         verdict = f"**{found.overall[claim.name]}**"
         cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -92,8 +89,8 @@ def _speaking(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
     return None
 
 
-def _because(row: Row, claims: Claims) -> str:
-    asked = tables.asked(row, claims.metrics)
+def _because(row: Row) -> str:
+    asked = wording.asked(row)
     return f"{asked}: {row.verdict}" if asked else row.verdict
 
 
@@ -104,8 +101,8 @@ def _counts(rows: Sequence[Row]) -> str:
 
 def _scope(rows: Sequence[Row]) -> str:
     """Where the rows hold, in short: report and verdicts.csv have each one's full scope."""
-    tests = sum(row.rule == "by_construction" for row in rows)
     measured = [row for row in rows if row.task]
+    tests = len(rows) - len(measured)
     parts = [", ".join(dict.fromkeys(row.task for row in measured))]
     parts += [f"{tier} tier, {device}" for tier, device in dict.fromkeys((row.tier, row.device) for row in measured)]
     return "; ".join(filter(None, [*parts, f"{tests} test{'s' * (tests > 1)}" * bool(tests)]))

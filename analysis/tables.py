@@ -18,9 +18,8 @@ from analysis.effort import QUANTITIES, Effort, effort, median, steps_to_90
 from analysis.formats import as_csv, as_markdown, number, three_digits, whole, with_interval
 from analysis.results import Cell, Results
 from analysis.statistics import mean_interval
-from analysis.values import measure
-from analysis.verdicts import Row, revisions
-from study.metrics import METRICS, Metric
+from analysis.values import measure, revisions
+from study.metrics import METRICS
 from study.records import Record
 
 TableRow = dict[str, Any]
@@ -223,50 +222,6 @@ def sizes_line(results: Results, task: str) -> str:
 
 def nats_to_bits(nats: float) -> float:
     return nats / log(2)
-
-
-def effect(row: Row, metrics: Mapping[str, Metric]) -> str:
-    """A contrast's effect with its interval: points of 100 for shares, % for ratios, else the metric's own unit."""
-    if row.effect is None:
-        return ""
-    scale, digits, unit = _unit(row, metrics)
-    text = f"{scale * row.effect:+.{digits}f}{unit}"
-    if row.low is not None and row.high is not None:
-        text += f" [{scale * row.low:+.{digits}f}, {scale * row.high:+.{digits}f}]"
-    return text
-
-
-def asked(row: Row, metrics: Mapping[str, Metric]) -> str:
-    """What the interval has to do for the contrast to hold: exceed a margin ("> 2"), or lie within it ("± 2")."""
-    if row.margin is None or row.effect is None:
-        return ""
-    scale, *_ = _unit(row, metrics)
-    return f"{'±' if row.rule == 'equivalent' else '>'} {scale * row.margin:g}"
-
-
-def _unit(row: Row, metrics: Mapping[str, Metric]) -> tuple[float, int, str]:
-    """(factor, digits, unit) that an effect is written with."""
-    metric = metrics.get(row.metric.rpartition(".")[2])
-    if row.rule == "solves":
-        return 100.0, 0, " points"
-    if row.rule == "slope":
-        return 1.0, 2, ""
-    if metric is not None and metric.relative:
-        return 100.0, 1, " %"
-    if metric is not None and metric.percent:
-        return 100.0, 1, " points"
-    return 1.0, 3, f" {metric.unit}" if metric is not None and metric.unit else ""
-
-
-CUT = 6.0  # margins at which a plot of effects ends
-
-
-def margin_unit(row: Row, metrics: Mapping[str, Metric]) -> float:
-    """What an effect is measured in where effects of several metrics stand on one axis: its margin, else a tenth."""
-    if row.margin:
-        return abs(row.margin)
-    metric = metrics.get(row.metric.rpartition(".")[2])
-    return 0.1 if row.rule in ("slope", "solves") or metric is None else metric.margin or 0.1
 
 
 def _cell_row(results: Results, cell: Cell) -> TableRow:

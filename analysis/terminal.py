@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from analysis import tables
+from analysis import tables, wording
 from analysis.claims import Claims
 from analysis.results import Results
-from analysis.verdicts import CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED, Verdicts
-from study.metrics import METRICS
+from analysis.rows import CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED
+from analysis.verdicts import Verdicts
 
 NAMED = 5  # of what is missing; check names all
 COLOURS = {SUPPORTED: "green", CONTRADICTED: "red", QUALIFIED: "yellow", "by construction": "blue"}
@@ -74,7 +74,7 @@ def verdicts(found: Verdicts, claims: Claims, only: Sequence[str], console: Cons
         grid.add_row(f"[bold]{claim.name}[/bold]", f"[bold]{claim.en}[/bold]", _coloured(verdict, "bold "))
         for row in rows:
             words = row.statement if row.counts else f"({row.statement})"
-            effect = tables.effect(row, METRICS).replace("[", "\\[")
+            effect = wording.effect(row).replace("[", "\\[")
             grid.add_row("", words, _coloured(row.verdict), effect, str(row.n or ""))
     console.print(grid)
     if found.tier != "smoke":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from study.metrics import METRICS
@@ -15,7 +15,7 @@ CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s
 COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 MOST_NATS = 700  # e to the power of more is no float
 
-Slice = dict[str, list[str]]  # axis -> conditions that must all hold
+Slice = Mapping[str, Sequence[str]]  # axis -> conditions that must all hold
 
 
 def measure(record: Record, path: str, sliced: Slice | None = None) -> float | None:
@@ -68,7 +68,7 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     return total / items if items else None
 
 
-def selects(conditions: list[str], value: float, reach: int | None, trained: int = 0) -> bool:
+def selects(conditions: Sequence[str], value: float, reach: int | None, trained: int = 0) -> bool:
     """Whether a slice's value meets all conditions; ``reach`` of None is without bound, ``trained`` the training length."""
     for condition in conditions:
         sign, at_reach, number, times = CONDITION.fullmatch(condition).groups()  # type: ignore[union-attr]
@@ -85,6 +85,17 @@ def trained_length(record: Record) -> int | None:
     """The longest that a run was trained on, in what its task counts lengths in."""
     task = record.get("config", {}).get("task", {})
     return task.get("max_length") or task.get("length")
+
+
+def revisions(records: Iterable[Record]) -> str:
+    """Short git revisions; + marks a tree with changes that no commit holds."""
+    known = [source for record in records if (source := record["provenance"]).get("revision")]
+    return joined(source["revision"][:8] + ("" if source.get("clean") else "+") for source in known)
+
+
+def joined(values: Iterable[Any]) -> str:
+    """Each once, in order."""
+    return "/".join(str(value) for value in sorted(set(values) - {None}))
 
 
 def counted(name: str, scores: Mapping[str, Any]) -> int:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures.style import blank, style
-from analysis.tables import margin_unit
-from analysis.verdicts import Row, Verdicts
-from study.metrics import METRICS
+from analysis.rows import Row
+from analysis.verdicts import Verdicts
+from analysis.wording import margin_unit
 
 CUT = 6.0  # margins at which the plot ends
 COLOURS = {"supported": "#1b7f4d", "contradicted": "#b3261e", "inconclusive": "#7a7a7a"}
@@ -32,7 +32,7 @@ def bars(rows: Iterable[Row]) -> list[Bar]:
     found = []
     for row in rows:
         if row.effect is not None and row.low is not None and row.high is not None:
-            unit = margin_unit(row, METRICS)
+            unit = margin_unit(row)
             low, effect, high = (max(-CUT, min(CUT, value / unit)) for value in (row.low, row.effect, row.high))
             found.append(Bar(row, low, effect, high))
     return found

@@ -13,15 +13,15 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from analysis import tables, verdicts
+from analysis import tables, wording
 from analysis.claims import READ, Claims
 from analysis.figures.forest import CUT, bars
 from analysis.figures.style import COLOURS
 from analysis.formats import columns
 from analysis.results import Results
+from analysis.rows import VERDICTS, Row
 from analysis.values import measure
-from analysis.verdicts import VERDICTS, Row, Verdicts
-from study.metrics import METRICS
+from analysis.verdicts import Verdicts
 from study.records import Record
 
 TEMPLATES = Path(__file__).with_name("template")
@@ -64,7 +64,7 @@ def _claim(claims: Claims, name: str, found: Verdicts) -> dict[str, Any]:
     return {
         "claim": claim,
         "verdict": found.overall[name],
-        "reading": verdicts.reading(claim, rows, found.overall[name]),
+        "reading": wording.reading(claim, rows, found.overall[name]),
         "published": [f"{entry['figure']} ({entry['source']}; {READ[entry['read']]})" for entry in claim.published],
         "contrasts": [_contrast(row) for row in rows if row.contrast],
         "corrections": [entry for entry in claims.corrections if name in entry["claims"]],
@@ -74,7 +74,7 @@ def _claim(claims: Claims, name: str, found: Verdicts) -> dict[str, Any]:
 def _contrast(row: Row) -> dict[str, Any]:
     level = f"{100 * row.level:.0f} %" if row.level and row.low is not None else ""
     p = "" if row.p_holm is None else f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001"
-    return {"row": row, "effect": tables.effect(row, METRICS), "level": level, "p": p}
+    return {"row": row, "effect": wording.effect(row), "level": level, "p": p}
 
 
 def _forest(rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -116,7 +116,7 @@ def _experiment(results: Results, found: Verdicts, claims: Claims, figures: Path
         "question": experiment.question,
         "claims": [name for name in claims.claims if name in {*experiment.claims, *decides}],
         "provenance": tables.provenance(results),
-        "reading": verdicts.experiment_reading(experiment.name, found.rows),
+        "reading": wording.experiment_reading(experiment.name, found.rows),
         "summary": results.summary(),
         "main": _image(figures / f"{experiment.name}.svg"),
         "training": _image(figures / f"{experiment.name}_training.svg"),

@@ -1,18 +1,24 @@
 """The claims as data: complete, consistent with the declared experiments, and refused when misspelt."""
 
-import pytest
-import yaml
+import re
+import textwrap
 
-from analysis import claims, synthetic, values, verdicts
+import pytest
+
+from analysis import claims, synthetic, values
+from analysis.load import ROOT
 from analysis.results import Results
+from analysis.rules.by_construction import node_exists
+from analysis.rules.terms import Term
 from study import experiments
+from study.metrics import METRICS
 
 CLAIMS = claims.read()
 CONTRASTS = [
     pytest.param(contrast, id=f"{name}-{contrast.name}")
     for name, claim in CLAIMS.claims.items()
     for contrast in claim.contrasts
-] + [pytest.param(control, id=f"control-{control.name}") for control in CLAIMS.controls]
+] + [pytest.param(control.contrast, id=f"control-{control.contrast.name}") for control in CLAIMS.controls]
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +40,20 @@ def test_every_claim_of_the_notes_has_its_row():
 
 
 def test_margins_are_the_declared_ones():
-    margins = {name: metric.margin for name, metric in CLAIMS.metrics.items()}
+    margins = {name: metric.margin for name, metric in METRICS.items()}
     expected = {"accuracy": 0.02, "bits_per_character": 0.01, "perplexity": 0.02, "bleu": 0.5, "exact": 0.01}
     assert expected.items() <= margins.items() and margins["throughput"] == 0.10
-    assert CLAIMS.metrics["perplexity"].relative and CLAIMS.metrics["throughput"].relative
+    assert METRICS["perplexity"].relative and METRICS["throughput"].relative
 
 
 @pytest.mark.parametrize("contrast", CONTRASTS)
 def test_contrast_can_be_computed_or_its_test_exists(contrast, studies):
     """Arms, tasks, metrics and slices it names are there; a complete sweep leaves nothing of it not run."""
-    if contrast.rule == "by_construction":
-        assert claims.node_exists(contrast.node, verdicts.ROOT)
+    if contrast.rule() == "by_construction":
+        assert node_exists(contrast.node, ROOT)
         return
-    found = verdicts.evaluate(contrast, CLAIMS.metrics, studies, "core")
-    if contrast.metric == "steps_to_90":  # made-up records need not reach 90 %, and a censored run is no number
+    found = contrast.evaluate(studies, "core")
+    if found.metric == "steps_to_90":  # made-up records need not reach 90 %, and a censored run is no number
         assert found.planned > 0
         return
     assert found.test.n == found.planned > 0, found.test.note
@@ -58,9 +64,7 @@ def test_contrast_can_be_computed_or_its_test_exists(contrast, studies):
 def test_experiment_and_contrasts_name_the_same_claims(name):
     """A claim that an experiment says it bears on has a contrast there, or is decided by construction."""
     bears_on = {
-        claim.name
-        for claim in CLAIMS.claims.values()
-        if any(contrast.experiment == name or contrast.rule == "by_construction" for contrast in claim.contrasts)
+        claim.name for claim in CLAIMS.claims.values() if any(contrast.about in (name, "") for contrast in claim.contrasts)
     }
     assert set(experiments.load(name).claims) <= bears_on
 
@@ -80,9 +84,9 @@ def test_correction_sums():
 def test_node_exists_is_strict(tmp_path):
     (tmp_path / "test_x.py").write_text("class TestA:\n    def test_b(self): pass\ndef test_c(): pass\n")
     for node in ("test_x.py::test_c", "test_x.py::TestA::test_b", "test_x.py::test_c[case-1]"):
-        assert claims.node_exists(node, tmp_path)
+        assert node_exists(node, tmp_path)
     for node in ("test_x.py", "test_x.py::test_d", "test_y.py::test_c", "test_x.py::TestA::test_c"):
-        assert not claims.node_exists(node, tmp_path)
+        assert not node_exists(node, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -104,32 +108,99 @@ def test_slices_are_selected(conditions, value, reach, inside):
     assert values.selects(conditions, value, reach, trained=20) is inside
 
 
-def broken(change) -> dict:
-    data = yaml.safe_load(claims.FILE.read_text(encoding="utf-8"))
-    change(data["claims"]["C13"]["contrasts"]["few_mqar"])
-    return data
+CLAIM = """
+zh: 甲
+en: It is so.
+topic: t
+origin: o
+published: []
+expect: e
+contrasts:
+"""
+BETTER = "wins: {statement: It wins., better: {experiment: tiny, task: recall, a: attention, b: lstm}}"
+
+
+def write(folder, contrasts, head=CLAIM):
+    (folder / "C1.yaml").write_text(head + textwrap.indent(textwrap.dedent(contrasts), "  "), encoding="utf-8")
+    return folder
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("right", "wrong", "words"),
     [
-        (lambda c: c.update(rule="beter"), "known are better"),
-        (lambda c: c.update(margn=0.1), "unknown 'margn'"),
-        (lambda c: c.update(over="runs"), "known are verdict_runs, all_runs"),
-        (lambda c: c.update(b={"arm": "split_1", "slise": {}}), "unknown 'slise'"),
-        (lambda c: c.update(slice={"distance": "less than 8"}), 'say it as "<= 8"'),
-        (lambda c: c.update(rule="slope"), "needs slice"),
+        ("better:", "beter:", "C1.yaml: wins: needs one rule, not 'beter'; known are at_least, better, "),
+        ("better:", "better: {}, equivalent:", "needs one rule, not 'better', 'equivalent'"),
+        ("statement:", "statment:", "needs one rule, not 'statment', 'better'"),
+        ("task:", "tsak:", "wins.better: unknown 'tsak'; known are experiment, task, a, metric, "),
+        ("b: lstm", "c: lstm", "wins.better: unknown 'c'"),
+        (", b: lstm", "", "wins.better.b: Field required"),
+        ("b: lstm", "b: {arm: lstm, slise: {}}", "wins.better.b: unknown 'slise'; known are arm, best_of, "),
+        ("b: lstm", "b: lstm, margin: much", "wins.better.margin: Input should be a valid number"),
+        ("b: lstm", "b: lstm, over: runs", "wins.better.over: Input should be 'verdict_runs' or 'all_runs'"),
+        ("b: lstm", "b: lstm, slice: {distance: less than 8}", 'say it as "<= 8" or "> reach"'),
+        ("better:", "slope:", "needs either axis, such as axis: distance, or points"),
+        ("better:", "sooner:", "wins.sooner.quantity: Field required"),
+        ("lstm}}", "lstm}", "C1.yaml is no YAML"),
     ],
 )
-def test_a_misspelt_entry_is_refused(change, words, tmp_path):
-    path = tmp_path / "claims.yaml"
-    path.write_text(yaml.safe_dump(broken(change), allow_unicode=True), encoding="utf-8")
-    with pytest.raises(ValueError, match=words):
-        claims.read(path)
+def test_a_misspelt_contrast_is_refused(right, wrong, words, tmp_path):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        claims.read(write(tmp_path, BETTER.replace(right, wrong)))
 
 
-def test_an_unknown_arm_is_refused(studies):
-    contrast = next(c for c in CLAIMS.claims["C22"].contrasts if c.rule == "equivalent")
-    wrong = claims.Contrast(**{**contrast.__dict__, "b": claims.Term(arm="sinusoid")})
-    with pytest.raises(ValueError, match="no arm 'sinusoid'"):
-        verdicts.evaluate(wrong, CLAIMS.metrics, studies, "core")
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("topic:", "topik:", "C1.yaml: unknown 'topik'; known are zh, en, topic, "),
+        ("topic: t\n", "", "C1.yaml: .*'topic'"),
+        ("published: []", "published: [{figure: f, source: s, read: X}]", "published needs read: V | S | V/S"),
+    ],
+)
+def test_a_misspelt_claim_is_refused(right, wrong, words, tmp_path):
+    with pytest.raises(ValueError, match=words.replace("|", "[|]")):
+        claims.read(write(tmp_path, BETTER, CLAIM.replace(right, wrong)))
+
+
+def test_for_each_is_every_combination_of_its_cases(tmp_path):
+    """Against the same contrasts typed out."""
+    short = """
+    <task>_<other>:
+      for_each:
+        task:
+          near: {words: near by, slice: {distance: "<= 8"}, floor: 0.5}
+          far: {words: from afar, slice: {distance: "> 8"}, floor: 0}
+        other: [lstm, gru]
+      statement: It recalls <task.words> better than <other>.
+      better: {experiment: tiny, task: recall, slice: <task.slice>, floor: <task.floor>, a: attention, b: <other>}
+    """
+    long = """
+    near_lstm:
+      statement: It recalls near by better than lstm.
+      better: {experiment: tiny, task: recall, slice: {distance: "<= 8"}, floor: 0.5, a: attention, b: lstm}
+    near_gru:
+      statement: It recalls near by better than gru.
+      better: {experiment: tiny, task: recall, slice: {distance: "<= 8"}, floor: 0.5, a: attention, b: gru}
+    far_lstm:
+      statement: It recalls from afar better than lstm.
+      better: {experiment: tiny, task: recall, slice: {distance: "> 8"}, floor: 0, a: attention, b: lstm}
+    far_gru:
+      statement: It recalls from afar better than gru.
+      better: {experiment: tiny, task: recall, slice: {distance: "> 8"}, floor: 0, a: attention, b: gru}
+    """
+    assert claims.read(write(tmp_path, short)) == claims.read(write(tmp_path, long))
+    with pytest.raises(ValueError, match="<task.word> is said by no case"):
+        claims.read(write(tmp_path, short.replace("<task.words>", "<task.word>")))
+
+
+def test_files_have_no_anchors_and_are_short():
+    texts = [path.read_text(encoding="utf-8") for path in claims.FOLDER.iterdir()]
+    assert sum(len(text.splitlines()) for text in texts) <= 1500
+    assert not any(re.search(r": [&*]\w", text) for text in texts)
+
+
+def test_an_unknown_arm_or_metric_is_refused(studies):
+    contrast = CLAIMS.claims["C22"].contrasts[0]
+    with pytest.raises(ValueError, match="no arm 'sinusoid'; known are"):
+        contrast.model_copy(update={"b": Term(arm="sinusoid")}).evaluate(studies, "core")
+    with pytest.raises(ValueError, match="no metric 'acuracy'; known are"):
+        contrast.model_copy(update={"metric": "test.acuracy"}).evaluate(studies, "core")

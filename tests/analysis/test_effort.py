@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis import synthetic, verdicts
-from analysis.claims import Claim, Claims, Contrast, Metric, Term
+from analysis import rules, synthetic, verdicts
+from analysis.claims import Claim, Claims
 from analysis.effort import Effort, effort, median, steps_to_90
 from analysis.results import Results
 from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
@@ -88,10 +88,6 @@ EXPERIMENT = Experiment(
         "tiers": {"core": {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": [0, 1, 2, 3, 4]}},
     }
 )
-METRICS = {
-    "accuracy": Metric("accuracy", "accuracy", 0.02),
-    "samples": Metric("samples", "samples", 0.1, "lower", relative=True),
-}
 
 
 def judged(attention, lstm, task="recall"):
@@ -106,9 +102,9 @@ def judged(attention, lstm, task="recall"):
             scores = [0.95 if passes is not None and look >= passes else 0.1 for look in range(1, 11)]
             run["curve"] = [{"step": 100 * i, "validation_accuracy": score} for i, score in enumerate(scores, 1)]
             run["steps"] = 1000
-    sides = {"a": Term(arm="attention"), "b": Term(arm="lstm")}
-    contrast = Contrast("it", "A statement.", "sooner", "tiny", (task,), **sides, metric="to_target.samples")
-    claims = Claims({"C1": Claim("C1", "甲", "", "", "", "", (), (contrast,))}, (), METRICS, (), ())
+    sides = {"experiment": "tiny", "task": task, "quantity": "samples", "a": "attention", "b": "lstm"}
+    contrast = rules.read("it", {"statement": "A statement.", "sooner": sides})
+    claims = Claims({"C1": Claim("C1", "甲", "", "", "", "", (), (contrast,))})
     [row] = verdicts.judge(claims, {"tiny": Results(EXPERIMENT, "core", made)}, "core").rows
     return row
 

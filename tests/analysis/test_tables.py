@@ -5,9 +5,8 @@ import io
 
 import pytest
 
-from analysis import claims, formats, tables, verdicts
+from analysis import claims, formats, tables
 from analysis.bleu import sentence_tables
-from study.metrics import METRICS
 
 pytestmark = pytest.mark.slow
 
@@ -79,17 +78,6 @@ def test_bleu_is_compared_sentence_by_sentence_with_the_best_arms(written):
 def test_chance_is_shown_for_scores_that_it_is_the_chance_of(studies):
     record = {"metric": "accuracy"}
     assert [tables.tells_chance(record, m) for m in ("accuracy", "token_accuracy", "bleu")] == [True, True, False]
-
-
-def test_effects_are_told_in_their_units():
-    def told(**keys):
-        return tables.effect(verdicts.Row("C1", "x", "", "supported", **keys), METRICS)
-
-    assert told(effect=0.1, low=0.05, high=0.15, metric="test.accuracy") == "+10.0 points [+5.0, +15.0]"
-    assert told(effect=-0.02, metric="test.bits_per_character") == "-0.020 bits"
-    assert told(effect=0.5, low=0.4, high=0.6, metric="seconds") == "+50.0 % [+40.0, +60.0]"
-    assert told(effect=1.0, metric="cost.seconds", rule="slope") == "+1.00"
-    assert told() == ""
 
 
 def test_csv_leaves_empty_what_is_not_there():

@@ -4,23 +4,13 @@ import math
 
 import pytest
 
-from analysis import synthetic, values, verdicts
-from analysis.claims import Claim, Claims, Contrast, Metric, Term
+from analysis import rules, synthetic, values, verdicts, wording
+from analysis.claims import Claim, Claims, Control
 from analysis.results import Results
-from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
-from analysis.verdicts import BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
+from analysis.rows import BY_CONSTRUCTION, CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED, Row
+from analysis.rules import by_construction
 from study.experiments import Experiment
 
-METRICS = {
-    "accuracy": Metric("accuracy", "accuracy", 0.02, percent=True),
-    "bits_per_character": Metric("bits_per_character", "bits", 0.01, "lower"),
-    "seconds": Metric("seconds", "seconds", 0.10, "lower", relative=True),
-    "solved": Metric("solved", "solved", 0.0),
-    "multiply_adds": Metric("multiply_adds", "multiply-adds", 0.1, "lower", relative=True),
-    "converged": Metric("converged", "converged", 0.0),
-    "gradient_ratio": Metric("gradient_ratio", "gradients", 0.1, relative=True),
-    "perplexity": Metric("perplexity", "perplexity", 0.02, "lower", relative=True),
-}
 SEEDS = (0, 1, 2, 3, 4)
 EXPERIMENT = Experiment(
     {
@@ -35,7 +25,10 @@ EXPERIMENT = Experiment(
             "text": {"set": {"task": "pydoc"}, "metric": "bits_per_character", "margin": 0.01},
             "cost": {"measure": "cost", "set": {"cost.lengths": [64, 128, 256]}},
         },
-        "tiers": {tier: {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": list(SEEDS)} for tier in ("smoke", "core")},
+        "tiers": {
+            tier: {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": list(SEEDS), "further_seeds": further}
+            for tier, further in (("smoke", []), ("core", []), ("full", [5, 6]))
+        },
     }
 )
 LEVEL = {"attention": 0.95, "convolution": 0.6, "lstm": 0.8}
@@ -52,14 +45,15 @@ def study(tier="core", change=lambda record: None, drop=lambda record: False):
     return {"tiny": Results(EXPERIMENT, tier, [record for record in made if not drop(record)])}
 
 
-def contrast(rule="better", a="attention", b="lstm", task="recall", **keys):
-    sides = {side: Term(arm=term) if isinstance(term, str) else term for side, term in (("a", a), ("b", b))}
-    return Contrast("it", "A statement.", rule, "tiny", (task,), **{**sides, **keys})
+def contrast(rule="better", name="it", statement="A statement.", counts=True, **keys):
+    """Of attention and lstm on recall, where nothing else is said; a key that is None is left out."""
+    keys = {"experiment": "tiny", "task": "recall", "a": "attention", "b": "lstm", **keys}
+    keys = {key: value for key, value in keys.items() if value is not None}
+    return rules.read(name, {"statement": statement, "counts": counts, rule: keys})
 
 
 def judge(*contrasts, controls=(), tier="core", studies=None):
-    claim = Claim("C1", "甲", "It is so.", "", "", "", (), contrasts)
-    claims = Claims({"C1": claim}, tuple(controls), METRICS, (), ())
+    claims = Claims({"C1": Claim("C1", "甲", "It is so.", "", "", "", (), contrasts)}, tuple(controls))
     return verdicts.judge(claims, studies if studies is not None else study(tier), tier)
 
 
@@ -87,9 +81,9 @@ def test_equivalence():
 
 
 def test_a_number_or_chance_on_the_other_side():
-    assert only(contrast("at_least", b=Term(value=0.94))).verdict == SUPPORTED
-    assert only(contrast("at_least", b=Term(value=0.96))).verdict == CONTRADICTED
-    assert only(contrast("equivalent", b=Term(chance=True))).effect == pytest.approx(0.952 - 0.125)
+    assert only(contrast("at_least", b=0.94)).verdict == SUPPORTED
+    assert only(contrast("at_least", b=0.96)).verdict == CONTRADICTED
+    assert only(contrast("equivalent", b="chance")).effect == pytest.approx(0.952 - 0.125)
 
 
 def test_ratios_are_compared_as_ratios():
@@ -101,6 +95,15 @@ def test_ratios_are_compared_as_ratios():
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.5) and row.margin == 0.10  # 50 % more
     row = only(contrast(metric="seconds"), studies=study())
     assert row.verdict == CONTRADICTED and row.effect == pytest.approx(0.0)
+
+
+def test_the_margin_of_a_ratio_is_a_share():
+    """10.2 % more is beyond a margin of 10 %, though its logarithm, 0.097, is less than 0.1."""
+
+    def slower(record):
+        record["seconds"] = 11.02 if record["plan"]["arm"] == "lstm" else 10.0
+
+    assert only(contrast(metric="seconds"), studies=study(change=slower)).verdict == SUPPORTED
 
 
 def test_perplexity_comes_from_the_loss():
@@ -119,7 +122,7 @@ def test_what_has_no_logarithm_leaves_a_gap():
     assert only(contrast(metric="seconds"), studies=spoilt).dropped == 1
     assert only(contrast(task="text", metric="test.perplexity"), studies=spoilt).dropped == 1
     keys = {"task": "cost", "metric": "cost.multiply_adds", "axis": "length"}
-    assert only(contrast("slope", a=Term(value=2.1), b="lstm", **keys), studies=spoilt).effect == pytest.approx(0.1)
+    assert only(contrast("slope", a=2.1, b="lstm", **keys), studies=spoilt).effect == pytest.approx(0.1)
 
 
 def test_an_effect_beyond_every_float_is_cut():
@@ -133,10 +136,10 @@ def test_an_effect_beyond_every_float_is_cut():
 
 
 def test_within_reach_minus_beyond():
-    row = only(contrast("reach", a="convolution", b=Term(), axis="distance"))
+    row = only(contrast("reach", a="convolution", b=None, axis="distance"))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.602 - 0.125)
     assert "reach 8" in row.reason
-    row = only(contrast("reach", b=Term(), axis="distance"))
+    row = only(contrast("reach", b=None, axis="distance"))
     assert row.verdict == INCONCLUSIVE and "no bound" in row.reason
 
 
@@ -146,14 +149,14 @@ def test_a_side_below_its_floor_is_not_compared():
     assert row.verdict == INCONCLUSIVE and "side a, at 95 %, has not learned enough" in row.reason
     assert row.effect == pytest.approx(0.15)  # shown all the same
     assert only(contrast(floor=0.96, floor_metric="steps")).verdict == SUPPORTED, "the floor is of another metric"
-    within = {"a": "convolution", "b": Term(), "axis": "distance"}
+    within = {"a": "convolution", "b": None, "axis": "distance"}
     assert only(contrast("reach", **within, floor=0.5)).verdict == SUPPORTED
     assert only(contrast("reach", **within, floor=0.7)).verdict == INCONCLUSIVE
 
 
 def test_slices_of_a_term_are_weighted_by_items():
     near, far = ({"distance": [sign]} for sign in ("<= 8", ">= 48"))
-    row = only(contrast(a=Term(arm="convolution", slice=near), b=Term(arm="convolution", slice=far)))
+    row = only(contrast(a={"arm": "convolution", "slice": near}, b={"arm": "convolution", "slice": far}))
     assert row.effect == pytest.approx(0.602 - 0.125)
     record = {
         "status": "finished",
@@ -205,24 +208,31 @@ def test_slope_of_accuracy_over_distance():
 
 def test_exponent_of_a_cost():
     keys = {"task": "cost", "metric": "cost.multiply_adds", "axis": "length"}
-    row = only(contrast("slope", a=Term(value=2.1), b="attention", **keys))
+    row = only(contrast("slope", a=2.1, b="attention", **keys))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.1) and row.low == row.high
-    assert only(contrast("slope", a=Term(value=1.1), b="attention", **keys)).verdict == CONTRADICTED
+    assert only(contrast("slope", a=1.1, b="attention", **keys)).verdict == CONTRADICTED
 
 
 def test_slope_over_points_of_several_tasks():
-    points = ((1.0, Term(task="recall", metric="test.accuracy")), (math.e, Term(task="mqar", metric="test.accuracy")))
+    points = {1.0: {"arm": "attention", "task": "recall"}, math.e: {"arm": "attention", "task": "mqar"}}
 
     def halve(record):
         if record["plan"]["task"] == "mqar" and record["plan"]["role"] == "verdict":
             record["metrics"]["test"]["accuracy"] /= 2
 
-    row = only(contrast("slope", b=Term(), points=points), studies=study(change=halve))
-    assert row.effect == pytest.approx(-math.log(2)) and row.verdict == CONTRADICTED
+    row = only(contrast("slope", a=0, b=None, points=points), studies=study(change=halve))
+    assert row.effect == pytest.approx(math.log(2)) and row.verdict == SUPPORTED
+
+    def lose_one(record):
+        halve(record)
+        if record["plan"]["task"] == "mqar" and record["plan"]["seed"] == 0:
+            record["metrics"]["test"] = {}
+
+    assert only(contrast("slope", a=0, b=None, points={**points, 1.5: points[1.0]}), studies=study(change=lose_one)).n == 4
 
 
 def test_interaction():
-    sides = {"c": Term(arm="lstm"), "d": Term(arm="convolution")}
+    sides = {"c": "lstm", "d": "convolution"}
     row = only(contrast("interaction", a="attention", b="convolution", **sides))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.35 - 0.20)
 
@@ -276,9 +286,13 @@ def test_solve_counts_over_all_runs():
     row = only(contrast("solves", over="all_runs"), studies=study(change=fail_one))
     assert "converged 4/5 against 1/6" in row.reason and (row.n, row.dropped) == (5, 1)
 
+    more = study(change=converge)  # attention was tuned at one rate more, for which there is no pair
+    more["tiny"].planned.append(next(run for run in more["tiny"].planned if run.cell == ("attention", "recall")))
+    assert only(contrast("solves", over="all_runs"), studies=more).dropped == 0
+
 
 def test_all_runs_are_paired_by_role_rate_and_seed():
-    sides = {"c": Term(arm="lstm"), "d": Term(arm="convolution")}
+    sides = {"c": "lstm", "d": "convolution"}
     row = only(
         contrast("interaction", b="convolution", metric="converged", over="all_runs", **sides), studies=study(change=converge)
     )
@@ -301,6 +315,12 @@ def test_a_field_of_a_record_may_lie_deep():
     assert values.measure({**record, "status": "diverged"}, "diagnostics.start.gradient_ratio") is None
     row = only(contrast(metric="diagnostics.start.gradient_ratio"))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(1.452 / 1.302 - 1, rel=1e-3) and row.margin == 0.1
+
+
+def test_a_run_solves_its_task_at_the_bar():
+    for accuracy, solved in ((0.9, 1.0), (0.899, 0.0)):
+        record = {"status": "finished", "solved_at": 0.9, "metrics": {"test": {"accuracy": accuracy}}}
+        assert values.measure(record, "solved") == solved
 
 
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf"), "0.99", True])
@@ -332,7 +352,6 @@ def test_without_records_it_is_not_run():
     row = only(contrast(), studies=study(drop=lambda r: r["plan"]["arm"] == "lstm"))
     assert row.verdict == NOT_RUN and "no verdict runs of lstm" in row.reason
     assert only(contrast(task="elsewhere")).verdict == NOT_RUN
-    assert only(contrast(tiers=("full",))).verdict == NOT_RUN
 
 
 def test_the_smoke_tier_decides_nothing():
@@ -341,29 +360,29 @@ def test_the_smoke_tier_decides_nothing():
 
 
 def test_the_best_of_arms_is_named():
-    row = only(contrast(a=Term(best_of=("convolution", "lstm")), b="convolution"))
+    row = only(contrast(a={"best_of": ["convolution", "lstm"]}, b="convolution"))
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(0.2) and "best on validation: lstm" in row.reason
 
 
 @pytest.mark.parametrize(("bar", "verdict"), [(0.90, SUPPORTED), (0.99, INCONCLUSIVE)])
 def test_a_positive_control_gates_the_tasks_it_names(bar, verdict):
-    control = contrast("at_least", b=Term(value=bar), task="mqar", gates=("recall",))
-    row = only(contrast(), controls=[control])
+    control = contrast("at_least", b=bar, task="mqar")
+    row = only(contrast(), controls=[Control(control, ("recall",))])
     assert row.verdict == verdict and ("control" in row.reason) == (verdict == INCONCLUSIVE)
-    assert only(contrast(task="mqar"), controls=[control]).verdict == SUPPORTED  # not gated
+    assert only(contrast(task="mqar"), controls=[Control(control, ("recall",))]).verdict == SUPPORTED  # not gated
 
 
 def test_a_control_that_was_not_run_gates_too():
-    control = contrast("at_least", b=Term(value=0.9), task="elsewhere", gates=("recall",))
-    assert only(contrast(), controls=[control]).verdict == INCONCLUSIVE
+    control = contrast("at_least", b=0.9, task="elsewhere")
+    assert only(contrast(), controls=[Control(control, ("recall",))]).verdict == INCONCLUSIVE
 
 
-def test_a_named_test_decides_by_construction(tmp_path):
+def test_a_named_test_decides_by_construction(tmp_path, monkeypatch):
+    monkeypatch.setattr(by_construction, "ROOT", tmp_path)
     (tmp_path / "test_x.py").write_text("def test_a(): pass\n")
 
     def built(node, **keys):
-        claim = Claim("C1", "", "", "", "", "", (), (Contrast("it", "S.", "by_construction", node=node, **keys),))
-        return verdicts.judge(Claims({"C1": claim}, (), METRICS, (), ()), {}, "smoke", tmp_path).rows[0].verdict
+        return only(rules.read("it", {"statement": "S.", "by_construction": {"node": node, **keys}}), studies={}).verdict
 
     assert built("test_x.py::test_a") == BY_CONSTRUCTION
     assert built("test_x.py::test_a", holds=False) == CONTRADICTED
@@ -393,10 +412,15 @@ def test_a_claim_from_its_contrasts(found, verdict):
 
 
 def test_contrasts_beside_the_verdict_are_a_family_of_their_own():
-    rows = judge(contrast(), Contrast(**{**contrast().__dict__, "name": "beside", "counts": False})).rows
+    rows = judge(contrast(), contrast(name="beside", counts=False)).rows
     assert rows[0].p_holm == rows[0].p and rows[1].p_holm == rows[1].p
-    rows = judge(contrast(), Contrast(**{**contrast().__dict__, "name": "second"})).rows
+    rows = judge(contrast(), contrast(name="second")).rows
     assert rows[0].p_holm == pytest.approx(2 * rows[0].p)
+
+
+def test_p_counts_twice_where_a_second_look_is_declared():
+    once, twice = only(contrast()), only(contrast(), studies=study(tier="full"), tier="full")
+    assert once.p_holm == once.p == twice.p and twice.p_holm == pytest.approx(2 * twice.p)
 
 
 def test_rows_name_scope_device_and_revision():
@@ -414,18 +438,18 @@ def test_rows_name_scope_device_and_revision():
 
 
 def test_the_reading_is_made_from_the_rows():
-    found = judge(contrast(), Contrast(**{**contrast(a="lstm", b="attention").__dict__, "name": "second"}))
-    claim = Claim("C1", "", "", "", "", "", (), ())
-    text = verdicts.reading(claim, found.rows, found.overall["C1"])
+    found = judge(contrast(), contrast(name="second", a="lstm", b="attention"))
+    claim = Claim("C1", "", "", "", "", "", ())
+    text = wording.reading(claim, found.rows, found.overall["C1"])
     assert text.startswith("C1 is qualified: of 2 contrasts 1 supported, 1 contradicted.")
     assert "Scope: recall, length 64" in text
 
 
 def test_an_experiments_reading_is_made_from_its_own_rows():
-    against = Contrast(**{**contrast(a="lstm", b="attention").__dict__, "name": "second", "statement": "LSTM is better."})
-    beside = Contrast(**{**contrast().__dict__, "name": "third", "statement": "Beside it.", "counts": False})
+    against = contrast(name="second", statement="LSTM is better.", a="lstm", b="attention")
+    beside = contrast(name="third", statement="Beside it.", counts=False)
     rows = judge(contrast(), against, beside).rows
-    text = verdicts.experiment_reading("tiny", rows)
+    text = wording.experiment_reading("tiny", rows)
     assert text.startswith("What decides claims here: of 2 contrasts 1 supported, 1 contradicted. Holds: ")
     assert "Does not hold: LSTM is better. Scope: recall, length 64" in text and "Beside it" not in text
-    assert verdicts.experiment_reading("another", rows) == ""
+    assert wording.experiment_reading("another", rows) == ""

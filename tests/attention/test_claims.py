@@ -1,4 +1,4 @@
-"""What is true of attention by construction; claims.yaml names these tests (C3, C7, C11, C40)."""
+"""What is true of attention by construction; the claims name these tests (C3, C7, C11, C40)."""
 
 import math
 

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from analysis.rules.measured import Scored, above_floor
+from analysis.rules.scores import Scores
+from analysis.statistics import Test, better
+from analysis.values import joined
+
+
+class Reach(Scored):
+    """Arm a is better within the reach of its whole model than beyond it, along ``axis`` (such as distance).
+
+    ``floor``: what it must reach on average within its reach; below it, it has not learned enough to be compared.
+    """
+
+    axis: str
+    floor: float | None = None
+
+    def test(self, scores: Scores, margin: float) -> Test:
+        within, beyond = (self.a.model_copy(update={"slice": {self.axis: [c]}}) for c in ("<= reach", "> reach"))
+        test = better(list(scores.gaps(within, beyond).values()), margin)
+        reaches = {record.get("reach") for record in scores.records if record["status"] == "finished"}
+        if reaches == {None}:
+            return Test(note="its reach has no bound")
+        if not test.n:
+            return Test(note=f"no {self.axis} on both sides of its reach of {joined(reaches)}")
+        scores.notes.append(f"reach {joined(reaches)}")
+        return test if self.floor is None else above_floor(test, scores, within, self.floor)

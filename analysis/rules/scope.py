@@ -1,0 +1,27 @@
+"""How far a result goes."""
+
+from __future__ import annotations
+
+from analysis.rules.scores import Scores
+from analysis.values import joined, trained_length
+
+
+def scope(scores: Scores, n: int, tier: str) -> str:
+    """In one line: task, slice, lengths, size, seeds, tier, device."""
+    records = scores.records
+    configs = [record["config"] for record in records]
+    parts = [scores.task]
+    if scores.slice:
+        parts += [f"{axis} {' and '.join(conditions)}" for axis, conditions in scores.slice.items()]
+    cost = [config.get("cost", {}) for config in configs if config.get("measure") == "cost"]
+    measured = {length for node in cost for length in node.get("positions") or node.get("lengths", ())}
+    if lengths := measured or {trained_length(record) for record in records} - {None}:
+        parts.append(f"length {joined(lengths)}")
+    trained = {config.get("model", {}).get("width") for config in configs} - {None}
+    if widths := {width for node in cost for width in node.get("widths", ())} or trained:
+        parts.append(f"{joined(widths)} wide")
+    if layers := {record["config"].get("model", {}).get("layers") for record in records if record["kind"] != "images"} - {None}:
+        parts.append(f"{joined(layers)} layers" if layers != {1} else "1 layer")
+    seeds = f"n = {n}" + (f" of {scores.planned}" if n != scores.planned else "")
+    devices = joined({record["provenance"].get("device") for record in records})
+    return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)

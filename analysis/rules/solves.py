@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import ClassVar
+
+from analysis.effort import steps_to_90
+from analysis.results import Results
+from analysis.rules.base import Unit
+from analysis.rules.measured import Measured
+from analysis.rules.scores import Over, Scores
+from analysis.rules.terms import Side
+from analysis.statistics import Test, more_solved
+from analysis.values import measure
+from study.experiments import TaskVariant
+from study.metrics import Metric
+
+
+class Solves(Measured):
+    """More runs of side a solve the task than of side b. Diverged runs count as unsolved.
+
+    Over all runs, tuning runs among them, it goes by the validation split, else by the test split.
+    """
+
+    own_unit: ClassVar[Unit | None] = Unit(100.0, 0, " points")
+
+    a: Side
+    b: Side
+    over: Over = "verdict_runs"
+
+    def scores(self, study: Results, task: str) -> Scores:
+        scores = super().scores(study, task)
+        scores.over = self.over
+        return scores
+
+    def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
+        return None
+
+    def test(self, scores: Scores, margin: float) -> Test:
+        counts, medians = [], []
+        solved = "converged" if self.over == "all_runs" else "solved"
+        for term in (self.a, self.b):
+            records = scores.runs(term).values()
+            hits = [value for record in records if (value := measure(record, solved)) is not None]
+            counts += [int(sum(hits)), len(hits)]
+            median = steps_to_90(records)
+            medians.append("" if median is None else f"{'' if median.reached else 'more than '}{median.value}")
+        scores.notes.append(f"{solved} {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
+        scores.notes.append(f"median steps to 90 %: {medians[0]} against {medians[1]}")
+        return more_solved(*counts)

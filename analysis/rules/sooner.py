@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from analysis.effort import effort
+from analysis.results import Results
+from analysis.rules.measured import Measured
+from analysis.rules.scores import Scores, paired
+from analysis.rules.terms import Side
+from analysis.statistics import SUPPORTED, Test, better
+
+
+class Sooner(Measured):
+    """Side a takes less than side b to the validation score that the experiment gives its task as target.
+
+    A run that never gets there counts with what it spent, a lower bound. Such a bound can speak against its own side only; a
+    finding that would need more than the bound stays open.
+    """
+
+    quantity: Literal["steps", "samples", "multiply_adds", "seconds"]
+    a: Side
+    b: Side
+
+    def scores(self, study: Results, task: str) -> Scores:
+        return Scores(study, task, f"to_target.{self.quantity}")
+
+    def test(self, scores: Scores, margin: float) -> Test:
+        experiment = scores.study.experiment
+        target = experiment.tasks[scores.task].target
+        if target is None:
+            raise ValueError(f"contrast {self.name}: {experiment.name} gives {scores.task} no target")
+        runs = [scores.runs(term) for term in (self.a, self.b)]
+        took = [{seed: effort(record, target, self.quantity) for seed, record in side.items()} for side in runs]
+        a, b = (
+            scores.oriented({seed: None if found is None else found.value for seed, found in side.items()}) for side in took
+        )
+        test = better(list(paired(a, b).values()), margin)
+        never = [sum(found is None or not found.reached for found in side.values()) for side in took]  # diverged runs, too
+        if any(never):
+            counts = " and ".join(map(str, never))
+            scores.notes.append(f"{counts} runs of the sides never reach {target:g}: the effect is a bound")
+        if test.leaning is not None and never[0 if test.leaning == SUPPORTED else 1]:
+            return dataclasses.replace(test, leaning=None, note="the side it speaks for has runs that never reach the target")
+        return test
