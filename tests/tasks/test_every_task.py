@@ -3,7 +3,6 @@
 import dataclasses
 import doctest
 import importlib
-import inspect
 import math
 import os
 import random
@@ -12,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from study import parts
 from study.seeding import stream
 
 ROOT = Path(__file__).parents[2]
@@ -33,18 +30,6 @@ def tensors(batch):
 def same(one, other):
     pairs = zip(tensors(one).values(), tensors(other).values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
-
-
-def test_yaml_names_and_explains_every_argument(task_yaml):
-    lines = [line for line in task_yaml.read_text().splitlines() if ":" in line.split("#")[0]]
-    node = yaml.safe_load(task_yaml.read_text())
-    parameters = inspect.signature(parts.load("task", node.pop("name"))).parameters.values()
-    assert [p.kind for p in parameters] == [inspect.Parameter.KEYWORD_ONLY] * len(parameters)
-    assert [p.name for p in parameters] == list(node)
-    for parameter in parameters:
-        if parameter.default is not inspect.Parameter.empty:
-            assert node[parameter.name] == parameter.default
-    assert not [line for line in lines if "#" not in line and not line.startswith("name:")]
 
 
 def test_its_module_shows_a_sample(any_task, own_files, tmp_path, monkeypatch):
