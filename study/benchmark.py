@@ -28,8 +28,9 @@ from rich.table import Table
 from torch import nn
 
 from study import schema
+from study.attention.dot_product import attention
 from study.cost.memory import saved_bytes
-from study.mixers.attention import Attention, attention
+from study.mixers.attention import Attention
 from study.mixers.window import window_attention
 from study.models.encoder import Block
 from study.training.build import build_model, build_task

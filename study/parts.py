@@ -12,7 +12,7 @@ import ast
 import functools
 import importlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ def choice(part: type) -> str:
 def outline(group: str, name: str) -> Any:
     """A class like the part of that name, as far as its source says: its bases of the study and its plain attributes.
 
-    Instead of methods it has ``constructor``, the syntax tree of ``__init__``. Raises ``ValueError`` where it doesn't derive
+    Instead of methods it has ``constructor``, the arguments of ``__init__``. Raises ``ValueError`` where it doesn't derive
     from the base of its group.
     """
     base = GROUPS[group].base
@@ -94,18 +94,26 @@ def outline(group: str, name: str) -> Any:
 
 def asked(group: str, name: str) -> frozenset[str]:
     """Names of all that the constructor of a part can be given."""
-    arguments = outline(group, name).constructor.args
-    return frozenset(each.arg for each in [*arguments.args[1:], *arguments.kwonlyargs])
+    return frozenset(each.arg for taken in _arguments(group, name) for each in [*taken.args[1:], *taken.kwonlyargs])
+
+
+def _arguments(group: str, name: str) -> Iterator[ast.arguments]:
+    """Of the constructor of a part; and of its bases' constructors, as long as ``**given`` hands on to them."""
+    for each in outline(group, name).__mro__:
+        if taken := vars(each).get("constructor"):
+            yield taken
+            if taken.kwarg is None:
+                return
 
 
 @functools.cache
 def keywords(group: str, name: str) -> Mapping[str, inspect.Parameter]:
     """Keyword-only parameters of a part, less what is given to it: the keys of its config, with types and defaults."""
     path = classes(group)[name]
-    arguments = outline(group, name).constructor.args
-    found = {}
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if argument.arg not in GROUPS[group].given.split():
+    found: dict[str, inspect.Parameter] = {}
+    taken = [pair for each in _arguments(group, name) for pair in zip(each.kwonlyargs, each.kw_defaults, strict=True)]
+    for argument, default in taken:
+        if argument.arg not in GROUPS[group].given.split() and argument.arg not in found:
             if argument.annotation is None:
                 raise ValueError(f"{path}: its keyword {argument.arg} has no type; a config key needs one")
             try:
@@ -134,7 +142,7 @@ def _type(annotation: ast.expr, path: str) -> Any:
 
 
 class _Root:
-    (constructor,) = ast.parse("def __init__(self): ...").body
+    constructor = ast.arguments([], [ast.arg("self")], None, [], [], None, [])
 
 
 @functools.cache
@@ -152,7 +160,7 @@ def _outline(path: str) -> Any:
     attributes = _attributes(node)
     for each in node.body:
         if isinstance(each, ast.FunctionDef) and each.name == "__init__":
-            attributes["constructor"] = each
+            attributes["constructor"] = each.args
     return type(name, tuple(own) or (_Root,), attributes)
 
 

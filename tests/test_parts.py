@@ -9,12 +9,25 @@ import typing
 from pathlib import Path
 
 import pytest
+import yaml
 from hydra.utils import get_class
 
 from study import parts
 
 ROOT = Path(__file__).parents[1]
 ALL = [(group, name) for group in parts.GROUPS for name in parts.classes(group)]
+
+
+def taken(kind):
+    """Parameters of the constructor and their types, with those that ``**given`` hands on to the bases."""
+    signature, hints = {}, {}
+    for each in kind.__mro__:
+        if "__init__" in vars(each):
+            own = dict(inspect.signature(each).parameters)
+            signature, hints = own | signature, typing.get_type_hints(each.__init__) | hints
+            if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in own.values()):
+                break
+    return {key: each for key, each in signature.items() if each.kind is not inspect.Parameter.VAR_KEYWORD}, hints
 
 
 @pytest.mark.parametrize(("group", "name"), ALL, ids=[f"{group}={name}" for group, name in ALL])
@@ -25,9 +38,8 @@ def test_the_outline_of_a_part_is_that_of_its_class(group, name):
     assert true.name == name and parts.choice(true) == f"{group}={name}"
     ours = {each.__name__ for each in true.__mro__ if each.__module__.startswith("study.")}
     assert {each.__name__ for each in outline.__mro__} - {"object", "_Root"} == ours
-    signature = inspect.signature(true).parameters
+    signature, hints = taken(true)
     assert parts.asked(group, name) == set(signature)
-    hints = typing.get_type_hints(true.__init__)
     keywords = parts.keywords(group, name)
     named = {key for key, each in signature.items() if each.kind is inspect.Parameter.KEYWORD_ONLY}
     assert set(keywords) == named - set(given.split())
@@ -140,3 +152,37 @@ def test_a_part_is_a_class_with_a_name_of_its_own(another_root):
     outline = parts.outline("mixer", "own")
     assert outline.kind == "x" and not hasattr(outline, "size"), "what is computed is no matter of a config"
     assert parts.asked("mixer", "own") == {"width", "causal"}
+
+
+def test_keywords_are_those_of_the_class_and_of_the_bases_that_it_hands_them_on_to(another_root):
+    source = """from study.mixers.base import Mixer
+class Wide(Mixer):
+    name = 'wide'
+    def __init__(self, width, *, heads: int = 4, **given): ...
+class Own(Wide):
+    name = 'own'
+    def __init__(self, width, *, size: int = 3, heads: int = 8, **given): ...
+class Closed(Wide):
+    name = 'closed'
+    def __init__(self, width, *, causal: bool, size: int = 3): ...
+"""
+    (another_root / "study/mixers/own.py").write_text(source)
+    assert parts.asked("mixer", "own") == {"width", "causal", "heads", "size"}
+    keys = {name: parts.keywords("mixer", name) for name in ("wide", "own", "closed")}
+    assert {name: {key: each.default for key, each in found.items()} for name, found in keys.items()} == {
+        "wide": {"heads": 4},
+        "own": {"size": 3, "heads": 8},
+        "closed": {"size": 3},
+    }
+
+
+YAMLS = [path for group in ("mixer", "position", "readout") for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=[f"{path.parent.stem}={path.stem}" for path in YAMLS])
+def test_a_yaml_states_and_explains_every_keyword(path):
+    text = path.read_text()
+    keys = yaml.safe_load(text)
+    name = keys.pop("name")
+    assert keys == {key: each.default for key, each in parts.keywords(path.parent.stem, name).items()}
+    assert all(line.startswith("name:") or "# " in line for line in text.splitlines())

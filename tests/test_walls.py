@@ -28,7 +28,15 @@ MAY_IMPORT = {
         "study.seeding",
         "study.tokens",
     },
-    "study/models": {"torch", "study.mixers", "study.parts", "study.positions", "study.readouts", "study.tokens"},
+    "study/models": {
+        "torch",
+        "study.attention",
+        "study.mixers",
+        "study.parts",
+        "study.positions",
+        "study.readouts",
+        "study.tokens",
+    },
     "study/cost": {"torch", "study.mixers"},
     "study/probes": {
         "torch",

@@ -1,1 +1,1 @@
-"""What attention is put together from: scores of keys against a query."""
+"""What attention is put together from: scores of keys against queries, weights, and means of the values."""

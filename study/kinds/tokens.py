@@ -61,8 +61,7 @@ class Tokens(Kind):
 
     def layer(self, width: int, layer: int, length: int) -> Mixer:
         """One mixer, made for a length."""
-        asked = self.mixer.takes(length=length)
-        return self.mixer(width, causal=self.task.causal, layer=layer, **asked, **self.mixer_keys)
+        return self.mixer(width, causal=self.task.causal, layer=layer, length=length, **self.mixer_keys)
 
     def ffn_width(self) -> int:
         model = self.config.model

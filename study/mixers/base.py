@@ -3,7 +3,6 @@
 Shapes: B batch, N positions, D width, H heads.
 """
 
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,9 +17,14 @@ from study.positions.base import Inside, InsidePosition, Position
 class Mixer(nn.Module):
     """(B, N, D) -> (B, N, D), causal or bidirectional, with a state-passing step for causal decoding.
 
-    The keyword-only arguments of a subclass, less `causal`, `layer` and `length`, are its configuration; those come
-    from the task and the model. A mixer that is made for a length asks for the training length by a keyword `length`.
-    Wrong values raise a one-line ValueError that says what would do.
+    A new one is a class in this folder and a yaml in conf/mixer; tests/mixers/test_every_mixer.py tests every yaml.
+
+    - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
+      rest, `**given`, goes to the base. Wrong values raise a one-line ValueError that says what would do.
+    - `forward`, and beside it `_empty_state` and `step`, which equals it position by position.
+    - No output depends on padding (`mask_BN` False) on either side, nor, when causal, on what comes later.
+    - `reach` and `longest` say what is so; a mixer with attention weights sets `has_maps` and gives `maps`.
+    - Matrices start by `initialise_`, biases at 0 or 1, drawn in an order that no keyword changes.
     """
 
     name: str  # as the command line calls it, mixer=NAME
@@ -28,17 +32,11 @@ class Mixer(nn.Module):
     longest: int | None = None  # how many positions a sequence may have; ValueError beyond. None: any number
     has_maps: bool = False  # whether `maps` gives attention weights
 
-    def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
-        """`width`: D. `causal`: position n sees 0..n only. `layer`: index of the layer, counted from 0."""
+    def __init__(self, width: int, *, causal: bool, layer: int = 0, length: int = 0) -> None:
+        """`width`: D. `causal`: position n sees 0..n only. `layer`: its index, from 0. `length`: N in training."""
         super().__init__()
-        self.width, self.causal, self.layer = width, causal, layer
+        self.width, self.causal, self.layer, self.length = width, causal, layer, length
         self.inside: Inside | None = None  # what a position does in here
-
-    @classmethod
-    def takes(cls, **offered: Any) -> dict[str, Any]:
-        """Those of the keywords offered that the constructor asks for."""
-        asked = inspect.signature(cls).parameters
-        return {key: value for key, value in offered.items() if key in asked}
 
     def attach(self, position: Position) -> None:
         """Let a position act inside this layer. Raises ValueError where it wants to and the mixer has no place for it."""
@@ -66,7 +64,7 @@ class Mixer(nn.Module):
         raise NotImplementedError
 
     def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
-        """One position: (output (B, D), next state); equals `forward` position by position."""
+        """One position: (output (B, D), next state)."""
         raise NotImplementedError
 
     def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:

@@ -3,6 +3,8 @@
 Shapes: B batch, N positions, D width, P positions of padding or memory, k kernel.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -20,15 +22,15 @@ class Convolution(Mixer):
 
     name = "convolution"
 
-    def __init__(self, width: int, *, causal: bool, kernel: int = 5, dilation: int = 1, layer: int = 0) -> None:
-        super().__init__(width, causal=causal, layer=layer)
+    def __init__(self, width: int, *, kernel: int = 5, dilation: int = 1, **given: Any) -> None:
+        super().__init__(width, **given)
         if kernel < 1 or dilation < 1:
             raise ValueError(f"kernel={kernel} and dilation={dilation} must be at least 1")
-        if not causal and kernel % 2 == 0:
+        if not self.causal and kernel % 2 == 0:
             raise ValueError(f"kernel={kernel} must be odd when bidirectional; use {kernel - 1} or {kernel + 1}")
         self.kernel, self.dilation = kernel, dilation
         span = (kernel - 1) * dilation
-        self.padding = (span, 0) if causal else (span // 2, span // 2)
+        self.padding = (span, 0) if self.causal else (span // 2, span // 2)
         self.reach = self.padding[0]
         self.convolution = nn.Conv1d(width, 2 * width, kernel, dilation=dilation)
         initialise_(self.convolution.weight)
@@ -58,5 +60,5 @@ class DilatedConvolution(Convolution):
 
     name = "dilated"
 
-    def __init__(self, width: int, *, causal: bool, kernel: int = 5, layer: int = 0) -> None:
+    def __init__(self, width: int, *, causal: bool, kernel: int = 5, layer: int = 0, length: int = 0) -> None:
         super().__init__(width, causal=causal, kernel=kernel, dilation=max(kernel, 1) ** layer, layer=layer)

@@ -11,9 +11,6 @@ class Identity(Mixer):
     name = "identity"
     reach = 0
 
-    def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
-        super().__init__(width, causal=causal, layer=layer)
-
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         return x_BND
 

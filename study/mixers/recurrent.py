@@ -16,13 +16,13 @@ class Recurrent(Mixer):
 
     cell: ClassVar[type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]]
 
-    def __init__(self, width: int, *, causal: bool, layer: int = 0) -> None:
-        super().__init__(width, causal=causal, layer=layer)
-        if not causal and width % 2:
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
+        if not self.causal and width % 2:
             raise ValueError(f"width={width} must be even for two directions of half the width; use {width + 1}")
-        units = width if causal else width // 2
+        units = width if self.causal else width // 2
         self.forwards = self._recurrence(units)
-        self.backwards = None if causal else self._recurrence(units)
+        self.backwards = None if self.causal else self._recurrence(units)
 
     def _recurrence(self, units: int) -> nn.RNNBase:
         recurrence = self.cell(self.width, units, batch_first=True)

@@ -3,11 +3,13 @@
 Shapes: B batch, N positions, M keys, D width, H heads, K head width.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from study.mixers.attention import Attention, Cache
+from study.mixers.attention import Attention
 from study.mixers.base import Mixer, linear
 
 # Which projection makes queries, keys and values.
@@ -24,24 +26,13 @@ class SharedAttention(Attention):
     Args:
         share: none: a projection each; keys_values: K = V; queries_keys: Q = K; all: Q = K = V.
         projection: learned; frozen: as it starts, at random; identity: none at all, which makes Q = K = V.
-        heads: number of heads, >= 1.
-        head_width: K; None for width / heads, which `heads` must then divide.
+        heads, head_width: as in Attention.
     """
 
     name = "shared"
 
-    def __init__(
-        self,
-        width: int,
-        *,
-        causal: bool,
-        share: str = "none",
-        projection: str = "learned",
-        heads: int = 4,
-        head_width: int | None = None,
-        layer: int = 0,
-    ) -> None:
-        super().__init__(width, causal=causal, heads=heads, head_width=head_width, layer=layer)
+    def __init__(self, width: int, *, share: str = "none", projection: str = "learned", **given: Any) -> None:
+        super().__init__(width, **given)
         self.parts = parts(share)
         self.sees_itself = self.parts[0] != self.parts[1]
         inner = self.heads * self.head_width
@@ -72,20 +63,21 @@ class SharedAttention(Attention):
         return F.scaled_dot_product_attention(q_BHNK, k_BHNK, v_BHNK, attn_mask=allowed)
 
     def weights(
-        self, q_BHNK: Tensor, k_BHMK: Tensor, mask_BM: Tensor | None = None, allowed_NM: Tensor | None = None
+        self,
+        q_BHNK: Tensor,
+        k_BHMK: Tensor,
+        mask_BM: Tensor | None = None,
+        allowed_NM: Tensor | None = None,
+        start: int = 0,
     ) -> Tensor:
         if not self.sees_itself:
             others = self.others(k_BHMK.shape[2], mask_BM, k_BHMK.device)
             allowed_NM = others if allowed_NM is None else others & allowed_NM
         return super().weights(q_BHNK, k_BHMK, mask_BM, allowed_NM)
 
-    def step(self, x_BD: Tensor, state: Cache) -> tuple[Tensor, Cache]:
-        q_BH1K, *new = self.project(x_BD[:, None])
-        k_BHMK, v_BHMK = (torch.cat(pair, 2) for pair in zip(state, new, strict=True))
-        M = k_BHMK.shape[2]
-        seen = M if self.sees_itself else max(1, M - 1)
-        y_BH1K = F.scaled_dot_product_attention(q_BH1K, k_BHMK[:, :, :seen], v_BHMK[:, :, :seen])
-        return self.out(y_BH1K.flatten(1)), (k_BHMK, v_BHMK)
+    def attend_last(self, q_BH1K: Tensor, k_BHMK: Tensor, v_BHMK: Tensor, start: int) -> Tensor:
+        seen = start + 1 if self.sees_itself else max(1, start)
+        return F.scaled_dot_product_attention(q_BH1K, k_BHMK[:, :, :seen], v_BHMK[:, :, :seen])
 
 
 class Frozen(nn.Module):

@@ -3,9 +3,12 @@
 Shapes: B batch, N positions, Q queries (the last ones of N), D width, H heads, K head width.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from study.attention.dot_product import masked_softmax
 from study.mixers.attention import resolve_head_width
 from study.mixers.base import Mixer, initialise_, linear, real_first
 from study.parts import choice
@@ -14,17 +17,18 @@ from study.parts import choice
 class Static(Mixer):
     """y = W v in each head, W from parameters and v projected from x, all heads projected to y; no biases.
 
+    The table that W is read from is made for the training length.
+
     Args:
-        length: the training length, which the table of weights is made for; >= 1.
         heads: number of heads, each with a W of its own; >= 1, must divide `width`.
     """
 
-    def __init__(self, width: int, *, causal: bool, length: int, heads: int = 4, layer: int = 0) -> None:
-        super().__init__(width, causal=causal, layer=layer)
-        self.heads, self.head_width, self.length = heads, resolve_head_width(width, heads, None), length
+    def __init__(self, width: int, *, heads: int = 4, **given: Any) -> None:
+        super().__init__(width, **given)
+        self.heads, self.head_width = heads, resolve_head_width(width, heads, None)
         self.value = linear(width, width, bias=False)
         self.out = linear(width, width, bias=False)
-        self.table = nn.Parameter(torch.empty(self.table_shape(heads, length, causal)))
+        self.table = nn.Parameter(torch.empty(self.table_shape(heads, self.length, self.causal)))
         initialise_(self.table)
 
     @staticmethod
@@ -72,9 +76,9 @@ class FullyConnected(Static):
 
     name = "fully_connected"
 
-    def __init__(self, width: int, *, causal: bool, length: int, heads: int = 4, layer: int = 0) -> None:
-        super().__init__(width, causal=causal, length=length, heads=heads, layer=layer)
-        self.longest = length
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
+        self.longest = self.length
 
     @staticmethod
     def table_shape(heads: int, length: int, causal: bool) -> tuple[int, int]:
@@ -99,7 +103,7 @@ class RandomSynthesizer(FullyConnected):
     name = "static"
 
     def weights(self, Q: int, N: int, mask_BN: Tensor | None) -> Tensor:
-        return softmax(self.entries(Q, N), self.allowed(Q, N, mask_BN))
+        return masked_softmax(self.entries(Q, N), allowed=self.allowed(Q, N, mask_BN))
 
 
 class StaticOffset(Static):
@@ -110,9 +114,9 @@ class StaticOffset(Static):
 
     name = "static_offset"
 
-    def __init__(self, width: int, *, causal: bool, length: int, heads: int = 4, layer: int = 0) -> None:
-        super().__init__(width, causal=causal, length=length, heads=heads, layer=layer)
-        self.reach = length - 1
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
+        self.reach = self.length - 1
 
     @staticmethod
     def table_shape(heads: int, length: int, causal: bool) -> tuple[int, int]:
@@ -123,10 +127,4 @@ class StaticOffset(Static):
         offset_QN = position_N[N - Q :, None] - position_N
         known_QN = offset_QN.abs() < self.length
         columns_QN = offset_QN.clamp(-self.length, self.length - 1) % self.table.shape[1]  # negative: from the end
-        return softmax(self.table[:, columns_QN], self.allowed(Q, N, mask_BN) & known_QN)
-
-
-def softmax(logits: Tensor, allowed: Tensor) -> Tensor:
-    """Over the last axis where allowed; all zeros where nothing is."""
-    some = allowed.any(-1, keepdim=True)
-    return logits.masked_fill(~allowed & some, float("-inf")).softmax(-1) * some
+        return masked_softmax(self.table[:, columns_QN], allowed=self.allowed(Q, N, mask_BN) & known_QN)

@@ -3,11 +3,14 @@
 Shapes: B batch, N positions, D width, H heads, K head width; C chunks of S queries, each beside its W keys.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from study.mixers.attention import Attention, reference_attention
+from study.attention.dot_product import reference_attention
+from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 
 CHUNK = 32  # queries that share a view of the keys, at least; fastest of 4 to 128 on a CPU for windows of 2 to 64
@@ -24,19 +27,10 @@ class WindowAttention(Attention):
 
     name = "window"
 
-    def __init__(
-        self,
-        width: int,
-        *,
-        causal: bool,
-        window: int = 8,
-        heads: int = 4,
-        head_width: int | None = None,
-        layer: int = 0,
-    ) -> None:
-        super().__init__(width, causal=causal, heads=heads, head_width=head_width, layer=layer)
+    def __init__(self, width: int, *, window: int = 8, **given: Any) -> None:
+        super().__init__(width, **given)
         self.window = window
-        self.back, self.ahead = sides(window, causal)
+        self.back, self.ahead = sides(window, self.causal)
         self.reach = self.back
 
     attach = Mixer.attach  # positions inside attention need full attention
@@ -48,8 +42,7 @@ class WindowAttention(Attention):
         """The mechanism: `window` + 1 keys a query (N if fewer), not the whole chunks that `window_attention` carries out."""
         q_BHNK, k_BHNK, v_BHNK = self.project(x_BND)
         seen = self.window + 1
-        y_BHNK = F.scaled_dot_product_attention(q_BHNK, k_BHNK[:, :, :seen], v_BHNK[:, :, :seen])
-        return self.out(y_BHNK.transpose(1, 2).flatten(2))
+        return self.join(F.scaled_dot_product_attention(q_BHNK, k_BHNK[:, :, :seen], v_BHNK[:, :, :seen]))
 
     def allowed(self, N: int, device: torch.device) -> Tensor:
         return band(N, self.back, self.ahead, device)

@@ -12,8 +12,13 @@ from torch import Tensor, nn
 class Position(nn.Module):
     """Adds the encodings of positions start .. start + N - 1 to x (B, N, D), in float32.
 
-    Encodings start with the same norm, RMS sqrt(1/2) per position, so that no arm gets a louder start than another.
-    The keyword-only arguments of a subclass, less `length`, are its configuration.
+    A new one is a class in this folder and a yaml in conf/position; tests/positions tests every yaml.
+
+    - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
+      rest, `**given`, goes to the base.
+    - `forward`; or, for one that acts inside attention, `InsidePosition.inside`.
+    - Encodings start with the same norm, RMS sqrt(1/2) per position, so that no arm gets a louder start than another.
+    - A part of a sequence is encoded as in the whole; `longest` says where positions end, with a ValueError beyond.
     """
 
     name: str  # as the command line calls it, position=NAME

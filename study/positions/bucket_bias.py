@@ -4,6 +4,7 @@ Shapes: N queries, M keys, H heads.
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,8 @@ class BucketBias(InsidePosition):
 
     name = "bucket_bias"
 
-    def __init__(self, width: int, *, length: int, buckets: int = 32, max_distance: int = 128) -> None:
-        super().__init__(width, length=length)
+    def __init__(self, width: int, *, buckets: int = 32, max_distance: int = 128, **given: Any) -> None:
+        super().__init__(width, **given)
         if buckets < 4 or buckets % 4:
             raise ValueError(f"buckets={buckets} must be a multiple of 4, and at least 4; use {max(4, buckets // 4 * 4)}")
         if max_distance <= buckets // 2:

@@ -1,6 +1,7 @@
 """Learned position table (Gehring et al. 2017, section 3.1)."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +24,13 @@ class Learned(Position):
 
     name = "learned"
 
-    def __init__(self, width: int, *, length: int, past: str = "error") -> None:
-        super().__init__(width, length=length)
+    def __init__(self, width: int, *, past: str = "error", **given: Any) -> None:
+        super().__init__(width, **given)
         if past not in PAST:
             raise ValueError(f"past={past} must be one of {', '.join(PAST)}")
         self.past = past
-        self.longest = length if past == "error" else None
-        self.table = nn.Embedding(length, width)
+        self.longest = self.length if past == "error" else None
+        self.table = nn.Embedding(self.length, width)
         nn.init.normal_(self.table.weight, std=math.sqrt(1 / 2))
 
     def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:

@@ -19,9 +19,6 @@ class LinearBias(InsidePosition):
 
     name = "linear_bias"
 
-    def __init__(self, width: int, *, length: int) -> None:
-        super().__init__(width, length=length)
-
     def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
         return LinearPenalty(heads)
 

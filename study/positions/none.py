@@ -10,8 +10,5 @@ class NoPosition(Position):
 
     name = "none"
 
-    def __init__(self, width: int, *, length: int) -> None:
-        super().__init__(width, length=length)
-
     def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
         return x_BND

@@ -1,6 +1,7 @@
 """Random positions that are never trained: the control for what a table's training adds."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,8 +16,8 @@ class Random(Position):
     seed: Tensor
     table_ND: Tensor
 
-    def __init__(self, width: int, *, length: int) -> None:
-        super().__init__(width, length=length)
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
         self.register_buffer("seed", torch.randint(2**31, ()))  # all that a checkpoint needs to hold
         self.register_buffer("table_ND", torch.empty(0, width), persistent=False)
         self.register_load_state_dict_post_hook(lambda module, _: module._forget())

@@ -23,8 +23,8 @@ class Relative(InsidePosition):
 
     name = "relative"
 
-    def __init__(self, width: int, *, length: int, keys: bool = True, values: bool = True, clip: int = 16) -> None:
-        super().__init__(width, length=length)
+    def __init__(self, width: int, *, keys: bool = True, values: bool = True, clip: int = 16, **given: Any) -> None:
+        super().__init__(width, **given)
         if not (keys or values):
             raise ValueError("keys and values are both false, which leaves no position; use position=none")
         if clip < 0:

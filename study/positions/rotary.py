@@ -15,9 +15,6 @@ class Rotary(InsidePosition):
 
     name = "rotary"
 
-    def __init__(self, width: int, *, length: int) -> None:
-        super().__init__(width, length=length)
-
     def inside(self, heads: int, head_width: int, *, causal: bool) -> Inside:
         return Rotation(head_width, self.length)
 

@@ -1,5 +1,7 @@
 """Sinusoidal position encoding (Vaswani et al. 2017, section 3.5)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,9 +14,9 @@ class Sinusoidal(Position):
     name = "sinusoidal"
     table_ND: Tensor
 
-    def __init__(self, width: int, *, length: int) -> None:
-        super().__init__(width, length=length)
-        self.register_buffer("table_ND", sinusoids(length, width), persistent=False)
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
+        self.register_buffer("table_ND", sinusoids(self.length, width), persistent=False)
 
     def forward(self, x_BND: Tensor, start: int = 0) -> Tensor:
         end = start + x_BND.shape[1]

@@ -1,5 +1,7 @@
 """A position table that starts at the sinusoids and is trained: what training adds, from the same start."""
 
+from typing import Any
+
 import torch
 
 from study.positions.learned import Learned
@@ -15,7 +17,7 @@ class SinusoidalTrained(Learned):
 
     name = "sinusoidal_trained"
 
-    def __init__(self, width: int, *, length: int, past: str = "error") -> None:
-        super().__init__(width, length=length, past=past)
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
         with torch.no_grad():
-            self.table.weight.copy_(sinusoids(length, width))
+            self.table.weight.copy_(sinusoids(self.length, width))

@@ -19,7 +19,14 @@ class Readout(nn.Module):
 
     A scored position reads the real tokens (`mask_BN` True; None: all), when causal those up to itself only;
     `where_BT` None scores every position. A position that may read nothing is padding: its logits mean nothing, but
-    are finite. The keyword-only arguments of a subclass, less `causal`, are its configuration.
+    are finite.
+
+    A new one is a class in this folder and a yaml in conf/readout; tests/readouts/test_every_readout.py tests every yaml.
+
+    - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
+      rest, `**given`, goes to the base.
+    - `read`, or `forward` where an answer is not that of one vector; and `loss` where it is not the cross-entropy of that.
+    - No draw in evaluation; in training from torch's own generator alone.
     """
 
     name: str  # as the command line calls it, readout=NAME

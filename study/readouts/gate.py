@@ -1,5 +1,7 @@
 """Gated sum (Dauphin et al. 2017, equation 1, summed over positions): each position decides alone how much of it is kept."""
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from study.mixers.base import linear
@@ -14,8 +16,8 @@ class Gate(Readout):
 
     name = "gate"
 
-    def __init__(self, width: int, *, causal: bool) -> None:
-        super().__init__(width, causal=causal)
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
         self.norm = nn.LayerNorm(width)
         self.gate = linear(width, width)
 

@@ -1,5 +1,7 @@
 """Hard attention by straight-through Gumbel-softmax (Jang et al. 2017, sections 2.1 and 2.2; Maddison et al. 2017)."""
 
+from typing import Any
+
 from torch import Tensor
 
 from study.readouts.base import Query, hard, standard_gumbel
@@ -16,8 +18,8 @@ class Gumbel(Query):
 
     name = "gumbel"
 
-    def __init__(self, width: int, *, causal: bool, temperature: float = 1.0) -> None:
-        super().__init__(width, causal=causal)
+    def __init__(self, width: int, *, temperature: float = 1.0, **given: Any) -> None:
+        super().__init__(width, **given)
         if not temperature > 0:
             raise ValueError(f"temperature={temperature} must be above 0; 1 is usual")
         self.temperature = temperature

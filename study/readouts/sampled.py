@@ -3,6 +3,8 @@
 Shapes: B batch, N positions, T scored positions, D width, V classes.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,8 +23,8 @@ class Sampled(Query):
 
     name = "sampled"
 
-    def __init__(self, width: int, *, causal: bool) -> None:
-        super().__init__(width, causal=causal)
+    def __init__(self, width: int, **given: Any) -> None:
+        super().__init__(width, **given)
         self.baseline = linear(width, 1)
 
     def weights(self, log_BTN: Tensor) -> Tensor:

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from study.attention.dot_product import attention, reference_attention
 from study.attention.scoring import SCORES
-from study.mixers.attention import Attention, attention, reference_attention
+from study.mixers.attention import Attention
 from study.mixers.scored import ScoredAttention
 
 B, H, N, M, K = 2, 3, 4, 7, 5

@@ -35,8 +35,7 @@ def part(group, name):
 
 
 def mixer(name, causal=True, width=D, **keys):
-    made = part("mixer", name)
-    return made(width, causal=causal, **made.func.takes(length=N), **keys)
+    return part("mixer", name)(width, causal=causal, length=N, **keys)
 
 
 def by_torch(call, *inputs):

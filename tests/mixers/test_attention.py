@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from study.mixers.attention import Attention, attention, attention_weights, reference_attention
+from study.attention.dot_product import attention, attention_weights, reference_attention
+from study.mixers.attention import Attention
 from study.mixers.window import WindowAttention
 
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])

@@ -33,7 +33,7 @@ def test_gpu_is_the_cpu(name, causal, masked):
     settings = dict(MIXERS[name])
     x_BND, mask_BN = some_input(masked)
     mixer_class = parts.load("mixer", settings.pop("name"))
-    mixer = mixer_class(64, causal=causal, **mixer_class.takes(length=77), **settings)
+    mixer = mixer_class(64, causal=causal, length=77, **settings)
     real = torch.ones(3, 77, dtype=torch.bool) if mask_BN is None else mask_BN
     expected = mixer(x_BND, mask_BN)[real]
     y_BND = mixer.cuda()(x_BND.cuda(), None if mask_BN is None else mask_BN.cuda())

@@ -11,7 +11,6 @@ from study.mixers.base import Mixer
 
 CONF = Path(__file__).parents[2] / "conf" / "mixer"
 MIXERS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
-GIVEN = {"causal", "layer", "length"}  # by the task and the model
 LENGTH = 50  # in training
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 NAME = pytest.mark.parametrize("name", MIXERS)
@@ -21,14 +20,9 @@ def settings(name: str) -> dict:
     return {key: value for key, value in MIXERS[name].items() if key != "name"}
 
 
-def mixer_class(name: str) -> type[Mixer]:
-    return parts.load("mixer", name)
-
-
 def build(name: str, causal: bool, width: int = 16, layer: int = 0) -> Mixer:
     torch.manual_seed(0)
-    mixer = mixer_class(name)
-    return mixer(width, causal=causal, layer=layer, **mixer.takes(length=LENGTH), **settings(name))
+    return parts.load("mixer", name)(width, causal=causal, layer=layer, length=LENGTH, **settings(name))
 
 
 def close(actual, expected, **tolerance):

@@ -18,8 +18,8 @@ def test_band_by_hand():
     assert band(4, 1, 2).int().tolist() == [[1, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]]
 
 
-@pytest.mark.parametrize(("back", "ahead"), [(1, 0), (5, 0), (8, 0), (64, 0), (1, 1), (4, 4), (32, 32)])
-@pytest.mark.parametrize("N", [1, 2, 7, 8, 9, 64, 131])
+@pytest.mark.parametrize(("back", "ahead"), [(1, 0), (8, 0), (64, 0), (1, 1), (32, 32)])
+@pytest.mark.parametrize("N", [1, 8, 9, 131])
 @pytest.mark.parametrize("masked", [False, True])
 def test_window_attention_is_the_masked_reference(back, ahead, N, masked):
     torch.manual_seed(0)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from study.mixers.attention import masked_softmax
+from study.attention.dot_product import masked_softmax
 from study.mixers.base import Mixer, linear
 from study.mixers.convolution import Convolution
 from study.models.encoder import State

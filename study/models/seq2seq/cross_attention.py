@@ -5,7 +5,8 @@ Shapes: B pairs, M source tokens, N queries, D width, H heads, K head width.
 
 from torch import Tensor, nn
 
-from study.mixers.attention import Cache, attention, attention_weights, resolve_head_width
+from study.attention.dot_product import attention, attention_weights
+from study.mixers.attention import Cache, resolve_head_width
 from study.mixers.base import linear
 
 
