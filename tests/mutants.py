@@ -133,13 +133,23 @@ def stages(path: str) -> Iterator[list[str]]:
     yield ["-m", "not slow", "tests"]
 
 
-def found(mutant: Mutant, copies: "Queue[Path]") -> bool:
+def found(mutant: Mutant, copies: "Queue[Path]", passing: dict[str, bool]) -> bool:
+    """Whether tests fail that pass without the mistake; `passing` keeps which do."""
     copy = copies.get()
     file = copy / mutant.path
     before = file.read_text(encoding="utf-8")
     try:
-        file.write_text(mutant.source, encoding="utf-8")
-        return any(fails(copy, tests) for tests in stages(mutant.path))
+        for tests in stages(mutant.path):
+            if str(tests) not in passing:
+                passing[str(tests)] = not fails(copy, tests)
+            if passing[str(tests)]:
+                file.write_text(mutant.source, encoding="utf-8")
+                if fails(copy, tests):
+                    return True
+                file.write_text(before, encoding="utf-8")
+            else:
+                print(f"these fail without a mistake: {tests}", file=sys.stderr)
+        return False
     finally:
         file.write_text(before, encoding="utf-8")
         copies.put(copy)
@@ -172,8 +182,8 @@ def main() -> None:
             copy = Path(folder, str(number))
             shutil.copytree(ROOT, copy, symlinks=True, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", "runs"))
             copies.put(copy)
-        killed = 0
-        for mutant, bitten in zip(chosen, pool.map(lambda m: found(m, copies), chosen), strict=True):
+        killed, passing = 0, dict[str, bool]()
+        for mutant, bitten in zip(chosen, pool.map(lambda m: found(m, copies, passing), chosen), strict=True):
             killed += bitten
             print(
                 f"{'found   ' if bitten else 'SURVIVES'} {mutant.path}:{mutant.line} [{mutant.kind}] {mutant.text}", flush=True

@@ -1,6 +1,5 @@
 """Every yaml in conf/, found by itself: composed, validated, trained for two steps. Every run that an experiment plans."""
 
-import json
 import math
 from pathlib import Path
 
@@ -131,40 +130,47 @@ def test_trainer(tiny, trainer):
     train(config)
 
 
-@pytest.mark.parametrize("name", NAMES["experiment"])
-def test_every_planned_run_of_an_experiment(name, compose):
-    """Each cell of each tier composes and builds; no two runs share a name or a digest, within a tier or across tiers."""
+@pytest.mark.parametrize(("turn", "name"), enumerate(NAMES["experiment"]))
+def test_every_planned_run_of_an_experiment(turn, name, compose):
+    """No two runs share a digest, within a tier or across tiers. Each cell composes and builds, in one tier by turns: there,
+    no two runs share a name."""
     experiment = experiments.load(name)
-    names: dict[str, str] = {}
-    digests: set[str] = set()
-    for tier in experiment.tiers:
+    names: dict[str, tuple] = {}
+    digests: dict[tuple[str, str], tuple] = {}
+    for offset, tier in enumerate(experiment.tiers, start=turn):
         by_cell: dict[tuple[str, str], list[experiments.PlannedRun]] = {}
         for run in all_runs(experiment, tier):
             by_cell.setdefault(run.cell, []).append(run)
+            known = (tier, run.cell, run.role, run.rate, run.seed)
+            assert digests.setdefault((run.role, run.digest), known) == known
         assert list(by_cell) == experiment.cells(tier)
-        for cell, runs in by_cell.items():
-            origin = [f"origin.{key}={value}" for key, value in {"experiment": name, "arm": cell[0], "task": cell[1]}.items()]
-            config = compose(*runs[0].overrides, *origin, "data.download=false")
-            try:
-                validate(config)
-            except FileNotFoundError:  # the model can be built all the same, on what is like it and needs no file
-                task = runs[0].settings["task"]
-                if KINDS[task] == "tokens":
-                    validate(compose(*runs[0].overrides, f"task={task.replace('shakespeare', 'pydoc')}"))
-                else:
-                    kept = [f"{key}={value}" for key, value in runs[0].settings.items() if not key.startswith("task")]
-                    validate(compose(f"task={'reversal' if KINDS[task] == 'pairs' else 'clutter'}", *kept))
+        for runs in list(by_cell.values())[offset % len(experiment.tiers) :: len(experiment.tiers)]:
+            config = composed(name, runs[0], compose)
             for run in runs:
                 if run.rate is not None:
                     config.train.rate = run.rate
                 config.seed = run.seed
                 config.origin.role = run.role
-                known = json.dumps([tier, cell, run.role, run.rate, run.seed])
+                known = (tier, run.cell, run.role, run.rate, run.seed)
                 own = schema.name(config)
                 assert names.setdefault(own, known) == known
                 assert len(own) <= LONGEST_NAME
-                digests.add((run.role, run.digest))
-    assert len(names) == len(digests)
+
+
+def composed(name, run, compose):
+    """The config of a run, whose model can be built."""
+    origin = [f"origin.{key}={value}" for key, value in {"experiment": name, "arm": run.cell[0], "task": run.cell[1]}.items()]
+    config = compose(*run.overrides, *origin, "data.download=false")
+    try:
+        validate(config)
+    except FileNotFoundError:  # the model can be built all the same, on what is like it and needs no file
+        task = run.settings["task"]
+        if KINDS[task] == "tokens":
+            validate(compose(*run.overrides, f"task={task.replace('shakespeare', 'pydoc')}"))
+        else:
+            kept = [f"{key}={value}" for key, value in run.settings.items() if not key.startswith("task")]
+            validate(compose(f"task={'reversal' if KINDS[task] == 'pairs' else 'clutter'}", *kept))
+    return config
 
 
 def all_runs(experiment, tier):
