@@ -9,7 +9,6 @@ import typing
 from pathlib import Path
 
 import pytest
-import yaml
 from hydra.utils import get_class
 
 from study import parts
@@ -174,15 +173,3 @@ class Closed(Wide):
         "own": {"size": 3, "heads": 8},
         "closed": {"size": 3},
     }
-
-
-YAMLS = [path for group in ("mixer", "position", "readout") for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
-
-
-@pytest.mark.parametrize("path", YAMLS, ids=[f"{path.parent.stem}={path.stem}" for path in YAMLS])
-def test_a_yaml_states_and_explains_every_keyword(path):
-    text = path.read_text()
-    keys = yaml.safe_load(text)
-    name = keys.pop("name")
-    assert keys == {key: each.default for key, each in parts.keywords(path.parent.stem, name).items()}
-    assert all(line.startswith("name:") or "# " in line for line in text.splitlines())
