@@ -67,4 +67,4 @@ def test_its_mistakes_are_answered_like_any_other(checkout, arguments, said):
 
 
 def test_the_help_has_its_keys(checkout):
-    assert "slope: 0.0 # below 0" in run_py(checkout, "--help").stdout
+    assert "slope: 0.0 # below 0" in run_py(checkout, "--help", "architecture").stdout
