@@ -32,7 +32,7 @@ def same(one, other):
     return all(torch.equal(a, b) for a, b in pairs)
 
 
-def test_its_module_shows_a_sample(any_task, own_files, tmp_path, monkeypatch):
+def test_its_module_shows_a_sample(any_task, own_files, cache, tmp_path, monkeypatch):
     """That of the class, or of one that it is made from (with other digits, or another text)."""
     examples = []
     for kind in type(any_task).__mro__[:-2]:
@@ -42,6 +42,7 @@ def test_its_module_shows_a_sample(any_task, own_files, tmp_path, monkeypatch):
             break
     assert ".sample(" in examples[-1].source
     (tmp_path / "data").symlink_to(ROOT / os.environ.get("STUDY_DATA_ROOT", "data"))
+    (tmp_path / "cache").symlink_to(cache)
     for path in map(Path, own_files.values()):
         shutil.copy(path, tmp_path)
     monkeypatch.chdir(tmp_path)
