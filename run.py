@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 
-os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be said in one line
+os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be printed in one line
 
 import hydra
 from hydra.core.hydra_config import HydraConfig

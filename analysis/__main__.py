@@ -63,7 +63,7 @@ class Tier:
     name: str
     results: dict[str, Results]
     chosen: dict[str, Results]
-    found: Verdicts
+    judged: Verdicts
     folder: Path
 
 
@@ -153,9 +153,9 @@ def _tier(
     for without in sorted((present & declared.keys()) - of_tier.keys()):
         loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
     results = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
-    found = verdicts.judge(claims, results, name)
+    judged = verdicts.judge(claims, results, name)
     chosen = {key: one for key, one in results.items() if not options.experiment or key in options.experiment}
-    return Tier(name, results, chosen, found, (options.output or options.results) / name)
+    return Tier(name, results, chosen, judged, (options.output or options.results) / name)
 
 
 def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.Namespace, console: Console) -> None:
@@ -165,21 +165,21 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
     terminal.say(console, [f"{tier.name} tier: {', '.join(parts)} from {count} records of {len(chosen)} experiments ..."])
     folder.mkdir(parents=True, exist_ok=True)
     if "verdicts" in parts:
-        rows.write(folder / "verdicts.csv", tier.found.rows)
-        rows.write(folder / "controls.csv", tier.found.controls)
+        rows.write(folder / "verdicts.csv", tier.judged.rows)
+        rows.write(folder / "controls.csv", tier.judged.controls)
     if "tables" in parts:
         for results in chosen:
-            reading = wording.experiment_reading(results.experiment.name, tier.found.rows)
+            reading = wording.experiment_reading(results.experiment.name, tier.judged.rows)
             tables.write(folder / "tables", results, claims.published_results, reading)
     if "figures" in parts or "report" in parts:
         _draw(tier, "figures" in parts)
     if "report" in parts:
         from analysis import page
 
-        text = page.build(claims, tier.found, tier.results, set_aside, _source_words(options), folder / "figures")
+        text = page.build(claims, tier.judged, tier.results, set_aside, _source_words(options), folder / "figures")
         (folder / "report.html").write_text(text, encoding="utf-8")
     if "verdicts" in parts:
-        terminal.verdicts(tier.found, claims, options.experiment or (), console)
+        terminal.verdicts(tier.judged, claims, options.experiment or (), console)
     terminal.summaries(chosen, console)
     source = "" if options.source == "committed" else f" --source {shlex.quote(options.source)}"
     terminal.gaps(chosen, f"python -m analysis check --tier {tier.name}{source}", console)
@@ -195,7 +195,7 @@ def _draw(tier: Tier, anew: bool) -> None:
 
     absent = {name for name in (*tier.results, "verdicts") if not (folder / f"{name}.svg").exists()}
     drawn = [one for name, one in tier.results.items() if name in absent or (anew and name in tier.chosen)]
-    figures.write_all(folder, drawn, tier.found if anew or "verdicts" in absent else None)
+    figures.write_all(folder, drawn, tier.judged if anew or "verdicts" in absent else None)
 
 
 def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:
@@ -215,7 +215,7 @@ def _readme(
 ) -> int:
     from analysis import readme
 
-    text = readme.table(claims, {tier.name: tier.found for tier in tiers}, declared)
+    text = readme.table(claims, {tier.name: tier.judged for tier in tiers}, declared)
     fresh = readme.put(options.readme, text, options.check)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"
@@ -231,8 +231,8 @@ def _nothing(options: argparse.Namespace, loaded: load.Loaded) -> str:
     tier = (options.tier or ["core"])[0]
     if loaded.singles:
         others += f"; {len(loaded.singles)} belong to no experiment: analysis.results.frame has them"
-    mend = f"launch python run.py -m experiment=heads tier={tier}, then python -m analysis --source runs --tier {tier}"
-    return f"analysis: no records{wanted} in {_source_words(options)}{others}; {mend}"
+    fix = f"launch python run.py -m experiment=heads tier={tier}, then python -m analysis --source runs --tier {tier}"
+    return f"analysis: no records{wanted} in {_source_words(options)}{others}; {fix}"
 
 
 def _source_words(options: argparse.Namespace) -> str:
@@ -242,5 +242,5 @@ def _source_words(options: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
-    gc.disable()  # records are trees without cycles: to go over them again and again would find nothing and take seconds
+    gc.disable()  # records have no cycles, and searching them for some takes seconds
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""BLEU of two arms on the same sentences, and how far their difference may be chance of the sentences chosen.
+"""BLEU of two arms on the same sentences, and whether their difference may be due to the choice of sentences.
 
 Records keep what BLEU needs of each sentence (``written.<split>.statistics``): lengths of output and reference, n-grams that
 match for n = 1 to 4, n-grams.
@@ -47,7 +47,7 @@ def paired_bootstrap(a: Sequence[Sequence[int]], b: Sequence[Sequence[int]], res
 
 def sentence_tables(results: Results) -> dict[str, list[dict[str, str]]]:
     """Of each task whose records keep statistics of sentences: each arm's BLEU against that of the arm best on validation."""
-    found = {}
+    tables = {}
     for task in results.trained_tasks:
         kept: dict[str, dict[int, Any]] = {}
         for arm in results.experiment.tasks[task].arms:
@@ -73,8 +73,8 @@ def sentence_tables(results: Results) -> dict[str, list[dict[str, str]]]:
                 cells[f"seed {seed}"] = f"{test.difference:+.2f} [{test.low:+.2f}, {test.high:+.2f}], p = {test.p:.3f}"
             lines.append(cells)
         title = f"{results.experiment.tasks[task].label}: BLEU less that of {label}, sentences of the test resampled"
-        found[title] = lines
-    return found
+        tables[title] = lines
+    return tables
 
 
 @cache  # an arm is compared with several others, in the tables and in the report

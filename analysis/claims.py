@@ -15,7 +15,7 @@ A claim's file has these keys; a misspelt one is refused::
         better: {experiment: distance, task: recall, a: attention, b: lstm}  # a rule with its fields, see analysis/rules
         counts: false  # if it is shown beside the claim, but no part of its verdict
 
-Contrasts that differ in a few words are written once, for each of several cases or combinations of them (the last turns
+Contrasts that differ in a few words are written once, for each of several cases or combinations of them (the last varies
 fastest). ``<case>`` stands for a case's name and ``<case.words>`` for its words, or for what else a case has to say::
 
     wins_<task>_<other>:
@@ -25,8 +25,8 @@ fastest). ``<case>`` stands for a case's name and ``<case.words>`` for its words
       statement: At <task.words>, attention is better than <other.words>.
       better: {experiment: distance, task: <task>, a: attention, b: <other>}
 
-``controls.yaml`` has contrasts that must be supported before any contrast on the tasks in ``gates`` is believed;
-``corrections.yaml`` says where the notes are mistaken; ``published_results.yaml`` has figures to look at beside an experiment's
+``controls.yaml`` has contrasts that must be supported before any contrast on the tasks in ``gates`` counts;
+``corrections.yaml`` says where the notes are mistaken; ``published_results.yaml`` has figures to compare with an experiment's
 table, each of a recipe of its own and so never mixed into it.
 """
 
@@ -78,7 +78,7 @@ class Claims:
 
 
 def read(folder: Path = FOLDER) -> Claims:
-    """Raises ``ValueError`` naming the entry and the keys that would do."""
+    """Raises ``ValueError`` naming the entry and the keys allowed."""
     paths = sorted(folder.glob("C[0-9]*.yaml"), key=lambda path: (len(path.name), path.name))
     if not paths:
         raise ValueError(f"{folder}: no claims (C1.yaml and so on) there")

@@ -76,14 +76,14 @@ def measured_cells(results: Results, task: str) -> Cells:
 
 def tables(results: Results) -> dict[str, Cells]:
     """Tables over all measurements of cost together, by title; none where costs are measured along one axis only."""
-    found = {}
+    titled = {}
     costs = measured(results)
     if costs.loc[costs["split"] == "cost", "axis"].nunique() > 1:
-        found["Growth of a layer's costs with length n and width d"] = growth_cells(costs)
+        titled["Growth of a layer's costs with length n and width d"] = growth_cells(costs)
     if (arm := results.experiment.figure.get("against")) and results.cost_tasks:
         labels = {name: declared.label for name, declared in results.experiment.arms.items()}
-        found[f"Where {labels[arm]} costs less"] = crossover_cells(costs, arm, labels)
-    return found
+        titled[f"Where {labels[arm]} costs less"] = crossover_cells(costs, arm, labels)
+    return titled
 
 
 def growth_cells(costs: pd.DataFrame) -> Cells:

@@ -15,17 +15,17 @@ FORWARD_AND_BACKWARD = 3  # a backward pass has two products for each one of the
 
 @dataclass(frozen=True)
 class Effort:
-    """``value`` is what it took to the target, or where it was not ``reached`` what was spent in vain: then a lower bound."""
+    """``value``: what it took to the target; where that was not ``reached``, what was spent in all, a lower bound."""
 
     value: float
     reached: bool
 
 
 def effort(record: Record, target: float, quantity: str) -> Effort | None:
-    """Of a finished run; the first look that passes the target counts. None where the record doesn't say enough.
+    """Of a finished run; the first evaluation that passes the target counts. None where the record doesn't say enough.
 
     steps | samples: sequences seen | multiply_adds: counted, forward and backward, embedding and head apart |
-    seconds: of steps in this harness, looks at the validation split apart.
+    seconds: of steps in this harness, without evaluations.
     """
     if record["status"] != "finished" or not record.get("steps"):
         return None
@@ -36,14 +36,14 @@ def effort(record: Record, target: float, quantity: str) -> Effort | None:
 
 
 def median(efforts: Sequence[Effort]) -> Effort | None:
-    """Kaplan-Meier median: the value by which half of the runs have reached the target; else the largest spent in vain."""
+    """Kaplan-Meier median: the value by which half of the runs have reached the target; else the largest lower bound."""
     if not efforts:
         return None
-    reached = sorted(found.value for found in efforts if found.reached)
+    reached = sorted(each.value for each in efforts if each.reached)
     needed = math.ceil(len(efforts) / 2)
     if len(reached) >= needed:
         return Effort(reached[needed - 1], True)
-    return Effort(max(found.value for found in efforts if not found.reached), False)
+    return Effort(max(each.value for each in efforts if not each.reached), False)
 
 
 def steps_to_90(records: Iterable[Record]) -> Effort | None:

@@ -1,6 +1,6 @@
 """Records, from where they lie: committed JSON lines, a folder of fresh runs, or a Weights & Biases project.
 
-Whatever can't be believed is set aside by name and never counted.
+Invalid records are named, set aside and never counted.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ LOGGED = ("_", "attention/", "validation_", "train_loss")  # keys of a summary t
 
 @dataclass
 class Loaded:
-    """Records of declared runs by tier; what was set aside as it can't be believed or belongs nowhere, each with its reason;
-    and what gave way to another record of its run.
+    """Records of declared runs by tier; what was set aside as it is invalid or belongs nowhere, each with its reason; and what
+    was replaced by another record of its run.
     """
 
     by_tier: dict[str, list[Record]] = field(default_factory=dict)
@@ -99,13 +99,13 @@ def collect(
 
     Returns, in words, what it wrote and what gave way, and what it set aside.
 
-    A finished record never gives way to one that is not. Raises ``ValueError``, and writes nothing, where a committed line
-    can't be believed: writing the rest anew would lose it.
+    A finished record never gives way to one that is not. Raises ``ValueError``, and writes nothing, where a committed line is
+    invalid: writing the rest anew would lose it.
     """
     fresh = load(source, results)
     both = committed(results)
     if both.set_aside:
-        raise ValueError(f"{both.set_aside[0]}: mend or remove it first, since collecting writes these files anew")
+        raise ValueError(f"{both.set_aside[0]}: fix or remove it first, since collecting writes these files anew")
     before = {record["checksum"] for found in both.by_tier.values() for record in found}
     touched: dict[tuple[str, str], int] = {}
     for tier, found in fresh.by_tier.items():

@@ -14,25 +14,25 @@ from study.experiments import Experiment
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
 MOST_EFFECTS = 6  # in one cell; more are told by their number, each stands in the report
-TIERS = ("full", "core")  # the first tier that decides a claim speaks for it; the smoke tier decides nothing
+TIERS = ("full", "core")  # a claim's verdict is that of the first tier that decides it; the smoke tier decides none
 
 
 def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str, Experiment]) -> str:
-    """Markdown: a line per claim that has been looked at, one that names the rest; the corrections; the experiments."""
+    """Markdown: a line per claim that has been run, one that names the rest; the corrections; the experiments."""
     lines = ["| claim | it says | verdict | effect [interval] | n | scope |", "|---|---|---|---|---|---|"]
     waiting: list[str] = []
     verdicts: Counter[str] = Counter()
     for claim in claims.claims.values():
-        found = _speaking(claim.name, by_tier)
-        verdicts[found.overall[claim.name] if found else NOT_RUN] += 1
-        if found is None or found.overall[claim.name] == NOT_RUN:
+        judged = _deciding(claim.name, by_tier)
+        verdicts[judged.overall[claim.name] if judged else NOT_RUN] += 1
+        if judged is None or judged.overall[claim.name] == NOT_RUN:
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
-        rows = [row for row in found.of(claim.name) if row.counts and row.verdict != NOT_RUN]
+        rows = [row for row in judged.of(claim.name) if row.counts and row.verdict != NOT_RUN]
         effects = [f"{row.contrast}: {wording.effect(row)} ({_because(row)})" for row in rows if row.effect is not None]
         if len(effects) > MOST_EFFECTS:
             effects = [wording.tally(row for row in rows if row.effect is not None)]
-        verdict = f"**{found.overall[claim.name]}**"
+        verdict = f"**{judged.overall[claim.name]}**"
         cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     counts = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
@@ -45,7 +45,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| experiment | asks | claims | measured |", "|---|---|---|---|"]
     for experiment in declared.values():
-        ran = [tier for tier, found in by_tier.items() if any(r.experiment == experiment.name and r.n for r in found.rows)]
+        ran = [tier for tier, judged in by_tier.items() if any(r.experiment == experiment.name and r.n for r in judged.rows)]
         name = f"[{experiment.name}](conf/experiment/{experiment.name}.yaml)"
         links = ", ".join(f"[{tier}](results/{tier}/tables/{experiment.name}.md)" for tier in TIERS if tier in ran)
         lines.append(f"| {name} | {experiment.question} | {' '.join(experiment.claims)} | {links} |")
@@ -65,7 +65,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
 
 
 def put(path: Path, text: str, check: bool = False) -> bool:
-    """Put ``text`` between the markers of ``path``; with ``check`` only look. Returns whether the file was up to date.
+    """Put ``text`` between the markers of ``path``; with ``check`` only compare. Returns whether the file was up to date.
 
     Raises ``ValueError`` where the file or its markers are missing.
     """
@@ -80,12 +80,12 @@ def put(path: Path, text: str, check: bool = False) -> bool:
     return new == old
 
 
-def _speaking(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
+def _deciding(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
     tiers = [by_tier[tier] for tier in TIERS if tier in by_tier]
     for wanted in (DECIDED, None):
-        for found in tiers:
-            if wanted is None and found.overall[claim] != NOT_RUN or wanted and found.overall[claim] in wanted:
-                return found
+        for judged in tiers:
+            if wanted is None and judged.overall[claim] != NOT_RUN or wanted and judged.overall[claim] in wanted:
+                return judged
     return None
 
 
@@ -95,8 +95,8 @@ def _because(row: Row) -> str:
 
 
 def _counts(rows: Sequence[Row]) -> str:
-    found = sorted({row.n for row in rows if row.n is not None})
-    return "" if not found else f"{found[0]}" if len(found) == 1 else f"{found[0]}-{found[-1]}"
+    counts = sorted({row.n for row in rows if row.n is not None})
+    return "" if not counts else f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
 
 def _scope(rows: Sequence[Row]) -> str:

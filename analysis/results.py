@@ -1,4 +1,4 @@
-"""Records laid beside a declaration: what is there, missing or stale, and which learning rates were chosen.
+"""Records matched to a declaration: what is there, missing or stale, and which learning rates were chosen.
 
 Rates and arms are chosen on validation scores of tuning seeds only; what is reported comes from the verdict seeds.
 """
@@ -60,7 +60,7 @@ class Results:
         # cells whose verdict runs can't be planned yet
         self.untuned = [cell for cell in experiment.cells(tier) if cell not in self.choices and self.is_trained(cell[1])]
         counted = set(map(id, self.records))
-        # records that answer another question than the declaration asks
+        # records of other runs than the declaration asks for
         self.stale = [record for record in by_run.values() if id(record) not in counted]
 
     @property
@@ -93,9 +93,9 @@ class Results:
 
         Their keys pair them across arms: role, rate (0 for verdict runs, whose rate is each arm's own) and seed.
         """
-        found = {("tuning", r["plan"]["rate"], r["plan"]["seed"]): r for r in self.tuning.get(cell, [])}
-        found |= {("verdict", 0.0, seed): record for seed, record in self.verdict.get(cell, {}).items()}
-        return {key: record for key, record in found.items() if record["status"] != "failed"}
+        runs = {("tuning", r["plan"]["rate"], r["plan"]["seed"]): r for r in self.tuning.get(cell, [])}
+        runs |= {("verdict", 0.0, seed): record for seed, record in self.verdict.get(cell, {}).items()}
+        return {key: record for key, record in runs.items() if record["status"] != "failed"}
 
     def best_arm(self, task: str, arms: Sequence[str]) -> str | None:
         """The arm with the best mean validation score on tuning seeds, each at its chosen rate; None unless all have it.
@@ -113,7 +113,7 @@ class Results:
         return arms[scores.index(max(scores))]
 
     def gaps(self) -> list[str]:
-        """What stands between these results and complete ones, a line each."""
+        """What these results lack to be complete, a line each."""
         failed = [f"failed: {record['name']}: {record['error']}" for record in self.with_status("failed")]
         missing = [f"missing: {r.task}, {r.arm}, {r.role}, rate {r.rate}, seed {r.seed}" for r in self.missing]
         untuned = [f"no learning rate yet: {task}, {arm}" for arm, task in self.untuned]
@@ -142,7 +142,7 @@ def frame(source: str = "committed", results: Path = load.RESULTS) -> pd.DataFra
     before (``config.train.rate``), a part by its name (``config.mixer``) beside its keys (``config.mixer.heads``).
     What a run has not is missing. A run outside any experiment has none and no arm.
 
-    Warns of records that can't be believed, which are left out. Raises ``ValueError`` where there is no such source.
+    Warns of invalid records, which are left out. Raises ``ValueError`` where there is no such source.
     """
     loaded = load.load(source, results)
     for line in loaded.set_aside:

@@ -170,8 +170,8 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float | None:
 
 
 def growth(letter: str, x: Sequence[float], y: Sequence[float], may_be_log: bool = False) -> str:
-    """How ``y`` grows with ``x``, in a word: constant, or the power that fits best; or else, where a logarithm may be
-    thought of and fits better, that logarithm, its base from y = log x + constant. Empty for fewer than two distinct x.
+    """How ``y`` grows with ``x``, in a word: constant, or the power that fits best; or, where a logarithm is possible and fits
+    better, that logarithm, its base from y = log x + constant. Empty for fewer than two distinct x.
     """
     if len(set(x)) < 2:
         return ""
@@ -188,12 +188,12 @@ def growth(letter: str, x: Sequence[float], y: Sequence[float], may_be_log: bool
 def crossings(x: Sequence[float], a: Sequence[float], b: Sequence[float]) -> list[float]:
     """Each x at which ``a`` starts or ceases to lie below ``b``, straight between points on log axes; all values positive."""
     gaps = [math.log(up) - math.log(down) for up, down in zip(a, b, strict=True)]
-    found = []
+    places = []
     for i in range(1, len(x)):
         if (gaps[i - 1] < -TINY) != (gaps[i] < -TINY):
             share = gaps[i - 1] / (gaps[i - 1] - gaps[i])
-            found.append(x[i - 1] * (x[i] / x[i - 1]) ** share)
-    return found
+            places.append(x[i - 1] * (x[i] / x[i - 1]) ** share)
+    return places
 
 
 def empirical_logit(accuracy: float, items: int) -> float:
@@ -212,13 +212,13 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def settle(family: Sequence[Test], looks: Sequence[int] | None = None) -> list[tuple[str, float | None, str]]:
+def settle(family: Sequence[Test], analyses: Sequence[int] | None = None) -> list[tuple[str, float | None, str]]:
     """(verdict, adjusted p, reason) of each test of one family.
 
-    ``looks``: how often each may be made, with more seeds where fewer left it open; its p counts so many times (Bonferroni).
+    ``analyses``: how often each may be tested, again with more seeds where fewer left it open; its p is multiplied by it.
     """
     settled = []
-    several = zip(family, looks or [1] * len(family), strict=True)
+    several = zip(family, analyses or [1] * len(family), strict=True)
     repeated = [None if test.p is None else min(1.0, test.p * times) for test, times in several]
     for test, adjusted in zip(family, holm(repeated), strict=True):
         if test.p is None or adjusted is None:

@@ -1,4 +1,4 @@
-"""Made-up records of declared experiments, for tests and for timing the analysis; they look like real ones to it.
+"""Made-up records of declared experiments, for tests and for timing the analysis.
 
 ``scores`` decides what they show; nothing in here is a result.
 """

@@ -149,7 +149,7 @@ def score_cells(row: TableRow) -> dict[str, str]:
     if row["of"]:
         cells["solved"] = f"{row['solved']} of {row['of']}"
         cells["median steps to 90 %"] = row["steps_to_90"] or "-"
-    cells["lost runs"] = lost(row)
+    cells["lost runs"] = failures(row)
     cells["differs"] = row["differs"]
     return cells
 
@@ -173,7 +173,7 @@ def cost_cells(row: TableRow) -> dict[str, str]:
     }
 
 
-def lost(row: TableRow) -> str:
+def failures(row: TableRow) -> str:
     return ", ".join(f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]) or "none"
 
 

@@ -30,9 +30,9 @@ def summaries(results: Iterable[Results], console: Console) -> None:
 
 def gaps(results: Iterable[Results], command: str, console: Console) -> None:
     """The first few of what is missing, and the command that names all."""
-    found = [f"{one.experiment.name}: {gap}" for one in results for gap in one.gaps()]
-    more = f"and {len(found) - NAMED} more; " if len(found) > NAMED else ""
-    say(console, (f"  {line}" for line in [*found[:NAMED], f"{more}all of it: {command}"] if found))
+    lines = [f"{one.experiment.name}: {gap}" for one in results for gap in one.gaps()]
+    more = f"and {len(lines) - NAMED} more; " if len(lines) > NAMED else ""
+    say(console, (f"  {line}" for line in [*lines[:NAMED], f"{more}all of it: {command}"] if lines))
 
 
 def all_gaps(results: Iterable[Results], console: Console) -> bool:
@@ -48,25 +48,25 @@ def all_gaps(results: Iterable[Results], console: Console) -> bool:
 
 def rates(results: Results, console: Console) -> None:
     grid = Table(title=f"{results.experiment.name}, {results.tier} tier: mean validation score of the tuning seeds")
-    for column in ("task", "arm", "rate", "mean", "seeds", "lost", "chosen"):
+    for column in ("task", "arm", "learning rate", "mean", "seeds", "failed", "chosen"):
         grid.add_column(column)
     for row in tables.rate_rows(results):
         mean = "-" if row["mean_validation"] is None else f"{row['mean_validation']:.4f}"
-        lost = str(row["diverged"] + row["failed"] or "")
+        failed = str(row["diverged"] + row["failed"] or "")
         chosen = "chosen" if row["chosen"] else ""
-        grid.add_row(row["task"], row["arm"], f"{row['rate']:g}", mean, str(row["seeds"]), lost, chosen)
+        grid.add_row(row["task"], row["arm"], f"{row['rate']:g}", mean, str(row["seeds"]), failed, chosen)
     console.print(grid)
 
 
-def verdicts(found: Verdicts, claims: Claims, only: Sequence[str], console: Console) -> None:
+def verdicts(judged: Verdicts, claims: Claims, only: Sequence[str], console: Console) -> None:
     """Claims with their contrasts; with ``only``, contrasts of these experiments."""
-    grid = Table(title=f"Verdicts, {found.tier} tier", show_lines=False, expand=False)
+    grid = Table(title=f"Verdicts, {judged.tier} tier", show_lines=False, expand=False)
     for column in ("claim", "what it says", "verdict", "effect [interval]", "n"):
         grid.add_column(column, overflow="fold")
     waiting = []
     for claim in claims.claims.values():
-        rows = [row for row in found.of(claim.name) if row.contrast and (not only or row.experiment in only)]
-        verdict = found.overall[claim.name]
+        rows = [row for row in judged.of(claim.name) if row.contrast and (not only or row.experiment in only)]
+        verdict = judged.overall[claim.name]
         if not rows or verdict == NOT_RUN:
             waiting.append(claim.name)
             continue
@@ -77,12 +77,12 @@ def verdicts(found: Verdicts, claims: Claims, only: Sequence[str], console: Cons
             effect = wording.effect(row).replace("[", "\\[")
             grid.add_row("", words, _coloured(row.verdict), effect, str(row.n or ""))
     console.print(grid)
-    if found.tier != "smoke":
-        failed = [control for control in found.controls if control.verdict != SUPPORTED]
+    if judged.tier != "smoke":
+        failed = [control for control in judged.controls if control.verdict != SUPPORTED]
         say(console, (f"control {row.contrast}: {row.verdict}: {row.statement}" for row in failed), "yellow")
-        if reasons := {row.reason for row in found.rows if row.verdict == INCONCLUSIVE and "control" in row.reason}:
+        if reasons := {row.reason for row in judged.rows if row.verdict == INCONCLUSIVE and "control" in row.reason}:
             console.print(f"{len(reasons)} reason(s) for contrasts kept open by a control; see report", style="yellow")
-    console.print(f"not run: {' '.join(waiting)}" if waiting else "every claim has been looked at")
+    console.print(f"not run: {' '.join(waiting)}" if waiting else "every claim has been run")
 
 
 def _coloured(verdict: str, style: str = "") -> str:

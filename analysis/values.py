@@ -1,4 +1,4 @@
-"""A number out of a record: ``split.metric``, a slice of it, or a field of the record."""
+"""A number of a record: ``split.metric``, a slice of it, or a field of the record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from study.records import Record
 
 CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s*")
 COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
-MOST_NATS = 700  # e to the power of more is no float
+MOST_NATS = 700  # exp overflows a float beyond
 
 Slice = Mapping[str, Sequence[str]]  # axis -> conditions that must all hold
 
@@ -23,8 +23,8 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
 
     A field may lie deeper, as ``diagnostics.start.gradient_ratio``. None where it is not there or no finite number.
     ``solved`` is 1 or 0, on the test split, and 0 for a run that diverged; ``converged`` the same on the validation
-    split, which tuning runs have as well, at any look. ``best.metric`` is the best look at the validation split during
-    training, as early stopping would pick it; ``gap.metric`` is test less train. ``parameters`` are all of them,
+    split, which tuning runs have as well, at any evaluation. ``best.metric`` is the best evaluation on the validation split
+    during training, as early stopping would pick it; ``gap.metric`` is test less train. ``parameters`` are all of them,
     embeddings included.
     """
     if path in ("solved", "converged"):
@@ -42,8 +42,8 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     if not split:
         return _number(record.get(name))
     if split == "best":
-        looks = [value for row in record["curve"] if (value := _number(row.get(f"validation_{name}"))) is not None]
-        return (min if METRICS[name].better == "lower" else max)(looks, default=None)
+        evaluations = [value for row in record["curve"] if (value := _number(row.get(f"validation_{name}"))) is not None]
+        return (min if METRICS[name].better == "lower" else max)(evaluations, default=None)
     if split == "gap":
         test, train = measure(record, f"test.{name}", sliced), measure(record, f"train.{name}", sliced)
         return None if test is None or train is None else test - train

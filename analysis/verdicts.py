@@ -31,7 +31,7 @@ class Verdicts:
 
 
 def judge(claims: Claims, studies: Mapping[str, Results], tier: str) -> Verdicts:
-    """Verdict of each contrast and each claim of one tier; controls first, as they gate what may be believed."""
+    """Verdict of each contrast and each claim of one tier; controls first, as they gate what may count."""
     controls: list[Row] = []
     gates: dict[str, Row] = {}
     for control in claims.controls:  # each a precondition of its own, so none is corrected for the others
@@ -40,11 +40,11 @@ def judge(claims: Claims, studies: Mapping[str, Results], tier: str) -> Verdicts
         gates |= dict.fromkeys(control.gates, row)
     rows, overall = [], {}
     for claim in claims.claims.values():
-        found: dict[str, Row] = {}
+        by_name: dict[str, Row] = {}
         for counts in (True, False):
             family = [contrast for contrast in claim.contrasts if contrast.counts == counts]
-            found |= {row.contrast: row for row in _family(claim.name, family, studies, tier, gates)}
-        own = [found[contrast.name] for contrast in claim.contrasts]
+            by_name |= {row.contrast: row for row in _family(claim.name, family, studies, tier, gates)}
+        own = [by_name[contrast.name] for contrast in claim.contrasts]
         overall[claim.name] = verdict = claim_verdict(own)
         reason = claim.nothing_to_run or "no contrast declared yet"
         own = own or [Row(claim.name, "", claim.en, NOT_RUN, tier=tier, reason=reason)]
@@ -58,17 +58,17 @@ def claim_verdict(rows: Sequence[Row]) -> str:
     Supported in one part and contradicted in another: qualified, whatever a third says. Else a part that is open or not run
     leaves the claim open.
     """
-    found = [row.verdict for row in rows if row.counts]
+    verdicts = [row.verdict for row in rows if row.counts]
     holds = {SUPPORTED, BY_CONSTRUCTION}
-    if not found or all(verdict == NOT_RUN for verdict in found):
+    if not verdicts or all(verdict == NOT_RUN for verdict in verdicts):
         return NOT_RUN
-    if CONTRADICTED in found and holds & set(found):
+    if CONTRADICTED in verdicts and holds & set(verdicts):
         return QUALIFIED
-    if all(verdict == BY_CONSTRUCTION for verdict in found):
+    if all(verdict == BY_CONSTRUCTION for verdict in verdicts):
         return BY_CONSTRUCTION
-    if all(verdict in holds for verdict in found):
+    if all(verdict in holds for verdict in verdicts):
         return SUPPORTED
-    if all(verdict == CONTRADICTED for verdict in found):
+    if all(verdict == CONTRADICTED for verdict in verdicts):
         return CONTRADICTED
     return INCONCLUSIVE
 
@@ -77,32 +77,32 @@ def _family(
     owner: str, contrasts: Iterable[Rule], studies: Mapping[str, Results], tier: str, gates: Mapping[str, Row]
 ) -> list[Row]:
     """Contrasts that are held against each other (Holm)."""
-    evidence = [(contrast, _evidence(contrast, studies, tier)) for contrast in contrasts]
-    tested = [found for _, found in evidence if not found.verdict]
-    settled = iter(settle([found.test for found in tested], [found.looks for found in tested]))
+    decided = [(contrast, _evidence(contrast, studies, tier)) for contrast in contrasts]
+    tested = [evidence for _, evidence in decided if not evidence.verdict]
+    settled = iter(settle([each.test for each in tested], [each.analyses for each in tested]))
     rows = []
-    for contrast, found in evidence:
+    for contrast, evidence in decided:
         row = Row(
             owner,
             contrast.name,
             contrast.statement,
-            found.verdict,
+            evidence.verdict,
             rule=contrast.rule(),
-            scope=found.scope,
+            scope=evidence.scope,
             experiment=contrast.about,
             tier=tier,
             counts=contrast.counts,
-            reason="; ".join(found.notes),
+            reason="; ".join(evidence.notes),
         )
-        if not found.verdict:
+        if not evidence.verdict:
             verdict, adjusted, reason = next(settled)
-            gate = gates.get(found.task)
+            gate = gates.get(evidence.task)
             if tier == "smoke":
                 verdict, reason = INCONCLUSIVE, SMOKE
             elif gate is not None and gate.verdict != SUPPORTED:
                 verdict = INCONCLUSIVE
                 reason = f"the {gate.contrast} control is {gate.verdict}: {gate.statement.rstrip('.')}"
-            row = _tested(row, found, verdict, adjusted, reason)
+            row = _tested(row, evidence, verdict, adjusted, reason)
         rows.append(row)
     return rows
 
@@ -114,8 +114,8 @@ def _evidence(contrast: Rule, studies: Mapping[str, Results], tier: str) -> Evid
         return Evidence(verdict=NOT_RUN, notes=[str(why)])
 
 
-def _tested(row: Row, found: Evidence, verdict: str, adjusted: float | None, reason: str) -> Row:
-    test = found.test
+def _tested(row: Row, evidence: Evidence, verdict: str, adjusted: float | None, reason: str) -> Row:
+    test = evidence.test
     return dataclasses.replace(
         row,
         verdict=verdict,
@@ -126,11 +126,11 @@ def _tested(row: Row, found: Evidence, verdict: str, adjusted: float | None, rea
         p=test.p,
         p_holm=adjusted,
         n=test.n,
-        dropped=found.planned - test.n,
-        margin=found.margin,
-        metric=found.metric,
-        task=found.task,
-        device=joined({record["provenance"].get("device") for record in found.records}),
-        revision=revisions(found.records),
-        reason="; ".join(part for part in (reason, *found.notes) if part),
+        dropped=evidence.planned - test.n,
+        margin=evidence.margin,
+        metric=evidence.metric,
+        task=evidence.task,
+        device=joined({record["provenance"].get("device") for record in evidence.records}),
+        revision=revisions(evidence.records),
+        reason="; ".join(part for part in (reason, *evidence.notes) if part),
     )

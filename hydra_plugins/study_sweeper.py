@@ -1,4 +1,4 @@
-"""The thin Hydra face of ``study.sweeping``: ``python run.py -m experiment=NAME`` carries out a declared experiment.
+"""Connects ``study.sweeping`` to Hydra: ``python run.py -m experiment=NAME`` carries out a declared experiment.
 
 Without ``experiment=`` it is Hydra's own basic sweeper. Imported at every start, so nothing heavy stands at the top.
 """
@@ -27,7 +27,7 @@ class StudySweeper(BasicSweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.hydra_context: HydraContext = hydra_context
-        workers = getattr(self.launcher, "joblib", None)  # what joblib is told, if it is the launcher
+        workers = getattr(self.launcher, "joblib", None)  # joblib's settings, if it is the launcher
         if workers is not None:
             from study import interrupts
 
@@ -67,7 +67,7 @@ class StudySweeper(BasicSweeper):
         return None
 
     def _check(self, jobs: list[list[str]]) -> None:
-        """Refuse a grid with a run that can't be meant before any of it is made."""
+        """Refuse a grid with an invalid run before any run starts."""
         from study import schema
 
         configs = [self._compose(job) for job in jobs]

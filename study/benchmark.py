@@ -1,8 +1,8 @@
 """Speed, as ratios inside one process: ``python -m study.benchmark [harness sweep block window analysis]``.
 
 Each comparison alternates its sides and takes the median of the repeats, with one thread, so that a busy machine slows
-both alike. Where there is a GPU, what can run on it is measured on both, with
-``--device cuda`` there alone. Times move from machine to machine; the ratios are the result.
+both alike. Where there is a GPU, what can run on it is measured on both, or with ``--device cuda`` on the GPU alone. Times
+differ between machines; the ratios are the result.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ def harness(rows: list[list[str]], device: str) -> None:
 
     class Clock(pl.Callback):
         def __init__(self) -> None:
-            self.looks: list[float] = []
+            self.ends: list[float] = []
 
         def on_train_batch_end(self, trainer, *_) -> None:
             if trainer.global_step in (skipped, steps):
                 if device == "cuda":
                     torch.cuda.synchronize()
-                self.looks.append(time.perf_counter())
+                self.ends.append(time.perf_counter())
 
     def through_harness() -> float:
         clock = Clock()
@@ -93,7 +93,7 @@ def harness(rows: list[list[str]], device: str) -> None:
         trainer = make_trainer(config, [clock])
         trainer.limit_val_batches = 0
         trainer.fit(Training(build_model(config, task), task, config))
-        return (clock.looks[1] - clock.looks[0]) / (steps - skipped)
+        return (clock.ends[1] - clock.ends[0]) / (steps - skipped)
 
     def bare() -> float:
         torch.manual_seed(0)
@@ -229,10 +229,10 @@ def exponent(lengths: Sequence[int], values: Sequence[float]) -> float:
     return float(np.polyfit(np.log(lengths), np.log(values), 1)[0])
 
 
-def compare(rows: list[list[str]], what: str, found: dict[str, float], ours: str, theirs: str, target: float | None) -> None:
-    ratio = found[ours] / found[theirs]
+def compare(rows: list[list[str]], what: str, seconds: dict[str, float], ours: str, theirs: str, target: float | None) -> None:
+    ratio = seconds[ours] / seconds[theirs]
     goal = "" if target is None else f"at most {target}"
-    rows.append([what, f"{1e3 * found[ours]:.2f} ms", f"{1e3 * found[theirs]:.2f} ms", f"{ratio:.2f}", goal])
+    rows.append([what, f"{1e3 * seconds[ours]:.2f} ms", f"{1e3 * seconds[theirs]:.2f} ms", f"{ratio:.2f}", goal])
 
 
 SECTIONS = {f.__name__: f for f in (harness, sweep, block, window, analysis)}

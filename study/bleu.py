@@ -1,4 +1,4 @@
-"""BLEU out of what is kept of each sentence, without its text; free of torch, for tasks and analysis alike."""
+"""BLEU from the statistics of sentences, without their text; free of torch, for tasks and analysis alike."""
 
 from __future__ import annotations
 

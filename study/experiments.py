@@ -1,8 +1,8 @@
 """Experiments as declared in ``conf/experiment/*.yaml``: their arms, tasks, learning rates and seeds, and their runs.
 
-``Experiment.phases`` alone says which runs follow which. The sweep launches them (``study.sweeping``), the analysis lays
-records beside them (``analysis.results``). A declaration holds Hydra override keys only, so that every planned run is also a
-plain command line.
+``Experiment.phases`` alone says which runs follow which. The sweep launches them (``study.sweeping``), the analysis matches
+records to them (``analysis.results``). A declaration holds Hydra override keys only, so that every planned run is also a plain
+command line.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from study.choosing import Choice, choose_rate
 from study.metrics import METRICS
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
-PROTOCOL = FOLDER.parent / "protocol.yaml"  # the rates and seeds of each tier, where an experiment doesn't say otherwise
+PROTOCOL = FOLDER.parent / "protocol.yaml"  # learning rates and seeds by tier, where an experiment says no other
 TIERS = ("smoke", "core", "full")
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: fit to be a file's, no path
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: usable in a file name
 
 Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
 Cell = tuple[str, str]  # (arm, task)
@@ -53,9 +53,9 @@ class TaskVariant:
     arms: tuple[str, ...]
     metric: str
     margin: float | None  # None: that of the metric
-    measure: str = "training"  # training | cost: a cost is measured as it is, there is no rate to tune
-    target: float | None = None  # the score whose first reaching is compared, in what it took
-    validated: str | None = None  # the validation score that rates are chosen by, where it isn't the metric
+    measure: str = "training"  # training | cost: nothing is trained, so there is no learning rate to tune
+    target: float | None = None  # a validation score: what it took to reach it is compared
+    validated: str | None = None  # the validation score that learning rates are chosen by, where it isn't the metric
 
     @property
     def tuned_on(self) -> str:
@@ -64,7 +64,7 @@ class TaskVariant:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run that an experiment asks for. ``settings`` are all its overrides, rate and seed included."""
+    """A run that an experiment asks for. ``settings`` are all its overrides, learning rate and seed included."""
 
     experiment: str
     tier: str
@@ -104,7 +104,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a tier makes of an experiment. Seeds of the two roles never meet.
+    """An experiment's sizes in one tier. Seeds of the two roles are disjoint.
 
     ``further_seeds`` are declared in advance for verdicts that ``verdict_seeds`` leave open, and run only when asked for.
     """
@@ -120,7 +120,8 @@ class Sizes:
 
 
 class Experiment:
-    """One file of ``conf/experiment``. Raises ``ValueError`` naming file and mend where the declaration contradicts itself."""
+    """One file of ``conf/experiment``. Raises ``ValueError`` naming the file and the fix where the declaration contradicts
+    itself."""
 
     KEYS = {"name", "title", "question", "claims", "matching", "base", "arms", "tasks", "tiers", "extend_rates", "figure"}
 
@@ -224,12 +225,12 @@ class Experiment:
 
     def _choose(self, runs: Iterable[PlannedRun], record_of: RecordOf) -> dict[Cell, Choice]:
         """The rate of each cell that has one, from the records that are there."""
-        found: dict[Cell, list[Mapping[str, Any]]] = {}
+        tuned: dict[Cell, list[Mapping[str, Any]]] = {}
         for run in runs:
             if (record := record_of(run)) is not None:
-                found.setdefault(run.cell, []).append(record)
+                tuned.setdefault(run.cell, []).append(record)
         choices = {
-            cell: choose_rate(records, self.tasks[cell[1]].tuned_on, self.extend_rates) for cell, records in found.items()
+            cell: choose_rate(records, self.tasks[cell[1]].tuned_on, self.extend_rates) for cell, records in tuned.items()
         }
         return {cell: choice for cell, choice in choices.items() if choice is not None}
 

@@ -118,18 +118,18 @@ def refuse_flags(arguments: list[str]) -> None:
 
 
 def explain(error: Exception) -> str:
-    """A config error in one line that says what would do; anything else with its traceback."""
+    """A config error in one line that says how to fix it; anything else with its traceback."""
     if isinstance(error, HydraException | OmegaConfBaseException):
         message = " ".join(str(error).split()).partition(" See https://")[0]
         override = error.override if isinstance(error, OverrideParseException) else ""
-        return "error: " + _mend(message, str(error.__cause__ or ""), override)
+        return "error: " + _fix(message, str(error.__cause__ or ""), override)
     if isinstance(error, ValueError | OSError):
         return f"error: {error}"
     traceback.print_exception(error, file=sys.stderr)
     return f"error: {error}"
 
 
-def _mend(message: str, cause: str, override: str) -> str:
+def _fix(message: str, cause: str, override: str) -> str:
     if override:
         groups = [f"{group}={override}" for group in GROUPS if (CONF / group / f"{override}.yaml").is_file()]
         if override in GROUPS:
@@ -163,7 +163,7 @@ def _mend(message: str, cause: str, override: str) -> str:
     if found := re.match(r"In '[^']+': Could not (?:find|load) '([^']+)'", message):
         group, _, choice = found[1].rpartition("/")
         if group == "hydra/launcher":
-            return launching.mend(choice)
+            return launching.fix(choice)
         choices = [path.stem for path in _yamls(group)]
         if offered := re.search(r"Available options in '[^']+': (.*?) Config search path", message):
             choices = offered[1].split()

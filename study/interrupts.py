@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a scheduler's warning end a run or a sweep in order: it is closed, and can be gone on with.
+"""Ctrl-C, SIGTERM and a scheduler's warning end a run or a sweep cleanly: it is closed and can be resumed.
 
 The processes that joblib starts end with the one that launched them, even if that is killed outright. Jobs of Slurm and
 tasks of Ray belong to their cluster: Ray ends those of a launcher that is gone, Slurm lets them run on.
@@ -18,8 +18,8 @@ from typing import Any
 
 PATIENCE = 10.0  # seconds that workers get to close their runs
 ORPHANS_PATIENCE = 5.0  # seconds that a worker gets whose launcher is gone
-SECONDS_BETWEEN_LOOKS = 1.0
-# By these a scheduler says that the job must leave its place soon; submitit handles one of them, if it started the job.
+SECONDS_BETWEEN_CHECKS = 1.0
+# A scheduler's warnings that the job will be stopped soon; submitit handles one of them, if it started the job.
 WARNINGS = {number for number in signal.Signals if number.name in ("SIGUSR1", "SIGUSR2")}
 
 
@@ -73,7 +73,7 @@ def end_with_launcher() -> None:
 
 def _watch(launcher: int | None) -> None:
     while os.getppid() == launcher:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        time.sleep(SECONDS_BETWEEN_CHECKS)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHANS_PATIENCE)
     os._exit(1)

@@ -60,9 +60,9 @@ def key(default: Any, words: str, **known: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
-# A key that came when there were records already moves no id while it is at its default, which therefore stays.
+# A key added when there were records already changes no id while it is at its default, which therefore must not change.
 later = functools.partial(key, in_id="changed")
-# What can't change a result: where it is put, how fast it comes, who watches, which of the declared runs it is.
+# What can't change a result: places, speed, tracking, and which of the declared runs it is.
 neutral = functools.partial(key, in_id="never")
 
 

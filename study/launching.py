@@ -1,4 +1,4 @@
-"""Hydra's launchers, as far as the study has a say: which there are, and GPUs in a scheduler's words."""
+"""Hydra's launchers: which there are, and how a scheduler is asked for GPUs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def whole_gpus(gpus: float) -> int | None:
     return int(gpus) or None
 
 
-def mend(launcher: str) -> str:
-    """What would do where Hydra knows no such launcher."""
+def fix(launcher: str) -> str:
+    """What to do where Hydra knows no such launcher."""
     if extra := PLUGINS.get(launcher):
         return f'this launcher needs its plugin: pip install -c constraints.txt ".[{extra}]"'
     close = difflib.get_close_matches(launcher, LAUNCHERS, n=1)

@@ -1,9 +1,9 @@
 """The parts that a config chooses by name: which classes they are, and what their source says of them.
 
 A part is a class of the study with ``name = "lstm"`` among its own attributes, in the package of its group; nothing else is
-ever imported on a config's word, and where the class stands is no matter of configs, ids or records. What a check has to
+ever imported because a config names it. Configs, ids and records do not depend on where the class stands. What a check has to
 know of a class - its bases, its keywords, plain class attributes - is read from its source: importing it would import torch,
-which takes longer than a mistake should have to wait for its answer.
+which takes seconds, and a mistaken config should be refused at once.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ TYPES = {kind.__name__: kind for kind in (bool, int, float, str, list)}  # what 
 @functools.cache
 def classes(group: str) -> Mapping[str, str]:
     """Import path by name, of all that a group offers. Raises ``ValueError`` where two classes have one name."""
-    found: dict[str, str] = {}
+    paths: dict[str, str] = {}
     for path in sorted(ROOT.joinpath(*GROUPS[group].package.split(".")).rglob("*.py")):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for owner, _, name in NAMED.findall(path.read_text(encoding="utf-8")):
-            if name in found:
-                raise ValueError(f"{module}.{owner} and {found[name]} are both called {group}={name}")
-            found[name] = f"{module}.{owner}"
-    return dict(sorted(found.items()))
+            if name in paths:
+                raise ValueError(f"{module}.{owner} and {paths[name]} are both called {group}={name}")
+            paths[name] = f"{module}.{owner}"
+    return dict(sorted(paths.items()))
 
 
 def check(group: str, name: Any) -> None:
@@ -112,23 +112,23 @@ def _arguments(group: str, name: str) -> Iterator[ast.arguments]:
 def keywords(group: str, name: str) -> Mapping[str, inspect.Parameter]:
     """Keyword-only parameters of a part, less what is given to it: the keys of its config, with types and defaults."""
     path = classes(group)[name]
-    found: dict[str, inspect.Parameter] = {}
+    parameters: dict[str, inspect.Parameter] = {}
     taken = [pair for each in _arguments(group, name) for pair in zip(each.kwonlyargs, each.kw_defaults, strict=True)]
     for argument, default in taken:
-        if argument.arg not in GROUPS[group].given.split() and argument.arg not in found:
+        if argument.arg not in GROUPS[group].given.split() and argument.arg not in parameters:
             if argument.annotation is None:
                 raise ValueError(f"{path}: its keyword {argument.arg} has no type; a config key needs one")
             try:
                 value = inspect.Parameter.empty if default is None else ast.literal_eval(default)
             except ValueError:
                 raise ValueError(f"{path}: the default of {argument.arg} must be written out, as a plain value") from None
-            found[argument.arg] = inspect.Parameter(
+            parameters[argument.arg] = inspect.Parameter(
                 argument.arg,
                 inspect.Parameter.KEYWORD_ONLY,
                 default=value,
                 annotation=_type(argument.annotation, path),
             )
-    return found
+    return parameters
 
 
 def defaults(group: str, name: str) -> dict[str, Any]:
@@ -167,16 +167,16 @@ def _outline(path: str) -> Any:
 
 
 def _attributes(node: ast.ClassDef) -> dict[str, Any]:
-    """A class's own attributes that are written out; what is computed is nothing that a check asks for."""
-    found = {}
+    """A class's own attributes that are literals; no check needs computed ones."""
+    attributes = {}
     for statement in node.body:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
             for place in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
                 try:
-                    found[ast.unparse(place)] = ast.literal_eval(statement.value)
+                    attributes[ast.unparse(place)] = ast.literal_eval(statement.value)
                 except ValueError:
                     continue
-    return found
+    return attributes
 
 
 @functools.cache

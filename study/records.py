@@ -3,7 +3,7 @@
 A run's folder holds ``config.yaml``, ``history.jsonl``, while it trains ``last.ckpt``, and at its end ``record.json``.
 Committed records are the same objects, one per line, in ``results/<tier>/records/<experiment>.jsonl``.
 
-What a reader may rely on is declared in ``study.record_fields.Record``; whatever else is found comes as a ``RecordError``.
+What a reader may rely on is declared in ``study.record_fields.Record``; a record that differs comes as a ``RecordError``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ else:
 
 
 class RecordError(ValueError):
-    """A record that can't be believed: truncated, edited by hand, of another schema or structure, or no readable file."""
+    """An invalid record: truncated, edited by hand, of another schema or structure, or no readable file."""
 
 
 def checksum(record: Mapping[str, Any]) -> str:
@@ -51,10 +51,10 @@ def checksum(record: Mapping[str, Any]) -> str:
 def write(folder: Path, record: Mapping[str, Any]) -> Record:
     """Write ``record.json`` whole or not at all; the old one stays until the new one is on the disk.
 
-    Raises ``RecordError`` that names the field, and writes nothing, where ``read`` would not believe it.
+    Raises ``RecordError`` that names the field, and writes nothing, where ``read`` would refuse it.
     """
     sealed = {"schema": SCHEMA, **record}
-    sealed = json.loads(_dump(sealed).encode(errors="replace"))  # as it will be read: string keys, lists, no half characters
+    sealed = json.loads(_dump(sealed).encode(errors="replace"))  # as it will be read: string keys, lists, no lone surrogates
     sealed["checksum"] = checksum(sealed)
     try:
         _check(sealed)
@@ -67,7 +67,7 @@ def write(folder: Path, record: Mapping[str, Any]) -> Record:
 def read(path: Path, name: str | None = None) -> Record:
     """Read one record file, with ``name`` only as the record of that run.
 
-    Raises ``RecordError`` saying what is wrong and what would do, ``FileNotFoundError`` where there is nothing, and another
+    Raises ``RecordError`` saying what is wrong and how to fix it, ``FileNotFoundError`` where there is nothing, and another
     ``OSError`` where the machine is at fault.
     """
     record = parse(_text(_bytes(path)), str(path))
@@ -101,7 +101,7 @@ def parse(text: str, where: str) -> Record:
 
 
 def load_runs(folder: Path) -> Iterator[Record | RecordError]:
-    """Every record of a folder of fresh runs, by run name; what can't be believed comes as the error that says why."""
+    """Every record of a folder of fresh runs, by run name; an invalid one comes as the error that says why."""
     for run in sorted(folder.iterdir()):
         try:
             yield read(run / NAME)
@@ -114,7 +114,7 @@ def load_runs(folder: Path) -> Iterator[Record | RecordError]:
 
 
 def load_lines(path: Path) -> Iterator[Record | RecordError]:
-    """Every record of a JSON-lines file; what can't be believed, be it the file, comes as the error that says why."""
+    """Every record of a JSON-lines file; an invalid one, or an unreadable file, comes as the error that says why."""
     try:
         lines = _bytes(path).splitlines()
     except RecordError as error:
@@ -131,7 +131,7 @@ def load_lines(path: Path) -> Iterator[Record | RecordError]:
 
 
 def put_aside(path: Path) -> Path:
-    """Give what lies at ``path``, be it a folder or a link to nothing, a name that nothing has yet; returns it."""
+    """Rename what lies at ``path`` (a file, a folder, a dangling link) to a name that is free; returns that."""
     names = (path.with_name(f"{path.name}.unreadable{ending}") for ending in ("", *(f"-{n}" for n in range(2, 1000))))
     other = next(name for name in names if not os.path.lexists(name))
     os.rename(path, other)
@@ -206,7 +206,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _text(data: bytes) -> str:
-    """Bytes that are no UTF-8 become half characters, under which no record can be sealed."""
+    """Bytes that are not UTF-8 become lone surrogates, with which no record can have a checksum."""
     return data.decode("utf-8", "surrogateescape")
 
 
@@ -238,8 +238,8 @@ def _finite_float(text: str) -> float:
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    parsed = dict(pairs)
+    if len(parsed) < len(pairs):
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {reprlib.repr(next(key for key in keys if keys.count(key) > 1))} is there twice")
-    return found
+    return parsed

@@ -38,7 +38,7 @@ def register() -> None:
 
 
 def check(config: DictConfig) -> None:
-    """Refuse wrong types, values of the wrong kind and what contradicts itself. Raises ``ValueError``, one line with the mend.
+    """Refuse wrong types, values of the wrong kind and contradictions. Raises ``ValueError``, one line with the fix.
 
     Imports no part, and so no torch: what only a part itself can tell is for ``study.training.build.validate``.
     """
@@ -84,7 +84,7 @@ def identity(config: DictConfig) -> str:
     """The run's id: a hash of its resolved config less what can't change the result.
 
     Keys at a part's default are left out too, as are those that ``study.keys`` calls later, so that a new key whose default
-    means "as before" moves no id; hence a default, once given, stays.
+    keeps the old behaviour changes no id; so a default must never change.
     """
     essence: dict[str, Any] = {}
     container: Any = OmegaConf.to_container(config, resolve=True)
@@ -184,7 +184,7 @@ def _select(container: Any, dotted: str) -> Any:
 
 
 def _contradictions(config: DictConfig) -> Iterator[str]:
-    """What keys say against each other, and what would do instead."""
+    """Keys that contradict each other, and what to set instead."""
     yield from _of_origin(config.origin)
     if not records.RUN_NAME.fullmatch(name(config)):
         yield "the names of experiment, task and arm are too long together for a folder's name: shorten them"

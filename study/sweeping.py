@@ -66,7 +66,7 @@ class Sweep:
         self.launch = launch
         self.console = console or Console(stderr=True)
         self.cells: dict[tuple[str, str, str], DictConfig] = {}
-        self.found: dict[PlannedRun, records.Record | None] = {}  # of the phases so far
+        self.recorded: dict[PlannedRun, records.Record | None] = {}  # of the phases so far
         self.reasons: dict[PlannedRun, str] = {}  # why one has no record
         probe = compose([f"tier={tier}", *self._free_overrides()])
         schema.check_folder(probe)
@@ -83,7 +83,7 @@ class Sweep:
         started = time.monotonic()
         self._prepare()
         state = "done"
-        plans = [e.phases(self.tier, self.found.get, self.narrow.further_seeds) for e in self.experiments]
+        plans = [e.phases(self.tier, self.recorded.get, self.narrow.further_seeds) for e in self.experiments]
         with interrupts.orderly():
             try:
                 for phases in zip_longest(*plans):
@@ -125,7 +125,7 @@ class Sweep:
 
         A cell of which a run of an earlier phase has no record has to wait: what comes next depends on all of them.
         """
-        waiting = {(run.experiment, run.cell) for run, record in self.found.items() if record is None}
+        waiting = {(run.experiment, run.cell) for run, record in self.recorded.items() if record is None}
         runs = [run for phase in phases for run in phase.runs if (run.experiment, run.cell) not in waiting]
         jobs = [self._job(run) for run in runs]
         left = [job for job in jobs if not self._is_done(job)]
@@ -134,7 +134,7 @@ class Sweep:
                 left = self._launch(left, ["sweep.wait=false"])
                 self._launch(left, ["sweep.wait=true", "retry_failed=false"])
         finally:
-            self.found |= {job.run: self._record(job) for job in jobs}
+            self.recorded |= {job.run: self._record(job) for job in jobs}
 
     def _launch(self, jobs: list[Job], how: list[str]) -> list[Job]:
         """Launch them as one batch; returns those that another launch holds."""
@@ -171,8 +171,8 @@ class Sweep:
     def _committed(self) -> dict[str, records.Record]:
         """Committed records of these experiments, by digest."""
         paths = [records.committed(self.tier, experiment.name) for experiment in self.experiments]
-        found = [record for path in paths if path.exists() for record in records.load_lines(path)]
-        return {r["plan"]["digest"]: r for r in found if not isinstance(r, records.RecordError)}
+        committed = [record for path in paths if path.exists() for record in records.load_lines(path)]
+        return {r["plan"]["digest"]: r for r in committed if not isinstance(r, records.RecordError)}
 
     def _job(self, run: PlannedRun) -> Job:
         config = self.cells[(run.experiment, *run.cell)]
@@ -230,8 +230,8 @@ class Sweep:
             thread.join()
 
     def _summary(self, seconds: float, state: str) -> int:
-        missing = [run for run, record in self.found.items() if record is None]
-        ended = [record for record in self.found.values() if record is not None]
+        missing = [run for run, record in self.recorded.items() if record is None]
+        ended = [record for record in self.recorded.values() if record is not None]
         finished, diverged, failed = ([r for r in ended if r["status"] == status] for status in records.STATUSES)
         say = functools.partial(self.console.print, highlight=False, markup=False, soft_wrap=True)
         say(

@@ -1,4 +1,4 @@
-"""Do the tests bite? Small mistakes are put into copies of the sources, and the tests are to find each.
+"""Mutation testing: small mistakes are put into copies of the sources, and the tests are to find each.
 
     python -m tests.mutants                # 60 mistakes, drawn with seed 0; prints how many were found, and those that weren't
     python -m tests.mutants --count 10 --seed 1 study/tasks
@@ -24,7 +24,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 WHERE = ["study", "analysis"]
-LOOKS = ("analysis/figures", "analysis/page", "study/pictures.py", "study/help.py")  # sizes and colours: nothing to be wrong
+DISPLAY = (
+    "analysis/figures",
+    "analysis/page",
+    "study/pictures.py",
+    "study/help.py",
+)  # sizes and colours, of which none is wrong
 SWAPS = {
     "operator": {ast.Add: "-", ast.Sub: "+", ast.Mult: "/", ast.Div: "*", ast.FloorDiv: "*", ast.Mod: "//"},
     "comparison": {ast.Lt: "<=", ast.LtE: "<", ast.Gt: ">=", ast.GtE: ">", ast.Eq: "!=", ast.NotEq: "==", ast.In: "not in"},
@@ -104,7 +109,7 @@ def running(tree: ast.AST) -> Iterator[ast.AST]:
 def draw(where: list[str], count: int, seed: int) -> list[Mutant]:
     """As many of each kind, at most one a line."""
     files = sorted(file for part in where for file in ([ROOT / part] if part.endswith(".py") else (ROOT / part).rglob("*.py")))
-    known = [mutant for file in files if not str(file.relative_to(ROOT)).startswith(LOOKS) for mutant in mutants(file)]
+    known = [mutant for file in files if not str(file.relative_to(ROOT)).startswith(DISPLAY) for mutant in mutants(file)]
     random.Random(seed).shuffle(known)
     kinds = sorted({mutant.kind for mutant in known})
     queues = {kind: iter([mutant for mutant in known if mutant.kind == kind]) for kind in kinds}

@@ -83,10 +83,10 @@ def test_one_rate_has_no_edge_to_go_beyond():
 def test_a_finished_run_without_the_score_counts_as_a_loss():
     nameless, nothing = run(0.01, 1.0, 5, metric="loss"), run(0.01, 1.0, 5)
     nothing["metrics"]["validation"]["accuracy"] = None
-    for lost in (nameless, nothing, nothing | {"metrics": {}}):
-        found = choose_rate([lost, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy")
+    for scoreless in (nameless, nothing, nothing | {"metrics": {}}):
+        found = choose_rate([scoreless, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy")
         assert (found.rate, found.curve[0.01]) == (0.001, 1.0)
-        assert choose_rate([lost], "accuracy") is None
+        assert choose_rate([scoreless], "accuracy") is None
 
 
 def test_a_failed_run_counts_as_a_loss_like_a_diverged_one():

@@ -82,8 +82,8 @@ def test_architecture(tiny, own, architecture):
         record = train(tiny(f"architecture={architecture}", *more, "train.steps=2", task=task))
         assert record["multiply_adds_per_answer"] > 0
         if architecture.endswith("glimpses"):
-            look = record["written"]["test"]["glimpses"][0]
-            assert len(look["image"]) == len(look["image"][0]) == 40 and len(look["path"]) == 6
+            glimpses = record["written"]["test"]["glimpses"][0]
+            assert len(glimpses["image"]) == len(glimpses["image"][0]) == 40 and len(glimpses["path"]) == 6
         if kind == "pairs":
             assert set(record["decoded"]) <= record["metrics"]["test"].keys()
             assert record["written"]["test"]["samples"][0]["reference"]
@@ -234,9 +234,9 @@ def test_a_convolutional_net_matches_the_glimpse_model_in_parameters_or_in_work(
 
     image_BHW = torch.zeros(1, *2 * [build_task(compose("task=clutter")).size])
     glimpses, as_large = (build(f"architecture={name}") for name in ("learned_glimpses", "cnn"))
-    as_laborious = build("architecture=cnn", "model.match=multiply_adds")
+    same_work = build("architecture=cnn", "model.match=multiply_adds")
     assert as_large.parameter_counts()["other"] == pytest.approx(glimpses.parameter_counts()["other"], rel=0.02)
-    assert multiply_adds(as_laborious, image_BHW) == pytest.approx(multiply_adds(glimpses, image_BHW), rel=0.02)
+    assert multiply_adds(same_work, image_BHW) == pytest.approx(multiply_adds(glimpses, image_BHW), rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -190,13 +190,13 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "mend"), REFUSED, ids=[mend[:40] for _, mend in REFUSED])
-def test_contradictory_declarations_are_refused_by_name(changes, mend):
+@pytest.mark.parametrize(("changes", "fix"), REFUSED, ids=[fix[:40] for _, fix in REFUSED])
+def test_contradictory_declarations_are_refused_by_name(changes, fix):
     with pytest.raises(ValueError) as caught:
         toy(**changes)
     message = str(caught.value)
     assert message.startswith("toy.yaml: ") and "\n" not in message
-    assert mend in message
+    assert fix in message
 
 
 def test_an_unknown_tier_and_an_unknown_experiment_say_what_there_is():

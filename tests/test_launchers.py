@@ -56,7 +56,7 @@ def wait(until: Callable[[], Any], process: subprocess.Popen[str] | None = None,
     """What ``until`` returns, once that is something; fails if it takes too long or the process ends before."""
     deadline = time.monotonic() + seconds
     while not (found := until()):
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         assert process is None or process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.05)
     return found

@@ -79,8 +79,8 @@ def test_a_run_asks_for_one_gpu_at_most(compose, gpus):
         ("ray", 'this launcher needs its plugin: pip install -c constraints.txt ".[ray]"'),
     ],
 )
-def test_a_launcher_that_is_not_there_is_named_with_the_mend(launcher, said):
-    assert launching.mend(launcher) == said
+def test_a_launcher_that_is_not_there_is_named_with_the_fix(launcher, said):
+    assert launching.fix(launcher) == said
     for verb in ("find", "load"):
         error = hydra.errors.MissingConfigException(f"In 'config': Could not {verb} 'hydra/launcher/{launcher}'")
         assert explain(error) == f"error: {said}"

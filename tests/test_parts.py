@@ -149,7 +149,7 @@ def test_a_part_is_a_class_with_a_name_of_its_own(another_root):
     (another_root / "study/mixers/own.py").write_text(f"{source}class Own(Half):\n    name = 'own'\nclass Unnamed(Own): ...\n")
     assert parts.classes("mixer") == {"own": "study.mixers.own.Own"}, "a name isn't inherited"
     outline = parts.outline("mixer", "own")
-    assert outline.kind == "x" and not hasattr(outline, "size"), "what is computed is no matter of a config"
+    assert outline.kind == "x" and not hasattr(outline, "size"), "computed attributes are not read"
     assert parts.asked("mixer", "own") == {"width", "causal"}
 
 

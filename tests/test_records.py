@@ -1,4 +1,4 @@
-"""A record is whole and unedited, or it is named and not believed."""
+"""A record is whole and unedited, or it is named and refused."""
 
 import errno
 import json
@@ -98,7 +98,7 @@ def test_a_kill_in_the_midst_of_writing_leaves_the_old_record(folder):
     done = subprocess.run([sys.executable, "-c", code, str(folder), json.dumps(made())], check=False)
     assert done.returncode == -signal.SIGKILL
     assert records.read(folder / records.NAME) == old
-    assert list(records.load_runs(folder.parent)) == [old]  # what the kill left lying is no record
+    assert list(records.load_runs(folder.parent)) == [old]  # what the killed process left is no record
 
 
 def sealed(**fields):
@@ -185,7 +185,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_a_record_that_cant_be_believed_is_named_with_the_mend(folder, kind):
+def test_an_invalid_record_is_named_with_the_fix(folder, kind):
     text, why = BROKEN[kind]
     path = folder / records.NAME
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -308,8 +308,8 @@ def test_nan_never_becomes_a_number(folder):
     assert records.write(folder, made(found=cleaned))["found"]["b"] == {"c": None}
 
 
-def test_what_would_not_be_believed_is_not_written(folder):
-    """An answer of no tokens has no row of weights, and is believed."""
+def test_an_invalid_record_is_not_written(folder):
+    """An answer of no tokens has no row of weights, and is valid."""
     old = records.write(folder, made())
     with pytest.raises(RecordError, match="metrics.test: Input should be a valid dictionary, and is 3"):
         records.write(folder, made(metrics={"test": 3}))

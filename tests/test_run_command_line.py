@@ -36,7 +36,7 @@ SWEEP = ["-m", "experiment=tiny", "tier=smoke", "tracking.mode=off", "runs=runs"
 
 
 def found(folder):
-    """Whole records of a folder by name; a record that can't be believed fails the test."""
+    """Whole records of a folder by name; an invalid record fails the test."""
     everything = list(records.load_runs(folder))
     assert not [record for record in everything if isinstance(record, Exception)]
     return {record["name"]: record for record in everything}

@@ -143,13 +143,13 @@ REFUSED = [
 CLASSES = {path.rpartition(".")[2] for group in parts.GROUPS for path in parts.classes(group).values()} - {"Transformer"}
 
 
-@pytest.mark.parametrize(("overrides", "mend"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
-def test_refused_in_one_line_that_says_what_would_do(compose, overrides, mend):
+@pytest.mark.parametrize(("overrides", "fix"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
+def test_refused_in_one_line_that_says_what_would_do(compose, overrides, fix):
     with pytest.raises(Exception) as caught:  # noqa: B017 (of Hydra or of the study; users see it through explain)
         validate(compose(*overrides.split()))
     said = explain(caught.value)
     assert said.startswith("error: ") and "\n" not in said
-    assert mend in said
+    assert fix in said
     assert not CLASSES & set(re.findall(r"[\w=]+", said)), "a config knows no classes"
 
 

@@ -193,7 +193,7 @@ def test_committed_records_count_as_done_only_when_asked(stage, tmp_path, monkey
 
 
 @pytest.mark.parametrize("ill", ["edited", "nested", "another run's", "link to nothing"])
-def test_a_record_that_cant_be_believed_is_as_good_as_none(stage, ill):
+def test_an_invalid_record_counts_as_none(stage, ill):
     stage.sweep().run()
     first = len(stage.launched)
     path = next(stage.folder.glob("toy-x-b-verdict-*-s2-*")) / records.NAME

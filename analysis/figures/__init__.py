@@ -1,4 +1,4 @@
-"""Figures of an experiment as PNG and SVG, drawn from records as its declaration asks; matplotlib comes in here only.
+"""Figures of an experiment as PNG and SVG, drawn from records as its declaration asks; matplotlib is imported here only.
 
 ``figure`` of a declaration names how each task is drawn: ``kind`` is one or a list of the public functions of
 ``analysis.figures.kinds`` (default: ``arms``). What such a function takes by keyword is written beside the kind:
@@ -42,11 +42,11 @@ Kind = Callable[..., list[Panel]]
 @cache
 def known() -> Mapping[str, Kind]:
     """The kinds of figure by name."""
-    found: dict[str, Kind] = {}
+    by_name: dict[str, Kind] = {}
     for module in pkgutil.iter_modules(kinds.__path__, f"{kinds.__name__}."):
         functions = inspect.getmembers(importlib.import_module(module.name), inspect.isfunction)
-        found |= {name: kind for name, kind in functions if kind.__module__ == module.name and not name.startswith("_")}
-    return found
+        by_name |= {name: kind for name, kind in functions if kind.__module__ == module.name and not name.startswith("_")}
+    return by_name
 
 
 def main(results: Results) -> Any | None:
@@ -68,7 +68,7 @@ def main(results: Results) -> Any | None:
 
 
 def check(experiment: Experiment) -> None:
-    """Refuse a ``figure`` that nothing can be drawn from. Raises ``ValueError`` naming the keys that would do."""
+    """Refuse a ``figure`` that nothing can be drawn from. Raises ``ValueError`` naming the keys allowed."""
     node, where = experiment.figure, f"{experiment.source}: figure"
     allowed = [*COMMON, *_parameters(costs)]
     for kind in _listed(node, "kind", "arms"):
@@ -135,8 +135,8 @@ def _write_forest(folder: Path, verdicts: Verdicts) -> None:
 
 def _parameters(kind: Kind) -> dict[str, Any]:
     """Keys of a kind with their defaults."""
-    found = inspect.signature(kind).parameters.values()
-    return {one.name: one.default for one in found if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    parameters = inspect.signature(kind).parameters.values()
+    return {one.name: one.default for one in parameters if one.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
 def _keys(kind: Kind, node: Mapping[str, Any]) -> dict[str, Any]:

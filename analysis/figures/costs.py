@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.cost_tables import AXES, measured
-from analysis.figures.style import Panel, look
+from analysis.figures.style import Panel, arm_style
 from analysis.results import Results
 from analysis.statistics import crossings, growth
 
@@ -51,7 +51,7 @@ def _costs(
     for arm in results.experiment.arms:
         if arm not in curves:
             continue
-        colour, marker, line = look(results.experiment, arm)
+        colour, marker, line = arm_style(results.experiment, arm)
         xs, ys = list(curves[arm]), [cost * scale for cost in curves[arm].values()]
         ax.plot(xs, ys, color=colour, ls=line, marker=marker)
         if grows := growth(letter, xs, ys, may_be_log=quantity == "hops"):

@@ -29,13 +29,13 @@ class Bar:
 
 def bars(rows: Iterable[Row]) -> list[Bar]:
     """Of the contrasts that have an interval."""
-    found = []
+    drawn = []
     for row in rows:
         if row.effect is not None and row.low is not None and row.high is not None:
             unit = margin_unit(row)
             low, effect, high = (max(-CUT, min(CUT, value / unit)) for value in (row.low, row.effect, row.high))
-            found.append(Bar(row, low, effect, high))
-    return found
+            drawn.append(Bar(row, low, effect, high))
+    return drawn
 
 
 def forest(verdicts: Verdicts) -> Any | None:

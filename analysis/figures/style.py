@@ -62,7 +62,7 @@ class Panel:
     curves: tuple[str, ...] = ()
 
 
-def look(experiment: Experiment, arm: str) -> tuple[str, str, Any]:
+def arm_style(experiment: Experiment, arm: str) -> tuple[str, str, Any]:
     """Colour, marker and line of an arm: the same in every figure of its experiment, told apart in grey too."""
     index = list(experiment.arms).index(arm)
     line = LINES[(index + index // len(COLOURS)) % len(LINES)]
@@ -97,7 +97,7 @@ def assemble(experiment: Experiment, panels: Sequence[Panel | None], arms: Itera
             ax.yaxis.set_label_coords(-0.42 / (box.width * figure.get_figwidth()), 0.5)
         handles = []
         for arm in shown:
-            colour, marker, line = look(experiment, arm)
+            colour, marker, line = arm_style(experiment, arm)
             handles.append(Line2D([], [], color=colour, marker=marker, ls=line, label=experiment.arms[arm].label))
         handles = handles or axes[0].get_legend_handles_labels()[0]
         if handles:

@@ -40,7 +40,7 @@ def _rates(ax: Any, view: View, metric: Metric) -> None:
         if not by_rate:
             continue
         means = {rate: sum(scores) / len(scores) for rate, scores in sorted(by_rate.items())}
-        colour, marker, line = view.look(arm)
+        colour, marker, line = view.arm_style(arm)
         ax.plot(list(means), list(means.values()), color=colour, ls=line, marker=marker, mfc="white", lw=1.2)
         choice = view.results.choices.get((arm, view.task))
         if choice is not None and choice.rate in means:
@@ -57,8 +57,8 @@ def _curves(ax: Any, view: View, metric: Metric) -> None:
     """Mean over verdict seeds; a run that stopped when it had solved the task keeps its last score."""
     key = f"validation_{metric.name}"
     for arm in view.declared.arms:
-        found = [record.get("curve", []) for record in view.records(arm)]
-        scored = [{row["step"]: row[key] for row in rows if row.get(key) is not None} for rows in found]
+        histories = [record.get("curve", []) for record in view.records(arm)]
+        scored = [{row["step"]: row[key] for row in rows if row.get(key) is not None} for rows in histories]
         curves = [curve for curve in scored if curve]
         if not curves:
             continue
@@ -67,7 +67,7 @@ def _curves(ax: Any, view: View, metric: Metric) -> None:
         for step in steps:
             held = [curve[max(s for s in curve if s <= step)] for curve in curves if min(curve) <= step]
             means.append(sum(held) / len(held))
-        colour, marker, line = view.look(arm)
+        colour, marker, line = view.arm_style(arm)
         every = max(1, len(steps) // 6)
         ax.plot(steps, means, color=colour, ls=line, lw=1.2, marker=marker, ms=3.5, markevery=(0, every))
     frame(ax, view, metric)

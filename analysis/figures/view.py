@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.figures.style import SHARES, look
+from analysis.figures.style import SHARES, arm_style
 from analysis.results import Results
 from analysis.tables import tells_chance
 from analysis.values import measure
@@ -42,8 +42,8 @@ class View:
     def label(self, arm: str) -> str:
         return self.results.experiment.arms[arm].label
 
-    def look(self, arm: str) -> tuple[str, str, Any]:
-        return look(self.results.experiment, arm)
+    def arm_style(self, arm: str) -> tuple[str, str, Any]:
+        return arm_style(self.results.experiment, arm)
 
     def tag(self, arm: str, name: str) -> Any | None:
         return self.results.experiment.arms[arm].tags.get(name)
@@ -64,8 +64,8 @@ class View:
     def axis(self, wanted: str | list[str]) -> str | None:
         """The first of the slices wanted that the task's records have."""
         records = [record for arm in self.declared.arms for record in self.records(arm)]
-        found = {axis for record in records for axes in record.get("slices", {}).values() for axis in axes}
-        return next((axis for axis in ([wanted] if isinstance(wanted, str) else wanted) if axis in found), None)
+        axes_kept = {axis for record in records for axes in record.get("slices", {}).values() for axis in axes}
+        return next((axis for axis in ([wanted] if isinstance(wanted, str) else wanted) if axis in axes_kept), None)
 
 
 def arms_run(results: Results) -> list[str]:

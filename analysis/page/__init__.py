@@ -30,7 +30,7 @@ DASHES = ("", "6 3", "6 2 1 2", "1.5 2.5", "9 3", "3 2 1 2 1 2", "2 2", "8 2 2 2
 
 
 def build(
-    claims: Claims, found: Verdicts, studies: Mapping[str, Results], set_aside: Sequence[str], source: str, figures: Path
+    claims: Claims, judged: Verdicts, studies: Mapping[str, Results], set_aside: Sequence[str], source: str, figures: Path
 ) -> str:
     """The page. ``figures`` is the folder with the SVG files to put in; one that is not there is left out."""
     environment = Environment(
@@ -42,15 +42,15 @@ def build(
     )
     environment.filters["slug"] = lambda text: re.sub(r"[^a-z0-9]+", "-", text.lower())
     return environment.get_template("report.html").render(
-        tier=found.tier,
+        tier=judged.tier,
         source=source,
         css=Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
         js=Markup((TEMPLATES / "report.js").read_text(encoding="utf-8")),
-        counts=[(word, count) for word in VERDICTS if (count := list(found.overall.values()).count(word))],
-        claims=[_claim(claims, name, found) for name in claims.claims],
-        controls=[_contrast(row) for row in found.controls],
-        forest=_forest(found.rows),
-        experiments=[_experiment(results, found, claims, figures) for results in studies.values()],
+        counts=[(word, count) for word in VERDICTS if (count := list(judged.overall.values()).count(word))],
+        claims=[_claim(claims, name, judged) for name in claims.claims],
+        controls=[_contrast(row) for row in judged.controls],
+        forest=_forest(judged.rows),
+        experiments=[_experiment(results, judged, claims, figures) for results in studies.values()],
         corrections=claims.corrections,
         set_aside=list(set_aside),
         provenance=_provenance([record for results in studies.values() for record in results.records]),
@@ -58,13 +58,13 @@ def build(
     )
 
 
-def _claim(claims: Claims, name: str, found: Verdicts) -> dict[str, Any]:
+def _claim(claims: Claims, name: str, judged: Verdicts) -> dict[str, Any]:
     claim = claims.claims[name]
-    rows = found.of(name)
+    rows = judged.of(name)
     return {
         "claim": claim,
-        "verdict": found.overall[name],
-        "reading": wording.reading(claim, rows, found.overall[name]),
+        "verdict": judged.overall[name],
+        "reading": wording.reading(claim, rows, judged.overall[name]),
         "published": [f"{entry['figure']} ({entry['source']}; {READ[entry['read']]})" for entry in claim.published],
         "contrasts": [_contrast(row) for row in rows if row.contrast],
         "corrections": [entry for entry in claims.corrections if name in entry["claims"]],
@@ -79,19 +79,19 @@ def _contrast(row: Row) -> dict[str, Any]:
 
 def _forest(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Bars in per cent of the plot's width; effects are drawn in units of their margin."""
-    found = []
+    lines = []
     for bar in bars(rows):
         low, high, mid = (50 + 50 * value / CUT for value in (bar.low, bar.high, bar.effect))
         width = max(high - low, 0.4)
-        found.append({**_contrast(bar.row), "x": f"{low:.1f}", "width": f"{width:.1f}", "mid": f"{mid:.1f}"})
-    return found
+        lines.append({**_contrast(bar.row), "x": f"{low:.1f}", "width": f"{width:.1f}", "mid": f"{mid:.1f}"})
+    return lines
 
 
 def _one_table(label: str, cells: list[dict[str, str]]) -> dict[str, Any]:
     return {"label": label, "scores": _columns(cells), "costs": None, "floors": "", "published": [], "notes": []}
 
 
-def _experiment(results: Results, found: Verdicts, claims: Claims, figures: Path) -> dict[str, Any]:
+def _experiment(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dict[str, Any]:
     experiment = results.experiment
     rows = tables.main_rows(results)
     by_task: list[dict[str, Any]] = []
@@ -108,20 +108,20 @@ def _experiment(results: Results, found: Verdicts, claims: Claims, figures: Path
             }
         )
     by_task += [_one_table(title, cells) for title, cells in tables.further_tables(results).items()]
-    lost = [record for record in results.records if record["status"] != "finished"]
-    decides = {row.claim for row in found.rows if row.experiment == experiment.name}
+    failed = [record for record in results.records if record["status"] != "finished"]
+    decides = {row.claim for row in judged.rows if row.experiment == experiment.name}
     return {
         "name": experiment.name,
         "title": experiment.title,
         "question": experiment.question,
         "claims": [name for name in claims.claims if name in {*experiment.claims, *decides}],
         "provenance": tables.provenance(results),
-        "reading": wording.experiment_reading(experiment.name, found.rows),
+        "reading": wording.experiment_reading(experiment.name, judged.rows),
         "summary": results.summary(),
         "main": _image(figures / f"{experiment.name}.svg"),
         "training": _image(figures / f"{experiment.name}_training.svg"),
         "tasks": by_task,
-        "lost": [f"{record['name']}: {record['status']}: {record.get('error') or 'no word why'}" for record in lost],
+        "failed": [f"{record['name']}: {record['status']}: {record.get('error') or 'no word why'}" for record in failed],
         "missing": [f"{run.task}, {run.arm}: {run.role}, rate {run.rate}, seed {run.seed}" for run in results.missing],
         "untuned": [f"{task}, {arm}" for arm, task in results.untuned],
         "stale": [record["name"] for record in results.stale],
@@ -145,7 +145,7 @@ def _curves(results: Results) -> dict[str, Any]:
     experiment = results.experiment
     arms, tasks = list(experiment.arms), results.trained_tasks
     runs = []
-    grids: dict[tuple[int, ...], int] = {}  # most runs look at their scores at the same steps
+    grids: dict[tuple[int, ...], int] = {}  # most runs are evaluated at the same steps
     for record in results.records:
         plan = record["plan"]
         if not results.is_trained(plan["task"]):
@@ -206,9 +206,9 @@ def _json(value: Any) -> Markup:
     return Markup(text.replace("</", "<\\/").replace("<!--", "<\\!--"))
 
 
-def _hashes(found: Any) -> str:
+def _hashes(value: Any) -> str:
     """The start of a file's hash; of several files (by split, or in a list) each one's."""
-    if isinstance(found, str):
-        return found[:16]
-    parts = found.values() if isinstance(found, Mapping) else found
+    if isinstance(value, str):
+        return value[:16]
+    parts = value.values() if isinstance(value, Mapping) else value
     return " ".join(_hashes(part) for part in parts)

@@ -22,17 +22,17 @@ from analysis.rules.terms import refuse_unknown
 @cache
 def known() -> dict[str, type[Rule]]:
     """Every rule by its name."""
-    found = {}
+    rules = {}
     for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
         module = import_module(f"{__name__}.{path.stem}")
         rule = getattr(module, path.stem.title().replace("_", ""), None)
         if isinstance(rule, type) and issubclass(rule, Rule) and not isabstract(rule):
-            found[path.stem] = rule
-    return found
+            rules[path.stem] = rule
+    return rules
 
 
 def read(name: str, node: Mapping[str, Any]) -> Rule:
-    """A contrast from ``{statement: ..., counts: ..., <rule>: {...}}``. Raises ``ValueError`` naming what would do."""
+    """A contrast from ``{statement: ..., counts: ..., <rule>: {...}}``. Raises ``ValueError`` naming what is allowed."""
     common = {key: value for key, value in node.items() if key in ("statement", "counts")}
     named = [key for key in node if key not in common]
     if len(named) != 1 or named[0] not in known():

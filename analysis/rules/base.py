@@ -16,7 +16,7 @@ from study.records import Record
 
 
 class NotRun(Exception):
-    """A contrast has no records to be computed from; says why."""
+    """No records to compute a contrast from; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Unit:
 class Evidence:
     """What a contrast rests on: a test on runs, or what has a ``verdict`` without one.
 
-    Effects of relative metrics are shares. ``planned`` counts pairs; ``looks`` is two where further seeds are declared
-    for what the first leave open.
+    Effects of relative metrics are shares. ``planned`` counts pairs; ``analyses`` is two where further seeds are
+    declared for what the first leave open.
     """
 
     test: Test = Test()
@@ -44,7 +44,7 @@ class Evidence:
     metric: str = ""
     margin: float | None = None
     planned: int = 0
-    looks: int = 1
+    analyses: int = 1
     records: list[Record] = field(default_factory=list)
 
 

@@ -31,8 +31,8 @@ def node_exists(node: str, root: Path) -> bool:
         return False
     body: list[ast.stmt] = ast.parse((root / path).read_text(encoding="utf-8")).body
     for name in names:
-        found = [item for item in body if isinstance(item, ast.FunctionDef | ast.ClassDef) and item.name == name]
-        if not found:
+        matching = [item for item in body if isinstance(item, ast.FunctionDef | ast.ClassDef) and item.name == name]
+        if not matching:
             return False
-        body = found[0].body
+        body = matching[0].body
     return True

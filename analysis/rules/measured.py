@@ -65,7 +65,7 @@ class Measured(Rule):
             metric=scores.path,
             margin=margin,
             planned=scores.planned,
-            looks=2 if sizes.further_seeds else 1,
+            analyses=2 if sizes.further_seeds else 1,
             records=scores.records,
         )
 
@@ -73,8 +73,8 @@ class Measured(Rule):
 class Scored(Measured):
     """Compared by a metric: ``split.metric``, on the test split that of the task where none is named.
 
-    Splits are test, out (longer than trained on), validation, train, best (the best look at validation on the way) and gap
-    (test less train); ``analysis.values.measure`` says what else can be named.
+    Splits are test, out (longer than trained on), validation, train, best (the best evaluation on validation during training)
+    and gap (test less train); ``analysis.values.measure`` says what else can be named.
     """
 
     a: Side

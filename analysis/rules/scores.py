@@ -51,12 +51,12 @@ class Scores:
         cell = (arm, task)
         if self.over == "all_runs":
             self._planned.append(sum(run.cell == cell for run in self.study.planned))
-        found: Mapping[Any, Record] = self.study.seeds(cell) if self.over == "verdict_runs" else self.study.all_runs(cell)
-        if not found:
+        cell_runs: Mapping[Any, Record] = self.study.seeds(cell) if self.over == "verdict_runs" else self.study.all_runs(cell)
+        if not cell_runs:
             raise NotRun(f"no verdict runs of {arm} on {task}")
         known = {record["name"] for record in self.records}
-        self.records += [record for record in found.values() if record["name"] not in known]
-        return found
+        self.records += [record for record in cell_runs.values() if record["name"] not in known]
+        return cell_runs
 
     def of(self, term: Term) -> dict[Any, float] | float:
         """By seed; a number holds for every seed."""

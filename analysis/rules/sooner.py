@@ -14,8 +14,8 @@ from analysis.statistics import SUPPORTED, Test, better
 class Sooner(Measured):
     """Side a takes less than side b to the validation score that the experiment gives its task as target.
 
-    A run that never gets there counts with what it spent, a lower bound. Such a bound can speak against its own side only; a
-    finding that would need more than the bound stays open.
+    A run that does not reach it counts with what it spent, a lower bound. A bound is evidence against its own side only; what
+    would need more than the bound stays inconclusive.
     """
 
     quantity: Literal["steps", "samples", "multiply_adds", "seconds"]

@@ -1,4 +1,4 @@
-"""How well a key answers a query: the scores that attention turns into weights, each head on its own.
+"""Scores of keys against queries, which attention turns into weights; each head by itself.
 
 Shapes: B batch, H heads, N queries, M keys, K head width, A hidden width of the additive score (A = K).
 """
@@ -12,7 +12,7 @@ BLOCK = 2**22  # numbers that the additive score holds at once for all its heads
 
 
 class Score(nn.Module):
-    """(q (B, H, N, K), k (B, H, M, K)) -> scores (B, H, N, M), as real as their inputs: no softmax, no mask.
+    """(q (B, H, N, K), k (B, H, M, K)) -> scores (B, H, N, M), without softmax or mask.
 
     Args:
         heads, head_width: H and K, both >= 1; parameters, where there are any, are each head's own.
@@ -77,8 +77,8 @@ class Additive(Score):
     """v' tanh(W q + U k) (Bahdanau et al. 2015, appendix A.1.2), with a hidden width of K.
 
     It is no matrix product: beside its multiply-adds, each pair of a query and a key costs K tanh, each many times a
-    multiply-add. Nor need their (B, H, N, M, A) hidden numbers fit into memory: they are made for some queries at a
-    time, at most `BLOCK` of them (or those of one query), and once more in the backward pass instead of being kept.
+    multiply-add. The (B, H, N, M, A) hidden numbers need not fit into memory: they are made for some queries at a time, at most
+    `BLOCK` of them (or those of one query), and recomputed in the backward pass.
     """
 
     def __init__(self, heads: int, head_width: int) -> None:

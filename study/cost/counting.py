@@ -28,8 +28,8 @@ def multiply_adds(call: Callable[..., Any], *inputs: Any) -> int:
 
 @contextmanager
 def sketched(device: str = "meta") -> Iterator[None]:
-    """Modules made within have sizes but no start: no number is drawn, and on the meta device, where parameters can be
-    counted but little be run, none is even there."""
+    """Modules made within are not initialised: no number is drawn. On the meta device they have no storage either, so that
+    parameters can be counted but little can be run."""
     with torch.device(device), _Unstarted():
         yield
 

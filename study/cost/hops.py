@@ -15,8 +15,8 @@ from study.mixers.recurrent import Recurrent
 def hops(layer: Callable[[int], Mixer], length: int) -> int | None:
     """The least number of layers after which the last of ``length`` positions depends on every one; None if it never does.
 
-    ``layer`` gives the mixer of each layer, counted from 0. A recurrence gets there within one layer, but a position a
-    step: its steps are counted. (Maximum path length: Vaswani et al. 2017, section 4.)
+    ``layer`` gives the mixer of each layer, counted from 0. A recurrence needs one layer, but one step per position: its steps
+    are counted. (Maximum path length: Vaswani et al. 2017, section 4.)
     """
     first = layer(0)
     if isinstance(first, Recurrent):
@@ -48,5 +48,5 @@ def carries(recurrence: nn.RNNBase) -> bool:
     before = weight.new_ones(1, 1, recurrence.hidden_size, requires_grad=True)
     state = (before, before) if recurrence.mode == "LSTM" else before
     y_BND, _ = recurrence(torch.randn_like(weight[:1, None, :]), state)
-    (found,) = torch.autograd.grad(y_BND.sum(), before)
-    return bool((found != 0).any())
+    (gradient,) = torch.autograd.grad(y_BND.sum(), before)
+    return bool((gradient != 0).any())

@@ -1,4 +1,4 @@
-"""What a model that looks at images costs, forward and backward, against their size."""
+"""The cost of an image model, forward and backward, against the size of its images."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def saved_bytes(parameters: Iterable[nn.Parameter], loss: Callable[[], torch.Ten
     weights = {p.untyped_storage().data_ptr() for p in parameters}
     saved: dict[int, torch.UntypedStorage] = {}
 
-    def note(tensor: torch.Tensor) -> None:  # gives the graph nothing: an output saved by its own node would never be freed
+    def note(tensor: torch.Tensor) -> None:  # returns None: an output saved by its own node would never be freed
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in weights:
             saved[storage.data_ptr()] = storage  # held, so that no other tensor gets its address

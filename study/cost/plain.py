@@ -1,4 +1,4 @@
-"""A mixer's plain form: the same numbers from operations that can be looked at one by one.
+"""A mixer's plain form: the same numbers from single operations, each of which can be counted.
 
 Shapes: B batch, N positions, D width.
 """

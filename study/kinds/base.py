@@ -51,15 +51,15 @@ class Kind(ABC):
     def work(self, model: Any) -> dict[str, Any]:
         """``multiply_adds_per_token`` and ``multiply_adds_per_answer``, forward; and what else a record says of the model.
 
-        It is given in evaluation.
+        The model is in eval mode.
         """
 
     def check(self, model: Any) -> None:
-        """Refuse a config that this kind can't carry out; ``model`` may be sketched. Raises ``ValueError`` with the mend."""
+        """Refuse a config that this kind can't carry out; ``model`` may be sketched. Raises ``ValueError`` with the fix."""
         for key in ("lengths", "widths", "positions", "sizes"):
             if self.config.cost[key] and key not in self.costs:
-                mend = " or ".join(f"cost.{known}" for known in self.costs) or "a task of another kind, e.g. task=recall"
-                raise ValueError(f"cost.{key} can't be measured on a task of {self.task.kind}: use {mend}")
+                fix = " or ".join(f"cost.{known}" for known in self.costs) or "a task of another kind, e.g. task=recall"
+                raise ValueError(f"cost.{key} can't be measured on a task of {self.task.kind}: use {fix}")
 
     def diagnose(self, subject: Subject) -> dict[str, float]:
         """Diagnostics before and after training; no draw from the run's random streams."""
@@ -78,7 +78,7 @@ class Kind(ABC):
         return []
 
     def keep(self, folder: Path) -> None:
-        """Put beside the weights what using them takes."""
+        """Write beside the weights what is needed to use them."""
         return
 
     def measure(self, *, repeats: int, device: torch.device, autocast: bool) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Kind(ABC):
         }
 
     def refuse_idle_reach(self, group: str, reach: int, lengths: list[int], instead: str) -> None:
-        """A window or a kernel wider than any sequence is a slip: part of it would never meet a token."""
+        """Refuse a window or a kernel wider than any sequence: part of it would never be used."""
         if reach > max(lengths):
             node = self.config[group]
             named = ", ".join(f"{group}.{key}={node[key]}" for key in WIDE if key in node)

@@ -54,7 +54,7 @@ class Attention(Mixer):
         return self._mean(self.weights(q_BHNK, k_BHNK, mask_BN, self.allowed(q_BHNK.shape[2], q_BHNK.device)), v_BHNK)
 
     def allowed(self, N: int, device: torch.device) -> Tensor | None:
-        """(N, N), True where a query (row) may look at a key (column); None for everywhere."""
+        """(N, N), True where a query (row) may attend to a key (column); None for everywhere."""
         return torch.ones(N, N, dtype=torch.bool, device=device).tril() if self.causal else None
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:

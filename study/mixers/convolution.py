@@ -38,7 +38,7 @@ class Convolution(Mixer):
         nn.init.zeros_(self.convolution.bias)
 
     def forward(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
-        if mask_BN is not None:  # padding must look like what lies outside the sequence: zeros
+        if mask_BN is not None:  # padding must equal what lies outside the sequence: zeros
             x_BND = x_BND * mask_BN[..., None]
         return F.glu(self.convolution(F.pad(x_BND.mT, self.padding)), 1).mT
 

@@ -47,7 +47,7 @@ class SharedAttention(Attention):
         return q, k, v
 
     def others(self, N: int, mask_BN: Tensor | None, device: torch.device) -> Tensor:
-        """(N, N), or (B, 1, N, N) with a mask: True at all other positions that a query may look at, or else at itself."""
+        """(N, N), or (B, 1, N, N) with a mask: True at all other positions that a query may attend to, or else at itself."""
         itself_NN = torch.eye(N, dtype=torch.bool, device=device)
         allowed = ~itself_NN
         if self.causal:

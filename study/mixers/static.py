@@ -41,7 +41,7 @@ class Static(Mixer):
         raise NotImplementedError
 
     def allowed(self, Q: int, N: int, mask_BN: Tensor | None) -> Tensor:
-        """(Q, N), or (B, 1, Q, N) with a mask: True where a query may look."""
+        """(Q, N), or (B, 1, Q, N) with a mask: True where a query may attend."""
         allowed = torch.ones(Q, N, dtype=torch.bool, device=self.table.device)
         if self.causal:
             allowed = allowed.tril(N - Q)

@@ -17,7 +17,7 @@ class Arrangement(NamedTuple):
     before: Callable[[Tensor, Norm], Tensor]
     after: Callable[[Tensor, Tensor, Norm], Tensor]
     norms: bool = True  # whether sublayers have norms at all
-    norm_last: bool = False  # whether the stream still wants a norm when it has passed the last block
+    norm_last: bool = False  # whether the stream needs a norm after the last block
 
 
 ARRANGEMENTS = {

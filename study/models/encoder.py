@@ -66,8 +66,8 @@ class TiedEmbedding(nn.Module):
     """Token embeddings read from the head's own matrix (Press & Wolf 2017, section 3), times sqrt(3 D).
 
     The matrix keeps the head's start, so logits start as small as without tying; a table as large as a token embedding's
-    would start them sqrt(3 D) times larger, sure of itself and wrong. Its entries have variance 1 / (3 D), hence the
-    factor: tokens enter as loud as from a table of their own (Vaswani et al. 2017, section 3.4, scale by sqrt(D)).
+    would start them sqrt(3 D) times larger, and the first loss high. Its entries have variance 1 / (3 D), hence the factor:
+    tokens enter as large as from a table of their own (Vaswani et al. 2017, section 3.4, scale by sqrt(D)).
     """
 
     def __init__(self, head: nn.Linear) -> None:
@@ -80,7 +80,7 @@ class TiedEmbedding(nn.Module):
 
 
 class SequenceModel(Architecture):
-    """embed (+ position) -> L blocks -> readout -> norm (where the arrangement wants one) -> head.
+    """embed (+ position) -> L blocks -> readout -> norm (where the arrangement needs one) -> head.
 
     Args:
         vocabulary, classes: number of input tokens and of outputs (V).
@@ -174,7 +174,7 @@ class SequenceModel(Architecture):
         return self.head(self.norm(x))
 
     def initial_state(self, batch: int) -> State:
-        """State before the first token; ValueError unless causal, or when the readout looks back."""
+        """State before the first token; ValueError unless causal, or when the readout reads earlier positions."""
         if not isinstance(self.readout, Own):
             name = choice(type(self.readout))
             raise ValueError(f"{name} reads the whole sequence, so the model does not step; use readout=own")

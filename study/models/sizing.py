@@ -26,9 +26,9 @@ def solve_width(count: Callable[[int], float], target: float, *, key: str, what:
         middle = (below + above) // 2
         below, above = (middle, above) if count(middle) < target else (below, middle)
     nearest = min(below, above, key=lambda width: abs(count(width) - target))
-    if abs((found := count(nearest)) - target) > TOLERANCE * target:
+    if abs((counted := count(nearest)) - target) > TOLERANCE * target:
         raise ValueError(
-            f"no {key} comes within {TOLERANCE:.0%} of {target:.0f} {what}, {key}={nearest} has {found:.0f}; "
+            f"no {key} comes within {TOLERANCE:.0%} of {target:.0f} {what}, {key}={nearest} has {counted:.0f}; "
             f"use model.match=nothing, or another model.ffn_width or model.width"
         )
     return nearest

@@ -17,7 +17,7 @@ class Position(nn.Module):
     - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
       rest, `**given`, goes to the base.
     - `forward`; or, for one that acts inside attention, `InsidePosition.inside`.
-    - Encodings start with the same norm, RMS sqrt(1/2) per position, so that no arm gets a louder start than another.
+    - Encodings start with the same norm, RMS sqrt(1/2) per position, so that they are as large in every arm.
     - A part of a sequence is encoded as in the whole; `longest` says where positions end, with a ValueError beyond.
     """
 

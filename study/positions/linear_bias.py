@@ -14,7 +14,7 @@ from study.positions.base import Inside, InsidePosition, offsets
 class LinearBias(InsidePosition):
     """Takes slope x distance from each score; the slopes are fixed, one a head.
 
-    When bidirectional the same on both sides, so that left and right look alike.
+    When bidirectional, left and right have the same bias.
     """
 
     name = "linear_bias"

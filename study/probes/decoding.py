@@ -40,20 +40,20 @@ def decode_all(subject: Subject, task: PairTask, split: str) -> tuple[dict[str, 
     with torch.no_grad():
         for index in range(subject.batches(task, config.evaluation.test_items, split)):
             batch = subject.draw_for_evaluation(task, split, index)
-            found = search(
+            searched = search(
                 model,
                 batch.source_BM,
                 beam=config.search.beam,
                 length_penalty=config.search.length_penalty,
                 longest=longest(task, model),
             )
-            outputs += [hypotheses[0].tokens for hypotheses in found]
+            outputs += [hypotheses[0].tokens for hypotheses in searched]
             batches.append(batch)
             if batch.sources_BT is not None and (weights_BTM := model.align(**batch.inputs())) is not None:
                 hit, of = aligned(weights_BTM, batch.sources_BT)
                 hits, places = hits + hit, places + of
-            for row in range(min(SAMPLES - len(samples), len(found))):
-                samples.append(sample(task, batch.source_BM[row], batch.target_BT[row], found[row][0]))
+            for row in range(min(SAMPLES - len(samples), len(searched))):
+                samples.append(sample(task, batch.source_BM[row], batch.target_BT[row], searched[row][0]))
     scores, slices = task.judge(outputs, batches)
     answers = [without_end(row) for batch in batches for row in batch.target_BT.tolist()]
     shuffled, _ = task.judge([*answers[1:], answers[0]], batches)

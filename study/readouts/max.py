@@ -6,7 +6,7 @@ from study.readouts.base import Readout
 
 
 class Max(Readout):
-    """max_i x_i, feature by feature: no position is asked for anything, what stands out is kept."""
+    """max_i x_i, feature by feature, whatever the question."""
 
     name = "max"
 

@@ -18,7 +18,7 @@ class Sampled(Query):
 
     What is expected: sum_i w_i l_i, with l_i the cross-entropy of the answer read from position i. The estimate, for a
     drawn i: grad l_i + (l_i - b) grad log w_i. The baseline b is a linear function of the scored position, fitted to the
-    losses by least squares; it lowers the variance, adds no bias, and moves nothing but itself.
+    losses by least squares; it lowers the variance, adds no bias, and trains nothing but itself.
     """
 
     name = "sampled"

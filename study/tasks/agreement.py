@@ -18,7 +18,7 @@ class Agreement(Task):
 
     A sequence is adverbs, the subject `distance` before the verb, and phrases of a preposition and a noun: `attractors`
     of them between subject and verb, any number up to as many before the subject, where there is room. Distance is uniform
-    in 2 most+1 .. length-1, attractors in 0 .. most, independently; every noun's number is a coin's throw of its own.
+    in 2 most+1 .. length-1, attractors in 0 .. most, independently; every noun's number is drawn independently, with odds 1/2.
     Tokens: 0 .. nouns-1 singular nouns, nouns .. 2 nouns-1 plural ones, then preposition, verb, and `adverbs` adverbs.
     Classes: 0 singular, 1 plural.
     """

@@ -54,7 +54,7 @@ class Task(ABC):
     - The module's docstring ends on a sample, as `sample` draws it.
     - Padding stands on the right (`mask_BN`). A position is scored once at most, and never where padding stands.
     - There is at least one slice: what the score may hang on. A source, where there is one, is a position that the model may
-      look at, and another token there means another answer.
+    attend to, and another token there means another answer.
     - Longer sequences (`out`) have the same vocabulary, classes, direction and metric.
     - chance < heuristic < solved_at; in bits per character, heuristic < chance.
     """

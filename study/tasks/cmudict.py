@@ -1,4 +1,4 @@
-"""Grapheme to phoneme: how words of the CMU Pronouncing Dictionary are said.
+"""Grapheme to phoneme: the pronunciations of the CMU Pronouncing Dictionary.
 
 >>> print(Cmudict(root="data", download=False, cache="cache").sample())
 source s e r e n d i p i t y </s>
@@ -73,12 +73,12 @@ def pairs(spoken: dict[str, list[str]], split: str) -> Iterator[Pair]:
 
 def entries(lines: Iterable[str], stress: bool) -> dict[str, list[str]]:
     """Pronunciations, no two alike, of each word that is written in a to z alone."""
-    found: dict[str, list[str]] = {}
+    words: dict[str, list[str]] = {}
     for line in lines:
         if entry := ENTRY.fullmatch(line.partition("#")[0].strip()):
             word, phones = entry.groups()
             phones = phones if stress else re.sub(r"\d", "", phones)
-            variants = found.setdefault(word, [])
+            variants = words.setdefault(word, [])
             if phones not in variants:
                 variants.append(phones)
-    return found
+    return words

@@ -53,7 +53,7 @@ class Copy(Task):
         position_N = torch.arange(2 * L, device=device)
         mask_BN = position_N < 2 * length_B1
         go_or_padding_BN = self.symbols + (~mask_BN).long()
-        both_BN = torch.cat([symbols_BL, symbols_BL], dim=1)  # only the first half is ever looked at
+        both_BN = torch.cat([symbols_BL, symbols_BL], dim=1)  # only the first half is ever read
         index_L = position_N[:L]
         return Batch(
             both_BN.where(position_N < length_B1, go_or_padding_BN),

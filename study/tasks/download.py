@@ -23,9 +23,11 @@ def pinned_file(path: Path, url: str, sha256: str, download: bool) -> bytes:
             raise FileNotFoundError(f"{path} is missing: set data.download=true, or put {url} into the folder {path.parent}")
         _fetch(path, url, sha256)
     data = path.read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise ValueError(f"{path} is not the published file (sha256 {found}, not {sha256}): move it away and fetch {url} again")
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != sha256:
+        raise ValueError(
+            f"{path} is not the published file (sha256 {actual}, not {sha256}): move it away and fetch {url} again"
+        )
     return data
 
 

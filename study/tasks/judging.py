@@ -1,4 +1,4 @@
-"""What a person would say of sequences that were decoded: scores of them, as sums over items that add up.
+"""Scores of decoded sequences, as sums over items.
 
 Each function takes what was decoded and what is right, item by item, and a bin of each item; it returns the scores of all
 items and, under the slice's name, those of each bin, with "items" in each.
@@ -74,7 +74,7 @@ def translation(
 
 
 def signatures(lowercase: bool = False, tokenize: str = "13a") -> dict[str, str]:
-    """How sacreBLEU counts, in its own words, for `translation`."""
+    """sacreBLEU's signatures of the scores of `translation`."""
     metrics = {"bleu": BLEU(lowercase=lowercase, tokenize=tokenize), "chrf": CHRF(lowercase=lowercase)}
     for metric in metrics.values():
         metric.corpus_score(["a"], [["a"]])  # the number of references is known from then on

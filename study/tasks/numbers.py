@@ -53,7 +53,7 @@ class Numbers(PairTask):
         counts = torch.randint(1, self.digits + 1, (size,), generator=own, device="cpu").tolist()
         shares = torch.rand(size, generator=own, dtype=torch.float64, device="cpu").tolist()
         ranges = [_range(count) for count in counts]
-        numbers = [found[int(share * len(found))] for found, share in zip(ranges, shares, strict=True)]
+        numbers = [numbers[int(share * len(numbers))] for numbers, share in zip(ranges, shares, strict=True)]
         target_BT = padded([[*(len(SPECIAL) + int(digit) for digit in str(number)), END] for number in numbers], device)
         return PairBatch(
             padded([[*map(WORDS.index, words(number)), END] for number in numbers], device),

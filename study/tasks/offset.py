@@ -46,6 +46,6 @@ class Offset(Task):
 
     @property
     def heuristic(self) -> tuple[str, float]:
-        found = [1 / (i + 1) for i in range(self.distance, self.length)]  # the chance to pick the very token
-        hit = sum(found) / len(found)
+        odds = [1 / (i + 1) for i in range(self.distance, self.length)]  # the chance to pick the very token
+        hit = sum(odds) / len(odds)
         return "any token so far", hit + (1 - hit) / self.classes

@@ -39,8 +39,8 @@ class PairTask(Task):
     """A source of pairs. `vocabulary` counts source tokens, `classes` target tokens; both begin with `study.tokens`.
 
     Source and target hold something before END, and after it PAD alone. The slice "length" is at least 1. Where target tokens
-    have gold sources (`sources_BT`), each source token is written once. `judge` gives the best scores to what is right and the
-    worst to silence; `read` takes `source_names` joined by `separator`.
+    have gold sources (`sources_BT`), each source token is written once. `judge` gives the best scores to the references and the
+    worst to empty outputs; `read` takes `source_names` joined by `separator`.
     """
 
     kind = "pairs"

@@ -1,4 +1,4 @@
-"""Two text files whose lines are pairs, read line by line and never trusted."""
+"""Two text files whose lines are pairs, read and checked line by line."""
 
 import gzip
 import zlib

@@ -59,7 +59,7 @@ class ParallelText(Translation):
             lowercase=lowercase,
             longest=longest,
             tokenize=tokenize,
-            cache=f"{cache}/unchecked" if unchecked else cache,  # a corpus there was never looked at
+            cache=f"{cache}/unchecked" if unchecked else cache,  # holds corpora that were not checked
         )
 
     def pairs(self, source: Path, target: Path) -> Iterator[Pair]:

@@ -1,4 +1,4 @@
-"""Whether two files can be sources and targets of each other: what a person would see who looked at their first lines."""
+"""Whether two files can be sources and targets of each other, judged by their lines."""
 
 import re
 from collections import Counter

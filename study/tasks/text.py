@@ -86,7 +86,7 @@ class CharacterText(Task):
     def heuristic(self) -> tuple[str, float]:
         """Cross-entropy, in bits, of the training split's letter frequencies on the test split.
 
-        Every count starts at one (Laplace): a character that the training split lacks mustn't cost infinity.
+        Every count starts at one (Laplace): a character that the training split lacks must not make it infinite.
         """
         train, test = (Counter(self.codes[slice(*self._span(split))].tolist()) for split in ("train", "test"))
         total = train.total() + self.vocabulary

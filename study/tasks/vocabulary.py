@@ -48,7 +48,7 @@ class Vocabulary:
         return [[max(token, UNKNOWN) for token in encoding.ids] for encoding in encodings]
 
     def decode(self, tokens: list[int]) -> str:
-        """Text; the special tokens have none, but for what is unknown."""
+        """Text; special tokens are left out, but for the unknown one."""
         return self.tokenizer.decode([t for t in tokens if t > END], skip_special_tokens=False)
 
     def names(self, tokens: list[int]) -> list[str]:

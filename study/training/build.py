@@ -25,7 +25,7 @@ def build_model(config: DictConfig, task: Task) -> Any:
 def validate(config: DictConfig) -> Task:
     """Refuse what could not be carried out, before anything is; gives the task, whose data are at hand then.
 
-    Raises ``ValueError``, one line that says what would do.
+    Raises ``ValueError``, one line with the fix.
     """
     schema.check(config)
     task = build_task(config)

@@ -1,4 +1,4 @@
-"""What a run goes on from after an interrupt."""
+"""Checkpoints, from which an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from pytorch_lightning.trainer.states import TrainerFn
 from study import files
 
 NAME = "last.ckpt"
-MADE_WITH = "made_with"  # its key for what must be the same where it is gone on from
+MADE_WITH = "made_with"  # the checkpoint's key for what must be the same to resume
 
 
 class Checkpoint(pl.Callback):
     """Writes ``last.ckpt`` every ``every`` steps, whole or not at all.
 
-    Where the module is evaluated after a step, the checkpoint is written after the evaluation: Lightning takes for granted
-    that it was, and a run resumed from an earlier one would go without it. ``made_with`` says what decides the numbers beside
-    the config: a run goes on only where it is the same.
+    Where the module is evaluated after a step, the checkpoint is written after the evaluation: Lightning assumes that it was,
+    and a run resumed from an earlier one would skip it. ``made_with`` says what decides the numbers beside the config: a run
+    goes on only where it is the same.
     """
 
     def __init__(self, folder: Path, every: int, evaluate_every: int, made_with: dict[str, str]):
@@ -47,7 +47,7 @@ class Checkpoint(pl.Callback):
                 trainer.save_checkpoint(temporary)
 
     def resumable(self, module: pl.LightningModule) -> Path | None:
-        """The checkpoint to go on from, if there is one; one that doesn't serve is removed, and the run starts afresh."""
+        """The checkpoint to resume from, if there is one; an unusable one is removed, and the run starts afresh."""
         if not self.path.exists():
             return None
         try:
@@ -62,8 +62,8 @@ class Checkpoint(pl.Callback):
 
     def _misfit(self, checkpoint: dict[str, Any], module: pl.LightningModule) -> str | None:
         """Why a run may not go on from a checkpoint: how it ends must not depend on when it was interrupted."""
-        found = checkpoint[MADE_WITH]
-        if other := [what for what, value in self.made_with.items() if found.get(what) != value]:
+        made_with = checkpoint[MADE_WITH]
+        if other := [what for what, value in self.made_with.items() if made_with.get(what) != value]:
             return f"was made with other {' and '.join(other)}"
         shapes, own = ({k: v.shape for k, v in state.items()} for state in (checkpoint["state_dict"], module.state_dict()))
         return None if shapes == own else "does not fit the model"

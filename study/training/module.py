@@ -19,11 +19,11 @@ from study.seeding import stream
 from study.tasks.base import Task
 from study.training.scores import Scores
 
-NEARLY_SOLVED = 0.9  # accuracy whose first reaching is reported beside the solving itself
+NEARLY_SOLVED = 0.9  # the first step at this accuracy is reported, beside the step that solves the task
 
 
 class Diverged(RuntimeError):
-    """The loss is no number any more."""
+    """The loss is no longer finite."""
 
 
 class Training(pl.LightningModule):

@@ -77,7 +77,7 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
         with contextlib.suppress(OSError):  # a finished run is finished in a folder that can only be read, too
             if (done := _done(folder, config, data)) is not None:
                 return Outcome(name, done["status"], False, done, done["error"])
-        return Outcome(name, "failed", True, None, f"{error}: nothing recorded; mend that and launch again to go on")
+        return Outcome(name, "failed", True, None, f"{error}: nothing recorded; fix that and launch again to go on")
     except KeyboardInterrupt:
         if interrupts.is_worker():
             os._exit(1)  # else it would take up its next run

@@ -1,8 +1,7 @@
-"""Weights & Biases as a mirror of the records: it may fail, the run may not.
+"""Weights & Biases mirrors the records; where it fails, the run goes on.
 
-W&B runs in a process of its own, ``wandb_process.py``, that is told what happens. Only the beginning and the end of a run
-wait for it, and not for long. A run that such a process does not keep, since it has no server or dies, is told to a second
-one, which logs offline.
+W&B runs in a process of its own, ``wandb_process.py``, which is sent messages. Only the beginning and the end of a run wait for
+it, and not for long. Where it fails (no server, or it dies), the messages go to a second one, which logs offline.
 """
 
 from __future__ import annotations
@@ -104,14 +103,14 @@ class Tracker:
             self._inbox.put(message)
 
     def _messages(self) -> Iterator[tuple[Any, ...]]:
-        """What is told, from the run's beginning to its end, whatever of it another process was told already."""
+        """All messages from the run's beginning to its end, also those that another process received."""
         yield from self._told
         while not (self._told and self._told[-1][0] == "close"):
             self._told.append(self._inbox.get())
             yield self._told[-1]
 
     def _mirror(self, mode: str) -> None:
-        """Tell all to a process, and again to a second one, offline, should the first not keep it."""
+        """Send all messages to a process, and again to a second one, offline, if the first fails."""
         sort, reason = self._tell_process(mode)
         if sort == "done" or not self.on:
             return

@@ -84,7 +84,7 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
     peak = torch.cuda.max_memory_allocated() if on_gpu else _counted_bytes(module)
     diagnostics["end"] = kind.diagnose(module)
     tuning = config.origin.role == "tuning"  # such runs choose a rate on validation; nothing else of them is evaluated
-    found = (
+    trained = (
         {"metrics": {"validation": _last_validation(module)}} if tuning else {**_judge(kind, module), **kind.examine(module)}
     )
     if tracker.on:
@@ -92,7 +92,7 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
     return {
         "status": "finished",
         "error": None,
-        **found,
+        **trained,
         "diagnostics": {when: numbers for when, numbers in diagnostics.items() if numbers},
         "curve": module.curve,
         "steps": trainer.global_step,
@@ -131,7 +131,7 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
     return pl.Trainer(
         accelerator=config.trainer.accelerator,
         devices=1,
-        plugins=[LightningEnvironment()],  # one process, though a Slurm job or another cluster be around it
+        plugins=[LightningEnvironment()],  # one process, also within a job of Slurm or another cluster
         precision=config.trainer.precision,
         max_steps=config.train.steps,
         val_check_interval=max(1, min(config.train.evaluate_every, config.train.steps)),

@@ -26,7 +26,7 @@ def keep(folder: Path, model: torch.nn.Module) -> None:
 
 
 def load(folder: Path) -> dict[str, torch.Tensor]:
-    """Onto the CPU. Raises whatever torch does where the file holds anything but tensors."""
+    """Onto the CPU. Raises torch's own error where the file holds anything but tensors."""
     return torch.load(folder / NAME, map_location="cpu", weights_only=True)
 
 

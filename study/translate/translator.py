@@ -66,14 +66,14 @@ class Translator:
         while some := list(itertools.islice(numbered, batch)):
             answers = [self._read(number, line) for number, line in some]
             if sources := [answer.source for answer in answers if answer.source]:
-                found = search(
+                searched = search(
                     self.model,
                     padded(sources, torch.device("cpu")),
                     beam=self.beam,
                     length_penalty=self.length_penalty,
                     longest=longest(self.task, self.model),
                 )
-                best = (hypotheses[0] for hypotheses in found)
+                best = (hypotheses[0] for hypotheses in searched)
                 answers = [answer._replace(best=next(best)) if answer.source else answer for answer in answers]
             yield from answers
 
@@ -105,7 +105,7 @@ class Translator:
 
 
 def _config(path: Path) -> DictConfig:
-    """The config of a run. Raises ``ValueError`` where it is none: the folder may be anybody's."""
+    """The config of a run. Raises ``ValueError`` where the folder holds none, as a user may name any folder."""
     try:
         config: Any = OmegaConf.merge(OmegaConf.structured(Config), OmegaConf.load(path))
     except OmegaConfBaseException as error:

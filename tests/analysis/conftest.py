@@ -39,7 +39,7 @@ def gaps():
 
 @pytest.fixture(scope="session")
 def written():
-    """Results of an experiment whose verdict records, but for one arm's, keep what was written or looked at."""
+    """Results of an experiment whose verdict records, but for one arm's, keep what was written or attended to."""
 
     def make(name, **kept):
         experiment = experiments.load(name)

@@ -101,9 +101,9 @@ def test_parts_make_their_part(tmp_path):
 def test_a_report_needs_neither_its_folder_nor_a_figure(tmp_path):
     """Nothing can be drawn of runs that failed."""
     made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")
-    lost = [record | {"status": "failed", "error": "out of memory"} for record in made if record["plan"]["role"] == "tuning"]
-    lost = [record | {"checksum": records.checksum(record)} for record in lost]
-    records.write_lines(tmp_path / "results" / "core" / "records" / "tiny.jsonl", lost)
+    failed = [record | {"status": "failed", "error": "out of memory"} for record in made if record["plan"]["role"] == "tuning"]
+    failed = [record | {"checksum": records.checksum(record)} for record in failed]
+    records.write_lines(tmp_path / "results" / "core" / "records" / "tiny.jsonl", failed)
     arguments = ["report", "--results", str(tmp_path / "results"), *INPUT, "--output", str(tmp_path / "new")]
     assert main(arguments) == 0
     assert "out of memory" in (tmp_path / "new" / "core" / "report.html").read_text()

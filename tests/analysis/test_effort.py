@@ -1,4 +1,4 @@
-"""What a training took to a target, against records counted by hand; runs that never got there bound a comparison."""
+"""What a training took to a target, against records counted by hand; runs that do not reach it bound a comparison."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from study.experiments import Experiment
 
 
 def record(scores, metric="accuracy", **changes):
-    """Looks every 10 steps; 8 sequences of 5 tokens a step."""
+    """Evaluated every 10 steps; 8 sequences of 5 tokens a step."""
     steps = 10 * len(scores)
     return {
         "status": "finished",
@@ -28,7 +28,7 @@ def record(scores, metric="accuracy", **changes):
     }
 
 
-def test_the_first_look_past_the_target_counts():
+def test_the_first_evaluation_past_the_target_counts():
     run = record([0.2, 0.5, 0.95, 0.8, 0.99])
     assert effort(run, 0.9, "steps") == Effort(30, True)
     assert effort(run, 0.95, "steps") == Effort(30, True)
@@ -66,7 +66,7 @@ def test_the_median_is_censored():
     [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([None, 50], 50)],
 )
 def test_the_median_is_kaplan_meiers(steps, middle):
-    """As statsmodels has it, runs that never got there censored at their end."""
+    """As statsmodels has it, runs that do not reach it censored at their end."""
     found = steps_to_90([{"status": "finished", "steps": 1000, "steps_to_90": step} for step in steps])
     assert found == (Effort(1000, False) if middle is None else Effort(middle, True))
     reached = np.array([step is not None for step in steps])
@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
 
 
 def judged(attention, lstm, task="recall"):
-    """Each side: at which look each seed passes the target, None for never (of 10 looks); or "diverged"."""
+    """Each side: at which evaluation each seed passes the target, None for never (of 10); or "diverged"."""
     made = synthetic.complete(EXPERIMENT, "core")
     for run in made:
         if run["plan"]["role"] == "verdict":
@@ -99,7 +99,7 @@ def judged(attention, lstm, task="recall"):
             if passes == "diverged":
                 run["status"] = passes
                 continue
-            scores = [0.95 if passes is not None and look >= passes else 0.1 for look in range(1, 11)]
+            scores = [0.95 if passes is not None and evaluation >= passes else 0.1 for evaluation in range(1, 11)]
             run["curve"] = [{"step": 100 * i, "validation_accuracy": score} for i, score in enumerate(scores, 1)]
             run["steps"] = 1000
     sides = {"experiment": "tiny", "task": task, "quantity": "samples", "a": "attention", "b": "lstm"}

@@ -3,7 +3,7 @@
 import pytest
 
 from analysis import figures, synthetic
-from analysis.figures.style import look
+from analysis.figures.style import arm_style
 from analysis.figures.training import training
 from analysis.figures.view import View
 from analysis.results import Results
@@ -52,7 +52,7 @@ def test_reach_is_drawn_in(studies, tmp_path):
 
 
 def test_a_curve_per_split_where_asked_for(studies):
-    """Training text, test text and the best look, each with the numbers of its records."""
+    """Training text, test text and the best evaluation, each with the numbers of its records."""
     study = studies["dropout"]
     ax = figures.main(study).axes[0]
     lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines() if not line.get_label().startswith("_")}
@@ -66,8 +66,8 @@ def test_a_curve_per_split_where_asked_for(studies):
 
 
 def test_arms_differ_in_more_than_colour(studies):
-    looks = [look(studies["window"].experiment, arm) for arm in studies["window"].experiment.arms]
-    assert len({(marker, str(line)) for _, marker, line in looks}) == len(looks)
+    styles = [arm_style(studies["window"].experiment, arm) for arm in studies["window"].experiment.arms]
+    assert len({(marker, str(line)) for _, marker, line in styles}) == len(styles)
 
 
 def test_alignments_are_drawn_for_arms_that_have_them(written):
@@ -81,8 +81,8 @@ def test_alignments_are_drawn_for_arms_that_have_them(written):
 
 
 def test_paths_of_glimpses_are_drawn_over_their_images(written):
-    look = {"image": [[0, 100], [50, 0]], "path": [[1.0, 1.0], [0.5, 2.5]]}
-    study = written("glimpse", glimpses=[look, look])
+    glimpse = {"image": [[0, 100], [50, 0]], "path": [[1.0, 1.0], [0.5, 2.5]]}
+    study = written("glimpse", glimpses=[glimpse, glimpse])
     axes = next(ax for ax in figures.main(study).axes if ax.images)
     assert axes.images[0].get_array().tolist() == [[0, 100, 0, 100], [50, 0, 50, 0]]
     paths = [line.get_xydata().tolist() for line in axes.lines if len(line.get_xdata()) == 2]
@@ -120,7 +120,7 @@ def test_of_several_slices_each_task_is_drawn_over_the_first_it_has(studies):
     [
         ({"knd": "arms"}, "unknown 'knd'; known are kind, task, arms, metric"),
         ({"kind": "pie"}, "figure.kind 'pie'; known are .*arms, slices"),
-        ({"kind": ["arms", "look"]}, "figure.kind 'look'"),  # a function of another module is no kind
+        ({"kind": ["arms", "arm_style"]}, "figure.kind 'arm_style'"),  # a function of another module is no kind
         ({"kind": "slices"}, "needs figure.slice"),
         ({"kind": "shares", "x": "layers"}, "shares needs figure.series"),
         ({"kind": "arms", "slice": "length"}, "unknown 'slice'"),  # a key of another kind

@@ -1,4 +1,4 @@
-"""Records from their three places; whatever can't be believed is set aside by name."""
+"""Records from their three places; invalid ones are named and set aside."""
 
 import json
 import os
@@ -117,7 +117,7 @@ def test_collect_refuses_to_lose_what_it_cannot_read(tmp_path, damage):
     before = path.read_bytes()
     (tmp_path / "runs" / "x").mkdir(parents=True)
     records.write(tmp_path / "runs" / "x", MADE[0])
-    with pytest.raises(ValueError, match="tiny.jsonl.*mend or remove it first"):
+    with pytest.raises(ValueError, match="tiny.jsonl.*fix or remove it first"):
         load.collect(str(tmp_path / "runs"), tmp_path / "results")
     assert path.read_bytes() == before
 

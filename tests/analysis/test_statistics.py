@@ -154,7 +154,7 @@ def test_holm_can_leave_open_what_stood_alone():
     assert settled[1][2] == "open after correction for several contrasts and looks"
 
 
-def test_a_second_look_doubles_p():
+def test_a_second_analysis_doubles_p():
     narrow, clear = Test(0.1, 0.021, 0.2, 0.04, 5, leaning=SUPPORTED), Test(0.1, 0.05, 0.2, 0.02, 5, leaning=SUPPORTED)
     assert statistics.settle([narrow], [1])[0][:2] == (SUPPORTED, 0.04)
     assert statistics.settle([narrow], [2])[0][:2] == (INCONCLUSIVE, 0.08)

@@ -17,7 +17,7 @@ def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
     hurt = rows["learned", "reverse"]
     planned = len(gaps.planned_seeds)
     assert (hurt["seeds"], hurt["missing"], hurt["failed"], hurt["diverged"]) == (planned - 3, 1, 1, 1)
-    assert tables.lost(hurt) == "1 diverged, 1 failed, 1 missing"
+    assert tables.failures(hurt) == "1 diverged, 1 failed, 1 missing"
     never = rows["none", "copy"]
     assert never["mean"] is None and never["rate"] is None and never["missing"] == planned
 

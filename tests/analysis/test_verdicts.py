@@ -181,9 +181,9 @@ def test_a_slice_of_subwords_is_weighted_by_their_characters():
     assert values.measure(record, "test.loss", {"position": ["<= 2"]}) == 2.0
 
 
-def test_best_look_gap_and_parameters():
-    looks = [(0.1, 3), (0.9, 1), (0.8, 2)]
-    curve = [{"step": n, "validation_accuracy": a, "validation_loss": b} for n, (a, b) in enumerate(looks)]
+def test_best_evaluation_gap_and_parameters():
+    evaluations = [(0.1, 3), (0.9, 1), (0.8, 2)]
+    curve = [{"step": n, "validation_accuracy": a, "validation_loss": b} for n, (a, b) in enumerate(evaluations)]
     record = {
         "status": "finished",
         "curve": curve,
@@ -418,7 +418,7 @@ def test_contrasts_beside_the_verdict_are_a_family_of_their_own():
     assert rows[0].p_holm == pytest.approx(2 * rows[0].p)
 
 
-def test_p_counts_twice_where_a_second_look_is_declared():
+def test_p_is_doubled_where_further_seeds_are_declared():
     once, twice = only(contrast()), only(contrast(), studies=study(tier="full"), tier="full")
     assert once.p_holm == once.p == twice.p and twice.p_holm == pytest.approx(2 * twice.p)
 

@@ -61,7 +61,7 @@ def test_the_feed_forward_width_by_hand(compose, match, width):
 
 
 @pytest.mark.parametrize("match", ["parameters", "multiply_adds", "tied"])
-def test_a_model_too_large_to_be_matched_is_refused_with_its_mend(compose, match):
+def test_a_model_too_large_to_be_matched_is_refused_with_its_fix(compose, match):
     config = compose("mixer=convolution", "model.ffn_width=16", f"model.match={match}")
     with pytest.raises(
         ValueError, match="^even ffn_width=1 has .* to be matched; use model.match=nothing, a larger model.ffn_width"

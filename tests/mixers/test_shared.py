@@ -155,7 +155,7 @@ def test_the_own_position_would_win_where_queries_are_keys():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "mend"),
+    ("wrong", "fix"),
     [
         ({"share": "keys"}, "share='keys' must be one of none, keys_values, queries_keys, all"),
         ({"projection": "random"}, "projection='random' must be one of learned, frozen, identity"),
@@ -163,7 +163,7 @@ def test_the_own_position_would_win_where_queries_are_keys():
         ({"share": "all", "projection": "identity", "head_width": 5}, "keeps the width of 12, but heads x head_width is 15"),
     ],
 )
-def test_unknown_and_contradictory_settings_are_refused(wrong, mend):
+def test_unknown_and_contradictory_settings_are_refused(wrong, fix):
     with pytest.raises(ValueError) as caught:
         SharedAttention(WIDTH, causal=True, **{"heads": HEADS, **wrong})
-    assert mend in str(caught.value) and "\n" not in str(caught.value)
+    assert fix in str(caught.value) and "\n" not in str(caught.value)

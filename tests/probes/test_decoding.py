@@ -16,7 +16,7 @@ from study.training.runner import execute
 
 
 class Oracle(torch.nn.Module):
-    """Writes the right answer, its eye on the token that it writes; with ``slip``, one symbol in each answer is wrong."""
+    """Writes the right answer and attends to the token that it writes; with ``slip``, one symbol in each answer is wrong."""
 
     longest_target = None
 

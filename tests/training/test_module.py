@@ -175,7 +175,7 @@ def test_training_and_evaluation_never_draw_the_same_batch(tiny, fit, monkeypatc
     assert not seeds["validation"] & seeds["test"]
 
 
-def test_every_look_sees_the_same_validation_items(tiny, fit):
+def test_every_evaluation_sees_the_same_validation_items(tiny, fit):
     """So that a curve moves with the model, not with the sample."""
     config = tiny("train.steps=2", "train.evaluate_every=1", "train.rate=1e-30", "train.weight_decay=0")
     first, second = fit(config).curve
@@ -192,16 +192,16 @@ def test_at_least_the_asked_number_of_items_is_scored(tiny, fit, task):
 
 
 def scripted(monkeypatch, accuracies):
-    """Let the looks at the validation split give these accuracies, one after another."""
+    """Let the evaluations on validation give these accuracies, one after another."""
     left = iter(accuracies)
     monkeypatch.setattr(Scores, "compute", lambda self: ({"loss": 0.5, "accuracy": next(left)}, {}))
 
 
-LOOKS = [0.5, 0.91, 0.89, 0.992, 0.98, 0.996, 1.0]
+ACCURACIES = [0.5, 0.91, 0.89, 0.992, 0.98, 0.996, 1.0]
 
 
 def test_first_reaching_counts_and_a_sure_solution_stops(tiny, fit, monkeypatch):
-    scripted(monkeypatch, LOOKS)
+    scripted(monkeypatch, ACCURACIES)
     module = fit(tiny("train.steps=20", "train.evaluate_every=2"))
     assert module.steps_to_90 == 4
     assert module.steps_to_solve == 8
@@ -209,7 +209,7 @@ def test_first_reaching_counts_and_a_sure_solution_stops(tiny, fit, monkeypatch)
 
 
 def test_a_run_goes_on_when_it_shall_not_stop(tiny, fit, monkeypatch):
-    scripted(monkeypatch, LOOKS)
+    scripted(monkeypatch, ACCURACIES)
     module = fit(tiny("train.steps=14", "train.evaluate_every=2", "train.stop_when_solved=false"))
     assert (module.steps_to_90, module.steps_to_solve, module.global_step) == (4, 8, 14)
 

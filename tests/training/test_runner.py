@@ -364,7 +364,7 @@ def test_a_finished_run_is_finished_where_nothing_can_be_written(tiny, monkeypat
     assert execute(config).record is None
 
 
-def test_a_run_whose_record_nobody_would_believe_is_recorded_as_failed(tiny, monkeypatch):
+def test_a_run_whose_record_would_be_invalid_is_recorded_as_failed(tiny, monkeypatch):
     real = Tokens.work
     monkeypatch.setattr(Tokens, "work", lambda *arguments: real(*arguments) | {"reach": "far"})
     outcome = execute(tiny())
@@ -382,7 +382,7 @@ def test_what_a_killed_run_left_half_written_is_swept(tiny):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "edited"])
-def test_a_record_that_cant_be_believed_is_set_aside_and_the_run_made_again(tiny, damage):
+def test_an_invalid_record_is_set_aside_and_the_run_made_again(tiny, damage):
     config = tiny()
     whole = execute(config).record
     path = folder_of(config) / records.NAME
@@ -466,7 +466,7 @@ def test_a_full_disk_records_nothing_and_a_later_launch_goes_on(tiny, monkeypatc
             disk.setattr(train, "json", types.SimpleNamespace(dumps=full))
         outcome = execute(config)
     assert (outcome.state, outcome.record) == ("failed", None)
-    assert "No space left on device: nothing recorded; mend that and launch again to go on" in outcome.line()
+    assert "No space left on device: nothing recorded; fix that and launch again to go on" in outcome.line()
     assert not (folder_of(config) / records.NAME).exists()
     again = execute(config)
     assert (again.state, again.fresh) == ("finished", True)

@@ -165,8 +165,8 @@ def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_st
         assert {line["run"]["run_id"] for line in found if line["type"] == "run"} == {outcome.name}
         summaries = [line["summary"]["update"] for line in found if line["type"] == "summary"]
         assert [s["checksum"] for s in summaries if "checksum" in s] == [outcome.record["checksum"]]
-        looks = [line for line in found if line["type"] == "history" and "train_loss" in line["history"]["item"]]
-        assert len(looks) == len(outcome.record["curve"])
+        evaluations = [line for line in found if line["type"] == "history" and "train_loss" in line["history"]["item"]]
+        assert len(evaluations) == len(outcome.record["curve"])
     assert bad.record["error"] == "ZeroDivisionError: division by zero"
 
 
@@ -359,7 +359,7 @@ def processes(words, parent):
 @pytest.fixture
 def hit(monkeypatch):
     """hit(number, name): in mid-run, send a signal to W&B's own service, or to the process that started it."""
-    look, victims = Training.validation_step, []
+    validation_step, victims = Training.validation_step, []
 
     def arrange(number, name):
         def step(self, *arguments):
@@ -368,7 +368,7 @@ def hit(monkeypatch):
                 victims.extend(processes("wandb-core", process) if name == "service" else [process])
                 (victim,) = victims
                 os.kill(victim, number)
-            return look(self, *arguments)
+            return validation_step(self, *arguments)
 
         monkeypatch.setattr(Training, "validation_step", step)
 

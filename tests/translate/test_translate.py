@@ -137,7 +137,7 @@ def test_a_model_without_attention_has_nothing_to_draw(trained, tmp_path):
         list(Translator(folder).write([b"1"], tmp_path))
 
 
-# --- the folder, which may be anybody's ---------------------------------------------------------------------------------
+# --- the folder, which a user names -------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What each run took to the task's target; one that never got there stands hollow where it ended."""
+"""What each run took to the task's target; a run that did not reach it is drawn hollow."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def _efforts(ax: Any, view: View, quantity: str) -> None:
 
     target = view.declared.target
     for y, arm in enumerate(reversed(view.arms)):
-        colour, marker, _ = view.look(arm)
-        for found in (effort(record, target, quantity) for record in view.records(arm) if target is not None):
-            if found is not None:
-                ax.plot([found.value], [y], marker, color=colour, mfc=colour if found.reached else "white")
+        colour, marker, _ = view.arm_style(arm)
+        for each in (effort(record, target, quantity) for record in view.records(arm) if target is not None):
+            if each is not None:
+                ax.plot([each.value], [y], marker, color=colour, mfc=colour if each.reached else "white")
         ax.text(0.01, y + 0.3, view.label(arm), transform=ax.get_yaxis_transform(), fontsize=7)
     ax.set_xscale("log")
     low, high = ax.get_xlim()

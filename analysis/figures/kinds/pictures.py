@@ -34,25 +34,25 @@ def maps(view: View) -> list[Panel]:
 
 def alignments(view: View) -> list[Panel]:
     """The attention weights of the answer to the test's first source; arms without weights are left out."""
-    found = {arm: _sample(view, arm) for arm in view.arms}
-    return [Panel(partial(_alignment, view=view, arm=arm, sample=sample)) for arm, sample in found.items() if sample]
+    samples = {arm: _sample(view, arm) for arm in view.arms}
+    return [Panel(partial(_alignment, view=view, arm=arm, sample=sample)) for arm, sample in samples.items() if sample]
 
 
 def glimpses(view: View) -> list[Panel]:
     """Where each arm looked in the test's first images, from the first place (hollow) to the last."""
-    found = {arm: _seen(view, arm) for arm in view.arms}
-    return [Panel(partial(_glimpses, view=view, arm=arm, samples=samples)) for arm, samples in found.items() if samples]
+    seen = {arm: _seen(view, arm) for arm in view.arms}
+    return [Panel(partial(_glimpses, view=view, arm=arm, samples=samples)) for arm, samples in seen.items() if samples]
 
 
 def _structure(ax: Any, view: View) -> None:
-    """Dots with intervals: first what is found, then what is lost."""
+    """Dots with intervals: first the gold edges found, then the accuracy lost."""
     rows = []
     for name in FOUND_AND_LOST:
         rows += [(name, arm) for arm in (view.arms[:1] if name == "gold_offset" else view.arms)]  # no model's doing
     for y, (name, arm) in enumerate(reversed(rows)):
         scores = view.scores(arm, f"structure.{name}")
         mean, low, high = mean_interval(scores)
-        colour, marker, _ = view.look(arm)
+        colour, marker, _ = view.arm_style(arm)
         if mean is not None:
             ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
             ax.plot([mean], [y], marker, color=colour, ms=5.5, mfc="white" if name == "gold_offset" else colour)
@@ -70,8 +70,8 @@ def _structure(ax: Any, view: View) -> None:
 
 def _map(ax: Any, view: View, arm: str) -> None:
     """Queries downwards, keys to the right; the darker, the more weight."""
-    found = [(record.get("structure") or {}).get("example") for record in view.records(arm)]
-    example = next((one for one in found if one), None)
+    examples = [(record.get("structure") or {}).get("example") for record in view.records(arm)]
+    example = next((one for one in examples if one), None)
     ax.set_title(f"{view.task}, {view.label(arm)}")
     ax.set_xlabel("key (framed: gold)")
     ax.set_ylabel("query")

@@ -50,7 +50,7 @@ def _arms(ax: Any, view: View) -> None:
         labels.append((y, mean, view.label(arm) + ("" if scores else ": no score")))
         if mean is None:
             continue
-        colour, marker, _ = view.look(arm)
+        colour, marker, _ = view.arm_style(arm)
         ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
         if low is not None:
             ax.plot([low, high], [y, y], color=colour, lw=1.6)
@@ -89,7 +89,7 @@ def _slices(
         longest = max([longest, *found.get(("test", axis), {})])
         if not curve:
             continue
-        colour, marker, line = view.look(arm)
+        colour, marker, line = view.arm_style(arm)
         xs = list(curve)
         if relative and own_reach:
             xs = [x / own_reach for x in curve]
@@ -128,6 +128,6 @@ def _reaches(ax: Any, view: View, reaches: Mapping[str, int]) -> None:
     low, high = ax.get_xlim()
     for arm, reach in reaches.items():
         if low <= reach <= high:
-            colour, marker, line = view.look(arm)
+            colour, marker, line = view.arm_style(arm)
             ax.axvline(reach + 0.5, color=colour, ls=line, lw=0.9, alpha=0.8)
             ax.plot([reach + 0.5], [1.0], marker, color=colour, transform=ax.get_xaxis_transform(), clip_on=False, ms=5)

@@ -112,9 +112,9 @@ function panel(root) {
       target.addEventListener("click", () => { tip.textContent = describe(run); mark(run); });
       plot.append(target);
     }
-    const lost = all.filter((run) => run[STATUS] !== "finished").length;
+    const failed = all.filter((run) => run[STATUS] !== "finished").length;
     const empty = all.filter((run) => !run[STEPS].length).length;
-    tip.textContent = `${shown.length} of ${all.length} runs drawn` + (lost ? `, ${lost} diverged or failed (large dots)` : "") +
+    tip.textContent = `${shown.length} of ${all.length} runs drawn` + (failed ? `, ${failed} diverged or failed (large dots)` : "") +
       (empty ? `, ${empty} without a curve` : "") + ". Point at a line for its run; click lines to hold runs against each other.";
     arms.replaceChildren(...data.arms.flatMap(([text, colour, dash], i) => {
       if (!all.some((run) => run[ARM] === i)) return [];

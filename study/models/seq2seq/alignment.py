@@ -1,4 +1,4 @@
-"""How a recurrent decoder looks at the source: one query at a time, against keys that are computed once.
+"""How a recurrent decoder attends to the source: one query at a time, against keys that are computed once.
 
 Shapes: B pairs, M source tokens, E width of the encoder's states, A width of keys and queries.
 """

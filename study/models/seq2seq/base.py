@@ -47,7 +47,7 @@ class EncoderDecoder(Architecture):
     """
 
     kind = "pairs"
-    aligns: bool = True  # whether its decoder looks at the source by attention
+    aligns: bool = True  # whether its decoder attends to the source
     longest_source: int | None = None  # tokens that it has positions for; None: any number
     longest_target: int | None = None
 

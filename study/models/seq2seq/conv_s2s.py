@@ -163,7 +163,7 @@ class ConvS2S(EncoderDecoder):
 
 
 class ScaledGradient(torch.autograd.Function):
-    """x, its gradient times `scale`: the encoder hears as many attentions as the decoder has layers (section 3.5)."""
+    """x, its gradient times `scale`: the encoder gets a gradient from each of the decoder's attentions (section 3.5)."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:

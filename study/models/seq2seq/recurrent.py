@@ -193,7 +193,7 @@ class Memory(NamedTuple):
 
 
 class Attending(Recurrent):
-    """A decoder that looks at all states of the encoder again at each step, and so goes step by step in training too.
+    """A decoder that attends to all states of the encoder at each step, and so runs step by step in training too.
 
     It starts from the backward encoder's state at the first token: s_0 = tanh(W back_1) (Bahdanau et al. 2015, appendix A.2.2).
     """
@@ -228,7 +228,7 @@ class Bahdanau(Attending):
     """Additive attention from the decoder's state before the step (Bahdanau et al. 2015, sections 3.1, 3.2, appendix A).
 
     e_tm = v' tanh(W s_{t-1} + U h_m), a_t = softmax(e_t), c_t = sum_m a_tm h_m, s_t = cell([y_{t-1}; c_t], s_{t-1}), and the
-    output is maxout of (s_t, y_{t-1}, c_t). With layers, the top one's state asks.
+    output is maxout of (s_t, y_{t-1}, c_t). With several layers, the query is the top one's state.
     """
 
     name = "bahdanau"

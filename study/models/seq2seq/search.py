@@ -42,11 +42,11 @@ def search(
 ) -> list[list[Hypothesis]]:
     """For each source its hypotheses, best first; `model` should be in eval mode.
 
-    At each step the best continuations of a source's hypotheses go on, `beam` of them. One that ends keeps its place (Sutskever
-    et al. 2014, section 3.2): it is not lost again, and beam 1 is greedy. A source is done once no hypothesis can overtake
-    the best one that ended: none is left, or their penalised scores would not be higher even if they lost no more up to
-    `longest`. Of equals, the better parent's child goes on, then the lower token; of equal answers the one with lower tokens
-    comes first. PAD and START are never written.
+    At each step the `beam` best continuations of a source's hypotheses go on. One that has ended keeps its place in the beam
+    (Sutskever et al. 2014, section 3.2), so beam 1 is greedy. A source is done once no hypothesis can overtake the best one
+    that ended: none is left, or their penalised scores would not be higher even if every further token up to `longest` had
+    probability 1. Of equals, the better parent's child goes on, then the lower token; of equal answers the one with lower
+    tokens comes first. PAD and START are never written.
 
     Args:
         beam: K, >= 1.
@@ -100,7 +100,7 @@ def _rows(tree: Any, rows: Tensor) -> Any:
 def _best(scores_BKV: Tensor) -> tuple[Tensor, Tensor]:
     """The K highest scores of each source, in order, and where they stand in (K, V); the first of equals comes first.
 
-    Maxima one after the other (which uses the scores up), since topk promises nothing of equals.
+    Takes one maximum after the other (and overwrites the scores), since topk does not define the order of equals.
     """
     left_BX = scores_BKV.flatten(1)
     best = []
@@ -132,10 +132,10 @@ def _collect(steps: list[Written], source_lengths: list[int], length_penalty: fl
         length = len(hypothesis.tokens) + hypothesis.finished
         return -hypothesis.score / penalty(length, length_penalty), hypothesis.tokens
 
-    K, last, found = len(tokens[0][0]), len(steps) - 1, []
+    K, last, collected = len(tokens[0][0]), len(steps) - 1, []
     for b in range(len(source_lengths)):
         there = [(t, b, k) for t in range(len(steps)) for k in range(K) if scores[t][b][k] != float("-inf")]
         ends = [(t, b, k) for t, b, k in there if tokens[t][b][k] == END]
         cut_off = [(t, b, k) for t, b, k in there if t == last]
-        found.append(sorted((follow(*each) for each in ends or cut_off), key=order))
-    return found
+        collected.append(sorted((follow(*each) for each in ends or cut_off), key=order))
+    return collected

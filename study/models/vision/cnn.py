@@ -1,4 +1,4 @@
-"""A plain convolutional classifier, and the channels that make it as large or as laborious as another model.
+"""A plain convolutional classifier, and the channels that give it the parameters or the multiply-adds of another model.
 
 Shapes: B images, H rows, W columns, C channels, V classes.
 """

@@ -29,9 +29,9 @@ class Learned(Policy):
     """Gaussian around a learnt mean, trained by REINFORCE (Williams 1992; Mnih et al. 2014, sections 3.1 and 3.2).
 
     In training the location is drawn, with mean tanh(W s + b) and standard deviation `spread`; in evaluation it is the mean.
-    s is the state scaled to length 1, since a young core's states are so short that no step of the optimiser would move the
-    mean, and a grown one's so long that each would throw it to an edge. The baseline is a linear function of the state,
-    fitted to the reward by least squares; it lowers the variance, adds no bias, and moves nothing but itself.
+    s is the state scaled to length 1, since early in training the states are so short that no step of the optimiser would move
+    the mean, and later so long that each would push it to an edge. The baseline is a linear function of the state, fitted to
+    the reward by least squares; it lowers the variance, adds no bias, and trains nothing but itself.
 
     Args:
         spread: standard deviation of each coordinate; above 0.

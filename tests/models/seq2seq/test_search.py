@@ -159,13 +159,13 @@ SOURCES = torch.tensor([[4, 5, 6, 7, END], [8, END, PAD, PAD, PAD], [5, 5, END, 
 
 
 def untrained(kind):
-    """A model with opinions: large random weights, from a seed with which some hypotheses end soon, others late or never."""
+    """A model with large random weights, from a seed with which some hypotheses end soon, others late or never."""
     torch.manual_seed({FixedVector: 3}.get(kind, 1))
     model = kind(9, 9, width=6, layers=2, hidden=7, **OWN[kind]).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(4)
-        model.head.bias[[PAD, START]] = 1.0  # it would like to write these
+        model.head.bias[[PAD, START]] = 1.0  # it would otherwise write these
     return model
 
 
