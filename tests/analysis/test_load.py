@@ -181,7 +181,8 @@ def test_a_wandb_run_that_is_no_record_is_set_aside_and_what_is_no_number_is_non
 def test_a_project_that_cant_be_read_is_one_plain_sentence(
     no_session, wandb_server, monkeypatch, capsys, project, key, manner, said
 ):
-    monkeypatch.setattr(load, "PATIENCE", 1)
+    if said.startswith("no answer"):  # an answer may take longer on a busy machine
+        monkeypatch.setattr(load, "PATIENCE", 1)
     monkeypatch.setenv("WANDB_API_KEY", key)
     wandb_server.runs = MADE
     if manner == "no server":
