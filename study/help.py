@@ -97,7 +97,7 @@ def _yamls(group: str) -> list[Path]:
 
 
 def refuse_flags(arguments: list[str]) -> None:
-    """Refuse what looks like another program's options, ``--mixer lstm``. Raises ``ValueError`` that says it in Hydra's way."""
+    """Refuse what looks like another program's options, ``--mixer lstm``. Raises ``ValueError`` with Hydra's form of it."""
 
     def refuse(message: str) -> None:
         raise ValueError(f"{message} (python run.py --help explains every key)")

@@ -252,4 +252,4 @@ def _of_architecture(config: DictConfig) -> Iterator[str]:
     if own == ENCODER and model.tie == "three_way":
         yield "model.tie=three_way ties source, target and output: use model.tie=output where there is no source"
     if own != ENCODER and config.evaluation.structure:
-        yield "evaluation.structure looks at the layers of architecture=encoder"
+        yield "evaluation.structure reads the layers of architecture=encoder"

@@ -29,7 +29,7 @@ def decode_all(subject: Subject, task: PairTask, split: str) -> tuple[dict[str, 
 
     The outputs come from the search that the config names. A negative control, ``shuffled``, is kept beside them: the right
     answer to another source, scored in their place. ``alignment``, where the task knows which source token each target comes
-    from and the model attends: the share of target tokens that look there most while the reference is written.
+    from and the model attends: the share of target tokens whose largest weight lies there while the reference is written.
     """
     config, model = subject.config, subject.model
     outputs: list[list[int]] = []
@@ -71,13 +71,13 @@ def longest(task: PairTask, model: EncoderDecoder) -> int:
 
 
 def aligned(weights_BTM: Tensor, sources_BT: Tensor) -> tuple[int, int]:
-    """(target tokens that look most at the source token they come from, target tokens that come from one)."""
+    """(target tokens with their largest weight on the source token they come from, target tokens that come from one)."""
     known_BT = sources_BT != IGNORE
     return int((known_BT & (weights_BTM.argmax(-1) == sources_BT)).sum()), int(known_BT.sum())
 
 
 def sample(task: PairTask, source_M: Tensor, target_T: Tensor, hypothesis: Any) -> dict[str, Any]:
-    """One output for a person to look at: tokens by name, and the weights (T, M) where there are any."""
+    """One output as an example: tokens by name, and the weights (T, M) where there are any."""
     source, reference = ([token for token in row.tolist() if token != PAD] for row in (source_M, target_T))
     weights = hypothesis.weights_TM
     return {

@@ -1,4 +1,4 @@
-"""What a model looks like inside, from a few sequences: how gradients spread over its depth, how rich its output is.
+"""Diagnostics of a model on a few sequences: the spread of gradients over its depth, the rank of its output.
 
 M real tokens, D width.
 """

@@ -21,8 +21,8 @@ class ParallelText(Translation):
     vocabulary: subwords at most, of both sides together (joint) or of each; learned on the training split alone.
     lowercase: neither text nor scores know capitals. longest: tokens a side that a training pair may have, END included.
     tokenize: how BLEU finds the target's words, by sacreBLEU's name: 13a, intl, zh (Chinese) or char.
-    unchecked: also files that look as if they could not be meant (`study.tasks.plausible`).
-    Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8, have empty lines or can't be meant
+    unchecked: also files that don't look like translations (`study.tasks.plausible`).
+    Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8, have empty lines or are implausible
     (`study.tasks.plausible`); FileNotFoundError.
     """
 
