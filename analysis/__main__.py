@@ -29,7 +29,7 @@ PARTS = {
     "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, and _cost.csv of measured costs",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
     "report": "report.html, from the figures that are there (missing ones are drawn)",
-    "readme": "the verdict table in README.md; with --check only say whether it is up to date",
+    "readme": "the verdict table in README.md, and how often its rules err; with --check only say whether both are up to date",
 }
 DESCRIPTION = f"""\
 Rebuild every table, figure, verdict and the report from run records. Needs no torch, no GPU and no network.
@@ -213,10 +213,13 @@ def _readme(
     declared: dict[str, Experiment],
     console: Console,
 ) -> int:
-    from analysis import readme
+    from analysis import readme, simulation
 
     text = readme.table(claims, {tier.name: tier.judged for tier in tiers}, declared)
     fresh = readme.put(options.readme, text, options.check)
+    if readme.has_rules(options.readme):
+        rows = [row for tier in tiers for row in tier.judged.rows if row.counts]
+        fresh &= readme.put(options.readme, simulation.sentence(rows), options.check, readme.RULES)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"
     else:

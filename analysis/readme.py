@@ -9,10 +9,12 @@ from pathlib import Path
 from analysis import wording
 from analysis.claims import Claims
 from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
+from analysis.statistics import ALPHA
 from analysis.verdicts import Verdicts
 from study.experiments import Experiment
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
+RULES = "<!-- rules:begin -->", "<!-- rules:end -->"  # where a file says how often the rules err
 MOST_EFFECTS = 6  # in one cell; more are told by their number, each stands in the report
 TIERS = ("full", "core")  # a claim's verdict is that of the first tier that decides it; the smoke tier decides none
 
@@ -36,7 +38,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
         cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     counts = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
-    lines = [f"Of {len(claims.claims)} claims: {counts}.", "", *lines]
+    lines = [f"Of {len(claims.claims)} claims: {counts}.", "", chance(by_tier), "", *lines]
     if waiting:
         lines += ["", f"Not run: {', '.join(waiting)}."]
     lines += ["", "Where the notes are mistaken:", "", "| the notes | correct is | source | claims |", "|---|---|---|---|"]
@@ -64,17 +66,34 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
     return "\n".join(lines)
 
 
-def put(path: Path, text: str, check: bool = False) -> bool:
-    """Put ``text`` between the markers of ``path``; with ``check`` only compare. Returns whether the file was up to date.
+def chance(by_tier: Mapping[str, Verdicts]) -> str:
+    """How many false verdicts are to be expected, at most: ``ALPHA`` of the claims with a contrast that random runs decide."""
+    rows = [row for found in by_tier.values() for row in found.rows if row.counts and row.p is not None]
+    decided = [row for row in rows if row.verdict in DECIDED]
+    claims = len({row.claim for row in decided})
+    return (
+        f"{len(decided)} contrasts of {claims} claims are decided by runs on random seeds. As each claim is held to "
+        f"{100 * ALPHA:g} % for a false verdict in any of its contrasts, at most {ALPHA * claims:.1f} claims with one are to "
+        "be expected."
+    )
+
+
+def has_rules(path: Path) -> bool:
+    return RULES[0] in path.read_text(encoding="utf-8")
+
+
+def put(path: Path, text: str, check: bool = False, markers: tuple[str, str] = (BEGIN, END)) -> bool:
+    """Put ``text`` between the markers of ``path``; with ``check`` only look. Returns whether the file was up to date.
 
     Raises ``ValueError`` where the file or its markers are missing.
     """
+    begin, end = markers
     if not path.is_file():
-        raise ValueError(f"{path}: no such file; make one with the lines {BEGIN} and {END}")
+        raise ValueError(f"{path}: no such file; make one with the lines {begin} and {end}")
     old = path.read_text(encoding="utf-8")
-    if old.count(BEGIN) != 1 or old.count(END) != 1 or old.index(BEGIN) > old.index(END):
-        raise ValueError(f"{path}: needs the lines {BEGIN} and {END}, once each and in this order")
-    new = old[: old.index(BEGIN)] + f"{BEGIN}\n{text}\n{END}" + old[old.index(END) + len(END) :]
+    if old.count(begin) != 1 or old.count(end) != 1 or old.index(begin) > old.index(end):
+        raise ValueError(f"{path}: needs the lines {begin} and {end}, once each and in this order")
+    new = old[: old.index(begin)] + f"{begin}\n{text}\n{end}" + old[old.index(end) + len(end) :]
     if new != old and not check:
         path.write_text(new, encoding="utf-8")
     return new == old
@@ -91,7 +110,7 @@ def _deciding(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
 
 def _because(row: Row) -> str:
     asked = wording.asked(row)
-    return f"{asked}: {row.verdict}" if asked else row.verdict
+    return f"{asked}: {wording.verdict(row)}" if asked else wording.verdict(row)
 
 
 def _counts(rows: Sequence[Row]) -> str:

@@ -7,16 +7,17 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from analysis.formats import as_csv
-from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
+from analysis.statistics import CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
 
 BY_CONSTRUCTION, NOT_RUN, QUALIFIED = "by construction", "not run", "qualified"
-VERDICTS = (SUPPORTED, CONTRADICTED, QUALIFIED, INCONCLUSIVE, BY_CONSTRUCTION, NOT_RUN)
-DECIDED = (SUPPORTED, CONTRADICTED, QUALIFIED, BY_CONSTRUCTION)
+VERDICTS = (SUPPORTED, EQUAL, REVERSED, CONTRADICTED, QUALIFIED, INCONCLUSIVE, BY_CONSTRUCTION, NOT_RUN)
+AGAINST = (CONTRADICTED, EQUAL, REVERSED)  # each speaks against a contrast's claim
+DECIDED = (SUPPORTED, *AGAINST, QUALIFIED, BY_CONSTRUCTION)
 
 
 @dataclass(frozen=True)
 class Row:
-    """Effects of relative metrics are shares."""
+    """Effects of relative metrics are shares. What is counted has neither p, n nor interval."""
 
     claim: str
     contrast: str
@@ -25,9 +26,11 @@ class Row:
     effect: float | None = None
     low: float | None = None
     high: float | None = None
-    level: float | None = None
+    level: float | None = None  # of the interval, which is the one that decides
     p: float | None = None
-    p_holm: float | None = None
+    p_holm: float | None = None  # adjusted for analyses and for the other contrasts of the claim
+    decided_by: str = ""  # t | bootstrap | sign | Fisher | count
+    seen: float | None = None  # smallest effect that would have been found four times in five
     n: int | None = None
     dropped: int | None = None  # planned pairs without a score on both sides
     margin: float | None = None
@@ -39,6 +42,8 @@ class Row:
     tier: str = ""
     device: str = ""
     revision: str = ""
+    ended: str = ""  # how the runs of each side ended
+    collapsed: str = ""  # runs far under their cell's median, or that lost what they had learned
     counts: bool = True
     reason: str = ""
     claim_verdict: str = ""

@@ -1,43 +1,57 @@
 """The statistics behind the verdicts, on scipy and statsmodels, without knowledge of records or claims.
 
-A test gives an estimate with its interval, a p value and what it leans to; ``settle`` then holds the p values of one
-family against each other (Holm) and only there a leaning becomes a verdict. Differences are oriented: positive means
+A test says where an effect lies: above its margin, within it (nearer to 0 than the margin, either way) or below it, and at
+which level its interval lies there whole. Only ``settling`` makes a verdict of it. Differences are oriented: positive means
 that the first side is better. A value that is not there is None and stays out; it never becomes a number.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 ALPHA = 0.05
+POWER = 0.8  # of finding the smallest effect that a test is said to see
 RESAMPLES = 9999
 SEED = 20170612
 FLAT = 0.01  # a logarithm that rises by less per e-fold has no base to speak of
 TINY = 1e-12  # differences that vary by less are taken as equal
 
-SUPPORTED, CONTRADICTED, INCONCLUSIVE = "supported", "contradicted", "inconclusive"
+SUPPORTED, EQUAL, REVERSED, CONTRADICTED, INCONCLUSIVE = "supported", "equal", "reversed", "contradicted", "inconclusive"
+ABOVE, WITHIN, BELOW = "above", "within", "below"
+
+Reading = Mapping[str, str]  # what it means for a contrast to lie above, within or below
+BETTER: Reading = {ABOVE: SUPPORTED, WITHIN: EQUAL, BELOW: REVERSED}
+SAME: Reading = {ABOVE: CONTRADICTED, WITHIN: SUPPORTED, BELOW: CONTRADICTED}
+REACHED: Reading = {ABOVE: SUPPORTED, WITHIN: CONTRADICTED, BELOW: CONTRADICTED}
+
+Interval = tuple[float | None, float | None]
+BY_COUNT, BY_T, BY_SIGN, BY_FISHER, BY_BOOTSTRAP = "count", "t", "sign", "Fisher", "bootstrap"
 
 
 @dataclass(frozen=True)
 class Test:
-    """Outcome of one contrast. ``leaning`` is None where nothing could be tested; ``note`` then says why."""
+    """Outcome of one contrast. ``place`` is None where nothing could be tested; ``note`` then says why.
+
+    ``p`` is the smallest alpha at which ``interval(alpha)``, of level 1 - alpha, lies whole in its place.
+    """
 
     __test__ = False  # no test case, whatever pytest makes of the name
 
     effect: float | None = None
-    low: float | None = None
-    high: float | None = None
     p: float | None = None
     n: int = 0
-    level: float = 0.95
-    leaning: str | None = None
+    place: str | None = None
+    by: str = ""
     note: str = ""
+    margin: float = 0.0
+    error: float | None = None  # standard error of the effect
+    interval: Callable[[float], Interval] = field(default=lambda alpha: (None, None), compare=False, repr=False)
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float | None, float | None, float | None]:
@@ -51,7 +65,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float |
     if max(values) - min(values) <= TINY:
         return mean, mean, mean
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = _t_quantile(n - 1, (1 + level) / 2) * deviation / math.sqrt(n)
+    half = t_quantile(n - 1, (1 + level) / 2) * deviation / math.sqrt(n)
     return mean, mean - half, mean + half
 
 
@@ -72,94 +86,122 @@ def share_interval(hits: Sequence[float]) -> tuple[float | None, float | None, f
 
 
 @cache
-def _t_quantile(freedom: int, share: float) -> float:
+def t_quantile(freedom: int, share: float) -> float:
     return float(stats.t.ppf(share, freedom))
 
 
-def better(differences: Sequence[float], margin: float) -> Test:
-    """Is the mean difference above ``margin``? Supported when its 95 % t interval lies above, contradicted when below.
+@cache
+def least_effect(n: int, alpha: float) -> float:
+    """How many standard errors an effect has to lie beyond its margin to be found with ``POWER`` by a t test of n pairs."""
+    t = t_quantile(n - 1, 1 - alpha / 2)
+    return float(special.nctdtrinc(n - 1, 1 - POWER, t))
 
-    p is that of the two-sided t test of mean = margin, below 0.05 just when the interval leaves the margin out.
+
+def compared(differences: Sequence[float], margin: float) -> Test:
+    """Where the mean difference lies to ``margin``, by the t interval; p is that of the two-sided t test at the margin.
+
+    Above it, within +-``margin`` (two one-sided tests) or below -``margin``; a margin of 0 or less has no within. Differences
+    without any spread have no t: the sign test counts them.
     """
     n = len(differences)
-    mean, low, high = mean_interval(differences)
-    if mean is None:
-        return Test(note="no pairs")
-    if low is None or high is None:
-        return Test(mean, n=n, note="one pair has no spread")
-    if low == high:
-        p = 1.0 if abs(mean - margin) <= TINY else 0.0
-        note = "all pairs equal"
-    else:
-        p = float(stats.ttest_1samp(differences, margin).pvalue)
-        note = ""
-    return Test(mean, low, high, p, n, leaning=SUPPORTED if mean > margin else CONTRADICTED, note=note)
+    if n < 2:
+        note = "one pair has no spread" if n else "no pairs"
+        return Test(float(differences[0]) if n else None, n=n, note=note, margin=margin)
+    mean = math.fsum(differences) / n
+    if max(differences) - min(differences) <= TINY:
+        return _without_spread(mean, n, margin)
+    error = math.sqrt(math.fsum((value - mean) ** 2 for value in differences) / (n - 1) / n)
+
+    def interval(alpha: float) -> Interval:
+        half = t_quantile(n - 1, 1 - alpha / 2) * error
+        return mean - half, mean + half
+
+    place, edges = _place(mean, margin)
+    p = max(2 * float(special.stdtr(n - 1, -abs(mean - edge) / error)) for edge in edges)
+    return Test(mean, p, n, place, BY_T, "", margin, error, interval)
 
 
-def equivalent(differences: Sequence[float], margin: float) -> Test:
-    """Does the mean difference lie within +-``margin``? Two one-sided t tests, shown as a 90 % interval.
+def _place(mean: float, margin: float) -> tuple[str, tuple[float, ...]]:
+    """Where it lies, and the edges that its interval has to leave out to lie there whole."""
+    if mean > margin:
+        return ABOVE, (margin,)
+    if mean < -abs(margin) or margin <= 0:
+        return BELOW, (-abs(margin),)
+    return WITHIN, (-margin, margin)
 
-    Supported when the interval lies inside, contradicted when it lies wholly outside. The two nulls exclude each other,
-    so p is that of the nearer one.
-    """
-    n = len(differences)
-    mean, low, high = mean_interval(differences, 0.90)
-    if mean is None:
-        return Test(level=0.90, note="no pairs")
-    if low is None or high is None:
-        return Test(mean, n=n, level=0.90, note="one pair has no spread")
-    if low == high:
-        on_edge = abs(abs(mean) - margin) <= TINY
-        inside, outside = (1.0, 1.0) if on_edge else (0.0, 1.0) if abs(mean) < margin else (1.0, 0.0)
-        note = "all pairs equal"
-    else:
 
-        def one_sided(edge: float, side: str) -> float:
-            return float(stats.ttest_1samp(differences, edge, alternative=side).pvalue)
+def _without_spread(mean: float, n: int, margin: float) -> Test:
+    """By the sign test. Its interval, from the smallest to the largest of n, is of level 1 - 2 / 2^n; a higher has no end."""
+    place, edges = _place(mean, margin)
+    least = 1.0 if min(abs(mean - edge) for edge in edges) <= TINY else 2.0 ** (1 - n)
+    note = f"all {n} pairs equal, so by the sign test"
+    return Test(mean, least, n, place, BY_SIGN, note, margin, None, lambda a: (mean, mean) if least <= a else (None, None))
 
-        inside = max(one_sided(-margin, "greater"), one_sided(margin, "less"))
-        outside = min(one_sided(margin, "greater"), one_sided(-margin, "less"))
-        note = ""
-    leaning = SUPPORTED if inside <= outside else CONTRADICTED
-    return Test(mean, low, high, min(inside, outside), n, level=0.90, leaning=leaning, note=note)
+
+def counted(value: float, margin: float) -> Test:
+    """What is counted, not measured, is so or not: without p, n or interval."""
+    return Test(value, place=_place(value, margin)[0], by=BY_COUNT, margin=margin)
 
 
 def more_solved(solved_a: int, total_a: int, solved_b: int, total_b: int) -> Test:
-    """Do more seeds of A solve than of B? Fisher's exact test (two-sided); Newcombe's interval of the difference."""
+    """Do more seeds of A solve than of B? Fisher's exact test (two-sided).
+
+    Newcombe's interval of the difference, drawn out to 0 where Fisher's test does not exclude 0.
+    """
     if min(total_a, total_b) == 0:
         return Test(note="no runs on one side")
     from statsmodels.stats.proportion import confint_proportions_2indep
 
     effect = solved_a / total_a - solved_b / total_b
-    low, high = confint_proportions_2indep(solved_a, total_a, solved_b, total_b, method="newcomb")
+
+    def interval(alpha: float) -> Interval:
+        low, high = confint_proportions_2indep(solved_a, total_a, solved_b, total_b, method="newcomb", alpha=alpha)
+        return (float(low), float(high)) if p <= alpha else (min(float(low), 0.0), max(float(high), 0.0))
+
     p = float(stats.fisher_exact([[solved_a, total_a - solved_a], [solved_b, total_b - solved_b]]).pvalue)
-    leaning = SUPPORTED if effect > 0 else CONTRADICTED if effect < 0 else None
-    return Test(effect, float(low), float(high), p, min(total_a, total_b), leaning=leaning)
+    place = ABOVE if effect > 0 else BELOW if effect < 0 else None
+    return Test(effect, p, min(total_a, total_b), place, BY_FISHER, interval=interval)
+
+
+def log_rank(a: Sequence[tuple[float, bool]], b: Sequence[tuple[float, bool]]) -> float | None:
+    """p of the log-rank test on (steps, whether solved by then): runs that did not solve are censored. None where none did."""
+    if not a or not b or not any(solved for _, solved in (*a, *b)):
+        return None
+    sides = [
+        stats.CensoredData(uncensored=[x for x, solved in side if solved], right=[x for x, solved in side if not solved])
+        for side in (a, b)
+    ]
+    return float(stats.logrank(*sides).pvalue)
 
 
 def bootstrapped(per_seed: Sequence[float], margin: float = 0.0) -> Test:
-    """Is the mean of a per-seed statistic (a slope, an exponent, an interaction) above ``margin``?
+    """As ``compared``, of a per-seed statistic (a slope, an exponent, an interaction).
 
     Percentile interval over resampled seeds, always with the same draws, widened to the t interval where that goes further, and
     the larger p of the two: few seeds resample too narrowly. Needs three seeds: two resample to nothing but themselves.
     """
     n = len(per_seed)
+    by_t = compared(per_seed, margin)
+    if by_t.by == BY_SIGN or n < 2:
+        return by_t
     if n < 3:
-        mean = float(np.mean(per_seed)) if n else None
-        return Test(mean, n=n, note="a bootstrap over seeds needs three")
-    sample = np.asarray(per_seed, dtype=float)
-    mean = float(sample.mean())
-    leaning = SUPPORTED if mean > margin else CONTRADICTED
-    if np.ptp(sample) <= TINY:
-        p = 1.0 if abs(mean - margin) <= TINY else 0.0
-        return Test(mean, mean, mean, p, n, leaning=leaning, note="all seeds equal")
-    means = np.random.default_rng(SEED).choice(sample, size=(RESAMPLES, n)).mean(axis=1)
-    tail = min(np.sum(means <= margin), np.sum(means >= margin))
-    by_t = better(per_seed, margin)
-    assert by_t.p is not None and by_t.low is not None and by_t.high is not None
-    p = max(by_t.p, min(1.0, 2 * (float(tail) + 1) / (RESAMPLES + 1)))
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Test(mean, min(float(low), by_t.low), max(float(high), by_t.high), p, n, leaning=leaning)
+        return Test(by_t.effect, n=n, note="a bootstrap over seeds needs three")
+    means = np.sort(np.random.default_rng(SEED).choice(np.asarray(per_seed, float), size=(RESAMPLES, n)).mean(axis=1))
+    assert by_t.effect is not None and by_t.p is not None
+
+    def p_at(edge: float) -> float:
+        tail = min(np.searchsorted(means, edge, "right"), RESAMPLES - np.searchsorted(means, edge, "left"))
+        return min(1.0, 2 * (float(tail) + 1) / (RESAMPLES + 1))
+
+    def interval(alpha: float) -> Interval:
+        low, high = by_t.interval(alpha)
+        cut = max(1, int(alpha / 2 * (RESAMPLES + 1) + TINY))
+        assert low is not None and high is not None
+        return min(float(means[cut - 1]), low), max(float(means[-cut]), high)
+
+    _, edges = _place(by_t.effect, margin)
+    p = max(by_t.p, *(p_at(edge) for edge in edges))
+    return Test(by_t.effect, p, n, by_t.place, BY_BOOTSTRAP, "", margin, by_t.error, interval)
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float | None:
@@ -200,36 +242,3 @@ def empirical_logit(accuracy: float, items: int) -> float:
     """log odds with half a success and half a failure added (Haldane 1955, Anscombe 1956): finite at 0 and 1."""
     hits = accuracy * items
     return math.log((hits + 0.5) / (items - hits + 0.5))
-
-
-def holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm's adjusted p values of one family, as statsmodels has them; what has none is left out of the family."""
-    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    adjusted = list(p_values)
-    at_least = 0.0
-    for left, (p, place) in zip(range(len(order), 0, -1), order, strict=True):
-        adjusted[place] = at_least = max(at_least, min(1.0, left * p))
-    return adjusted
-
-
-def settle(family: Sequence[Test], analyses: Sequence[int] | None = None) -> list[tuple[str, float | None, str]]:
-    """(verdict, adjusted p, reason) of each test of one family.
-
-    ``analyses``: how often each may be tested, again with more seeds where fewer left it open; its p is multiplied by it.
-    """
-    settled = []
-    several = zip(family, analyses or [1] * len(family), strict=True)
-    repeated = [None if test.p is None else min(1.0, test.p * times) for test, times in several]
-    for test, adjusted in zip(family, holm(repeated), strict=True):
-        if test.p is None or adjusted is None:
-            verdict, reason = INCONCLUSIVE, test.note or "nothing to test"
-        elif test.leaning is None:
-            verdict, reason = INCONCLUSIVE, test.note or "no difference either way"
-        elif adjusted <= ALPHA:
-            verdict, reason = test.leaning, test.note
-        elif test.p <= ALPHA:
-            verdict, reason = INCONCLUSIVE, "open after correction for several contrasts and looks"
-        else:
-            verdict, reason = INCONCLUSIVE, "the interval does not decide"
-        settled.append((verdict, adjusted, reason))
-    return settled

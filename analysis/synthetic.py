@@ -116,7 +116,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "diagnostics": {when: {"gradient_ratio": 0.5 + score, "effective_rank": 1 + 9 * score} for when in ("start", "end")},
         "slices": slices,
         "curve": [
-            {"step": 100 * i, "train_loss": 2.0 / i, f"validation_{metric}": shown * (1 - 1 / (i + 1))}
+            {"step": 100 * i, "train_loss": 2.0 / i, f"validation_{metric}": shown * (1 - 4.0**-i)}
             for i in range(1, points + 1)
         ],
         "steps": steps,

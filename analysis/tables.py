@@ -18,7 +18,7 @@ from analysis.effort import QUANTITIES, Effort, effort, median, steps_to_90
 from analysis.formats import as_csv, as_markdown, number, three_digits, whole, with_interval
 from analysis.results import Cell, Results
 from analysis.statistics import mean_interval
-from analysis.values import measure, revisions
+from analysis.values import collapsed, endings, measure, revisions
 from study.metrics import METRICS
 from study.records import Record
 
@@ -149,7 +149,7 @@ def score_cells(row: TableRow) -> dict[str, str]:
     if row["of"]:
         cells["solved"] = f"{row['solved']} of {row['of']}"
         cells["median steps to 90 %"] = row["steps_to_90"] or "-"
-    cells["lost runs"] = failures(row)
+    cells |= {"ended": row["ended"], "lost runs": failures(row)}
     cells["differs"] = row["differs"]
     return cells
 
@@ -174,7 +174,10 @@ def cost_cells(row: TableRow) -> dict[str, str]:
 
 
 def failures(row: TableRow) -> str:
-    return ", ".join(f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]) or "none"
+    """Those without a score; and those that collapsed, which count in the mean all the same."""
+    words = [f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]]
+    fallen = row["collapsed"].split()
+    return ", ".join([*words, *([f"{len(fallen)} collapsed (seed {' '.join(fallen)})"] if fallen else [])]) or "none"
 
 
 def floors(rows: Sequence[TableRow]) -> str:
@@ -203,7 +206,7 @@ def published_lines(results: Results, task: str, published: Sequence[Mapping[str
         if (entry["experiment"], entry["task"]) == (results.experiment.name, task):
             value = f"{entry['value']:g} {entry['unit']}"
             if entry["unit"] == "nats per character":
-                value = f"{nats_to_bits(entry['value']):.2f} bits per character ({value})"
+                value = f"{entry['value'] / log(2):.2f} bits per character ({value})"
             lines.append(f"Published elsewhere, under its own recipe: {value}: {entry['setting']} ({entry['source']}).")
     return [*lines, sizes_line(results, task)] if lines else []
 
@@ -218,10 +221,6 @@ def sizes_line(results: Results, task: str) -> str:
             layers = "" if record["kind"] == "images" else f"{model['layers']} layer{'s' * (model['layers'] != 1)}, "
             sizes.add(f"{model['width']} wide, {layers}{trained}")
     return f"The size of the runs here: {'; '.join(sorted(sizes)) or 'none yet'}."
-
-
-def nats_to_bits(nats: float) -> float:
-    return nats / log(2)
 
 
 def _cell_row(results: Results, cell: Cell) -> TableRow:
@@ -262,6 +261,8 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     row["rate_on_edge"] = choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
     row |= {status: sum(record["status"] == status for record in records) for status in ("diverged", "failed")}
     row["missing"] = row["planned"] - len(records)
+    row["ended"] = endings(records, experiment.tasks[task].margin)
+    row["collapsed"] = " ".join(str(record["plan"]["seed"]) for record in collapsed(records, f"test.{metric}"))
     row["tuning_lost"] = sum(r["status"] != "finished" for r in results.tuning.get(cell, []))
     row["differs"] = experiment.arms[arm].differs
     return row

@@ -10,11 +10,11 @@ from rich.table import Table
 from analysis import tables, wording
 from analysis.claims import Claims
 from analysis.results import Results
-from analysis.rows import CONTRADICTED, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED
+from analysis.rows import AGAINST, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED
 from analysis.verdicts import Verdicts
 
 NAMED = 5  # of what is missing; check names all
-COLOURS = {SUPPORTED: "green", CONTRADICTED: "red", QUALIFIED: "yellow", "by construction": "blue"}
+COLOURS = {SUPPORTED: "green", **dict.fromkeys(AGAINST, "red"), QUALIFIED: "yellow", "by construction": "blue"}
 
 
 def say(console: Console, lines: Iterable[str], style: str = "") -> None:
@@ -75,7 +75,7 @@ def verdicts(judged: Verdicts, claims: Claims, only: Sequence[str], console: Con
         for row in rows:
             words = row.statement if row.counts else f"({row.statement})"
             effect = wording.effect(row).replace("[", "\\[")
-            grid.add_row("", words, _coloured(row.verdict), effect, str(row.n or ""))
+            grid.add_row("", words, _coloured(row.verdict), effect, str(row.n or row.decided_by))
     console.print(grid)
     if judged.tier != "smoke":
         failed = [control for control in judged.controls if control.verdict != SUPPORTED]

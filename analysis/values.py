@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 import operator
 import re
+import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
+
+import numpy as np
 
 from study.metrics import METRICS
 from study.records import Record
@@ -14,6 +19,10 @@ from study.records import Record
 CONDITION = re.compile(r"\s*(<=|>=|==|<|>)\s*(?:(reach)|([0-9.]+)(x trained)?)\s*")
 COMPARE = {"<=": operator.le, ">=": operator.ge, "==": operator.eq, "<": operator.lt, ">": operator.gt}
 MOST_NATS = 700  # exp overflows a float beyond
+SCORED = ("test", "out", "validation", "best")  # splits on which a trained model is scored
+FAR = 0.2  # of a share: how far under its cell's median a run has collapsed
+QUARTER = 0.25  # the same of any other score, of the way from chance to the median
+SOLVED, FLAT, IMPROVING = "solved", "flat", "still improving"
 
 Slice = Mapping[str, Sequence[str]]  # axis -> conditions that must all hold
 
@@ -66,6 +75,58 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
             total += score * weight
             items += weight
     return total / items if items else None
+
+
+def ended(record: Record, margin: float | None = None) -> str:
+    """How a training ended, by its validation scores: solved, flat or still improving; else its status; empty if unknown.
+
+    Flat: in the last third of its steps the best score so far gained no more than the margin (else the metric's).
+    """
+    if record["status"] != "finished":
+        return record["status"]
+    if record.get("steps_to_solve") is not None:
+        return SOLVED
+    looks = _looks(record)
+    if not looks or 3 * looks[0][0] > 2 * looks[-1][0]:
+        return ""
+    best = list(accumulate((score for _, score in looks), max))
+    before = float(np.interp(2 / 3 * looks[-1][0], [step for step, _ in looks], best))
+    return IMPROVING if best[-1] - before > (METRICS[record["metric"]].margin if margin is None else margin) else FLAT
+
+
+def endings(records: Iterable[Record], margin: float | None = None) -> str:
+    """How many ended how, such as "3 solved, 1 flat"."""
+    counts = Counter(word for record in records if (word := ended(record, margin)))
+    return ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
+
+
+def collapsed(records: Iterable[Record], path: str) -> list[Record]:
+    """Runs of one cell that lie far under its median, or that had solved their task and lost it again."""
+    scored = [(record, value) for record in records if (value := measure(record, path)) is not None]
+    if not scored:
+        return []
+    metric = METRICS[path.rpartition(".")[2]]
+    median = statistics.median(value for _, value in scored)
+    known = [_number(record.get("chance")) for record, _ in scored if record.get("metric") == metric.name]
+    far = FAR if metric.percent else QUARTER * abs(median - (known[0] if known and known[0] is not None else 0.0))
+    return [record for record, value in scored if metric.sign * (median - value) > far or _lost_again(record)]
+
+
+def _lost_again(record: Record) -> bool:
+    bar, looks = _number(record.get("solved_at")), _looks(record)
+    if bar is None or not looks:
+        return False
+    return max(score for _, score in looks) >= bar > looks[-1][1] + METRICS[record["metric"]].margin
+
+
+def _looks(record: Record) -> list[tuple[int, float]]:
+    """(step, validation score), oriented: more is better, and ratios are logarithms."""
+    metric = METRICS.get(record.get("metric", ""))
+    if metric is None:
+        return []
+    known = [(row["step"], _number(row.get(f"validation_{metric.name}"))) for row in record["curve"]]
+    scores = [(step, score) for step, score in known if score is not None and (score > 0 or not metric.relative)]
+    return [(step, metric.sign * (math.log(score) if metric.relative else score)) for step, score in scores]
 
 
 def selects(conditions: Sequence[str], value: float, reach: int | None, trained: int = 0) -> bool:

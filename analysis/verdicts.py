@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from analysis.claims import Claims
 from analysis.results import Results
-from analysis.rows import BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
+from analysis.rows import AGAINST, BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
 from analysis.rules.base import Evidence, NotRun, Rule
-from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED, settle
+from analysis.settling import Settled, settle
+from analysis.statistics import BY_COUNT, CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from analysis.values import joined, revisions
 
 SMOKE = "the smoke tier decides nothing"
@@ -56,9 +57,9 @@ def claim_verdict(rows: Sequence[Row]) -> str:
     """A claim's verdict from those of the contrasts that count.
 
     Supported in one part and contradicted in another: qualified, whatever a third says. Else a part that is open or not run
-    leaves the claim open.
+    leaves the claim open. Equal and reversed contradict.
     """
-    verdicts = [row.verdict for row in rows if row.counts]
+    verdicts = [CONTRADICTED if row.verdict in AGAINST else row.verdict for row in rows if row.counts]
     holds = {SUPPORTED, BY_CONSTRUCTION}
     if not verdicts or all(verdict == NOT_RUN for verdict in verdicts):
         return NOT_RUN
@@ -78,8 +79,8 @@ def _family(
 ) -> list[Row]:
     """Contrasts that are held against each other (Holm)."""
     decided = [(contrast, _evidence(contrast, studies, tier)) for contrast in contrasts]
-    tested = [evidence for _, evidence in decided if not evidence.verdict]
-    settled = iter(settle([each.test for each in tested], [each.analyses for each in tested]))
+    family = [(each.test, each.reading, each.alpha) for _, each in decided if not each.verdict]
+    settled = iter(settle(family))
     rows = []
     for contrast, evidence in decided:
         row = Row(
@@ -95,14 +96,14 @@ def _family(
             reason="; ".join(evidence.notes),
         )
         if not evidence.verdict:
-            verdict, adjusted, reason = next(settled)
+            outcome = next(settled)
             gate = gates.get(evidence.task)
             if tier == "smoke":
-                verdict, reason = INCONCLUSIVE, SMOKE
+                outcome = dataclasses.replace(outcome, verdict=INCONCLUSIVE, reason=SMOKE)
             elif gate is not None and gate.verdict != SUPPORTED:
-                verdict = INCONCLUSIVE
                 reason = f"the {gate.contrast} control is {gate.verdict}: {gate.statement.rstrip('.')}"
-            row = _tested(row, evidence, verdict, adjusted, reason)
+                outcome = dataclasses.replace(outcome, verdict=INCONCLUSIVE, reason=reason)
+            row = _tested(row, evidence, outcome)
         rows.append(row)
     return rows
 
@@ -114,23 +115,31 @@ def _evidence(contrast: Rule, studies: Mapping[str, Results], tier: str) -> Evid
         return Evidence(verdict=NOT_RUN, notes=[str(why)])
 
 
-def _tested(row: Row, evidence: Evidence, verdict: str, adjusted: float | None, reason: str) -> Row:
-    test = evidence.test
+def _tested(row: Row, evidence: Evidence, outcome: Settled) -> Row:
+    test, counted = evidence.test, evidence.test.by == BY_COUNT
+
+    def shown(value: float | None) -> float | None:
+        return None if value is None else evidence.shown(value)
+
     return dataclasses.replace(
         row,
-        verdict=verdict,
-        effect=test.effect,
-        low=test.low,
-        high=test.high,
-        level=test.level,
+        verdict=outcome.verdict,
+        effect=shown(test.effect),
+        low=shown(outcome.low),
+        high=shown(outcome.high),
+        level=outcome.level,
         p=test.p,
-        p_holm=adjusted,
-        n=test.n,
-        dropped=evidence.planned - test.n,
+        p_holm=outcome.p,
+        decided_by=test.by,
+        seen=shown(outcome.seen),
+        n=None if counted else test.n,
+        dropped=None if counted else evidence.planned - test.n,
         margin=evidence.margin,
         metric=evidence.metric,
         task=evidence.task,
         device=joined({record["provenance"].get("device") for record in evidence.records}),
         revision=revisions(evidence.records),
-        reason="; ".join(part for part in (reason, *evidence.notes) if part),
+        ended=evidence.ended,
+        collapsed=evidence.collapsed,
+        reason="; ".join(part for part in (outcome.reason, *evidence.notes) if part),
     )

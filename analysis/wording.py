@@ -6,10 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from analysis import rules
 from analysis.claims import Claim
-from analysis.rows import NOT_RUN, VERDICTS, Row
+from analysis.rows import AGAINST, NOT_RUN, VERDICTS, Row
 from analysis.rules.base import Unit
-from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
+from analysis.statistics import BY_COUNT, CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
 from study.metrics import METRICS, Metric
+
+HOW = {EQUAL: "the two are equal", REVERSED: "the reverse is so", CONTRADICTED: "not so"}  # what speaks against a statement
+
+
+def verdict(row: Row) -> str:
+    """In words, with how it was come by where that was no test on runs."""
+    return f"{row.verdict}, by count" if row.decided_by == BY_COUNT else row.verdict
 
 
 def effect(row: Row) -> str:
@@ -45,8 +52,8 @@ def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
         return f"Not run: {claim.nothing_to_run or 'no record bears on this claim yet'}."
     lead = f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"
     sentences = [f"{lead}: {tally(counted)}."]
-    if against := _statements(counted, CONTRADICTED):
-        sentences.append(f"Against it: {against} - not so.")
+    if against := _against(counted):
+        sentences.append(f"Against it: {against}.")
     if opened := [row for row in counted if row.verdict == INCONCLUSIVE]:
         sentences.append(f"Open, since {'; '.join(dict.fromkeys(row.reason.split('; ')[0] for row in opened))}.")
     return " ".join([*sentences, *_scopes(counted)])
@@ -58,7 +65,7 @@ def experiment_reading(experiment: str, rows: Iterable[Row]) -> str:
     if not own:
         return ""
     parts = [f"Holds: {held}." if (held := _statements(own, SUPPORTED)) else ""]
-    parts += [f"Does not hold: {against}." if (against := _statements(own, CONTRADICTED)) else ""]
+    parts += [f"Does not hold: {against}." if (against := _against(own)) else ""]
     parts += [f"Open: {opened}." if (opened := _statements(own, INCONCLUSIVE)) else ""]
     return " ".join([f"What decides claims here: {tally(own)}.", *filter(None, parts), *_scopes(own)])
 
@@ -81,6 +88,10 @@ def _unit(row: Row) -> Unit:
 
 def _statements(rows: Sequence[Row], verdict: str) -> str:
     return "; ".join(row.statement.rstrip(".") for row in rows if row.verdict == verdict)
+
+
+def _against(rows: Sequence[Row]) -> str:
+    return "; ".join(f"{row.statement.rstrip('.')} - {HOW[row.verdict]}" for row in rows if row.verdict in AGAINST)
 
 
 def _scopes(rows: Sequence[Row]) -> list[str]:

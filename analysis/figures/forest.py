@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures.style import blank, style
-from analysis.rows import Row
+from analysis.rows import AGAINST, Row
+from analysis.statistics import CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
 from analysis.verdicts import Verdicts
 from analysis.wording import margin_unit
 
 CUT = 6.0  # margins at which the plot ends
-COLOURS = {"supported": "#1b7f4d", "contradicted": "#b3261e", "inconclusive": "#7a7a7a"}
-MARKERS = {"supported": "o", "contradicted": "X"}
+COLOURS = {SUPPORTED: "#1b7f4d", **dict.fromkeys(AGAINST, "#b3261e")}  # grey where it is open
+MARKERS = {SUPPORTED: "o", EQUAL: "s", **dict.fromkeys((CONTRADICTED, REVERSED), "X")}
 LONGEST = 105  # characters of a line's name
 
 
@@ -49,7 +50,7 @@ def forest(verdicts: Verdicts) -> Any | None:
             verdict = bar.row.verdict
             colour = COLOURS.get(verdict, "#7a7a7a")
             ax.plot([bar.low, bar.high], [y, y], color=colour, lw=1.6, solid_capstyle="butt")
-            fill = "white" if verdict == "inconclusive" else colour
+            fill = "white" if verdict == INCONCLUSIVE else colour
             ax.plot([bar.effect], [y], MARKERS.get(verdict, "D"), color=colour, ms=4.5, mfc=fill)
         ax.set_yticks(range(len(shown)), [_short(f"{bar.row.claim}  {bar.row.statement}") for bar in shown], fontsize=7)
         ax.set_ylim(-0.7, len(shown) - 0.3)
@@ -58,7 +59,7 @@ def forest(verdicts: Verdicts) -> Any | None:
         ax.axvline(0, color="#000000", lw=0.7)
         ax.grid(axis="y", visible=False)
         ax.set_xlabel(f"effect in units of its margin (grey: within the margin; cut at {CUT:g})")
-        ax.set_title("● supported   ✖ contradicted   ◇ inconclusive", fontsize=8, fontweight="normal")
+        ax.set_title("● supported   ■ equal   ✖ reversed, contradicted   ◇ inconclusive", fontsize=8, fontweight="normal")
     return figure
 
 

@@ -72,7 +72,7 @@ def _claim(claims: Claims, name: str, judged: Verdicts) -> dict[str, Any]:
 
 
 def _contrast(row: Row) -> dict[str, Any]:
-    level = f"{100 * row.level:.0f} %" if row.level and row.low is not None else ""
+    level = f"{100 * row.level:.4g} %" if row.level and row.low is not None else ""
     p = "" if row.p_holm is None else f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001"
     return {"row": row, "effect": wording.effect(row), "level": level, "p": p}
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from analysis.results import Results
-from analysis.statistics import Test
+from analysis.statistics import ALPHA, BETTER, Reading, Test
 from study.metrics import Metric
 from study.records import Record
 
@@ -32,8 +32,8 @@ class Unit:
 class Evidence:
     """What a contrast rests on: a test on runs, or what has a ``verdict`` without one.
 
-    Effects of relative metrics are shares. ``planned`` counts pairs; ``analyses`` is two where further seeds are
-    declared for what the first leave open.
+    ``shown`` makes what is shown of an effect on the test's scale: a share of a logarithm. ``planned`` counts pairs;
+    ``alpha`` is what this analysis of the seeds may spend.
     """
 
     test: Test = Test()
@@ -44,7 +44,11 @@ class Evidence:
     metric: str = ""
     margin: float | None = None
     planned: int = 0
-    analyses: int = 1
+    alpha: float = ALPHA
+    reading: Reading = field(default_factory=lambda: BETTER)
+    shown: Callable[[float], float] = float
+    ended: str = ""
+    collapsed: str = ""
     records: list[Record] = field(default_factory=list)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from analysis.rules.measured import Sliced
+from analysis.rules.measured import Sides, Sliced
 from analysis.rules.scores import Scores, paired
 from analysis.rules.terms import Side
 from analysis.statistics import Test, bootstrapped
@@ -12,6 +12,9 @@ class Interaction(Sliced):
     b: Side
     c: Side
     d: Side
+
+    def sides(self) -> Sides:
+        return (self.a, self.d), (self.b, self.c)
 
     def test(self, scores: Scores, margin: float) -> Test:
         gained = paired(scores.gaps(self.a, self.b), scores.gaps(self.c, self.d))

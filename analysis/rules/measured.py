@@ -5,18 +5,22 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import ClassVar
 
 from analysis.results import Results
 from analysis.rules.base import Evidence, NotRun, Rule
+from analysis.rules.runs import collapsed_runs, endings, held_open
 from analysis.rules.scope import scope
 from analysis.rules.scores import Over, Scores
 from analysis.rules.terms import Names, Side, Slice, Term
-from analysis.statistics import Test, mean_interval
+from analysis.settling import analysis_alpha
+from analysis.statistics import BETTER, BY_COUNT, BY_SIGN, Reading, Test, compared, counted, mean_interval
 from analysis.values import MOST_NATS
 from study.experiments import TaskVariant
 from study.metrics import Metric
+
+Sides = tuple[tuple[Term, ...], tuple[Term, ...]]
 
 
 class Measured(Rule):
@@ -24,6 +28,8 @@ class Measured(Rule):
 
     ``task`` may name alternatives: the first one that the tier has is meant.
     """
+
+    reading: ClassVar[Reading] = BETTER
 
     experiment: str
     task: Names
@@ -38,6 +44,13 @@ class Measured(Rule):
 
     def scores(self, study: Results, task: str) -> Scores:
         return Scores(study, task, f"test.{study.experiment.tasks[task].metric}")
+
+    def sides(self) -> Sides:
+        """Whose better scores make for a larger effect, and whose for a smaller one, where training makes them."""
+        return (), ()
+
+    def by_count(self, scores: Scores) -> bool:
+        return scores.metric.counted
 
     def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
         """The difference that counts: the experiment's for its own metric, else the metric's. None where there is none."""
@@ -54,18 +67,25 @@ class Measured(Rule):
         scores = self.scores(study, task)
         margin = self.margin_of(scores.metric, study.experiment.tasks[task])
         test = self.test(scores, math.log1p(margin or 0.0) if scores.metric.relative else margin or 0.0)
-        if scores.metric.relative and self.own_unit is None:
-            effect, low, high = (None if value is None else _as_share(value) for value in (test.effect, test.low, test.high))
-            test = dataclasses.replace(test, effect=effect, low=low, high=high)
+        if self.by_count(scores) and (test.by == BY_SIGN or test.n == 1):  # the same for each seed, as it must be
+            assert test.effect is not None
+            test = counted(test.effect, test.margin)
+        sides = self.sides()
+        if reason := held_open(scores, test.place, self.reading, sides):
+            test = dataclasses.replace(test, place=None, note=reason)
         return Evidence(
             test=test,
-            scope=scope(scores, test.n, tier),
+            scope=scope(scores, None if test.by == BY_COUNT else test.n, tier),
             notes=scores.notes,
             task=task,
             metric=scores.path,
             margin=margin,
             planned=scores.planned,
-            analyses=2 if sizes.further_seeds else 1,
+            alpha=analysis_alpha(1 + bool(sizes.further_seeds), 1 + (len(study.planned_seeds) > len(sizes.verdict_seeds))),
+            reading=self.reading,
+            shown=_as_share if scores.metric.relative and self.own_unit is None else float,
+            ended=endings(scores, sides),
+            collapsed=collapsed_runs(scores, sides),
             records=scores.records,
         )
 
@@ -103,8 +123,6 @@ class Compared(Sliced):
     enough to be compared.
     """
 
-    decide: ClassVar[Callable[[Sequence[float], float], Test]]
-
     b: Side
     margin: float | None = None
     floor: float | None = None
@@ -113,22 +131,25 @@ class Compared(Sliced):
     def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
         return super().margin_of(metric, task) if self.margin is None else self.margin
 
+    def sides(self) -> Sides:
+        return (self.a,), (self.b,)
+
     def test(self, scores: Scores, margin: float) -> Test:
-        test = type(self).decide(list(scores.gaps(self.a, self.b).values()), margin)
+        test = compared(list(scores.gaps(self.a, self.b).values()), margin)
         if scores.path.endswith("accuracy") and all(r.get("steps_to_solve") is not None for r in scores.records):
-            scores.notes.append("every run solves the task and stops there")
+            scores.notes.append("every run solves the task")
         a = self.a.model_copy(update={"metric": self.floor_metric}) if self.floor_metric else self.a
         return test if self.floor is None else above_floor(test, scores, a, self.floor)
 
 
 def above_floor(test: Test, scores: Scores, a: Term, floor: float) -> Test:
-    """The test, but leaning no way where side a is on average below the floor."""
-    if test.leaning is None:
+    """The test, but without a place where side a is on average below the floor."""
+    if test.place is None:
         return test
     mean, *_ = mean_interval(list(scores.gaps(a, Term(value=0.0)).values()))
     if mean is None or mean >= floor:
         return test
-    return dataclasses.replace(test, leaning=None, note=f"side a, at {100 * mean:.0f} %, has not learned enough to be compared")
+    return dataclasses.replace(test, place=None, note=f"side a, at {100 * mean:.0f} %, has not learned enough to be compared")
 
 
 def _as_share(log_ratio: float) -> float:

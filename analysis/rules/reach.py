@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from analysis.rules.measured import Scored, above_floor
 from analysis.rules.scores import Scores
-from analysis.statistics import Test, better
+from analysis.statistics import Test, compared
 from analysis.values import joined
 
 
@@ -17,7 +17,7 @@ class Reach(Scored):
 
     def test(self, scores: Scores, margin: float) -> Test:
         within, beyond = (self.a.model_copy(update={"slice": {self.axis: [c]}}) for c in ("<= reach", "> reach"))
-        test = better(list(scores.gaps(within, beyond).values()), margin)
+        test = compared(list(scores.gaps(within, beyond).values()), margin)
         reaches = {record.get("reach") for record in scores.records if record["status"] == "finished"}
         if reaches == {None}:
             return Test(note="its reach has no bound")

@@ -6,7 +6,7 @@ from analysis.rules.scores import Scores
 from analysis.values import joined, trained_length
 
 
-def scope(scores: Scores, n: int, tier: str) -> str:
+def scope(scores: Scores, n: int | None, tier: str) -> str:
     """In one line: task, slice, lengths, size, seeds, tier, device."""
     records = scores.records
     configs = [record["config"] for record in records]
@@ -22,6 +22,6 @@ def scope(scores: Scores, n: int, tier: str) -> str:
         parts.append(f"{joined(widths)} wide")
     if layers := {record["config"].get("model", {}).get("layers") for record in records if record["kind"] != "images"} - {None}:
         parts.append(f"{joined(layers)} layers" if layers != {1} else "1 layer")
-    seeds = f"n = {n}" + (f" of {scores.planned}" if n != scores.planned else "")
+    seeds = "" if n is None else f"n = {n}" + (f" of {scores.planned}" if n != scores.planned else "")
     devices = joined({record["provenance"].get("device") for record in records})
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)

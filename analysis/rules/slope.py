@@ -8,7 +8,7 @@ from pydantic import model_validator
 
 from analysis import statistics
 from analysis.rules.base import Unit
-from analysis.rules.measured import Scored
+from analysis.rules.measured import Scored, Sides
 from analysis.rules.scores import Scores, paired
 from analysis.rules.terms import Side, Term
 from analysis.statistics import Test
@@ -40,6 +40,9 @@ class Slope(Scored):
 
     def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
         return 0.0
+
+    def sides(self) -> Sides:
+        return (() if self.points else (self.a,)), (tuple(self.points.values()) if self.points else (self.b,))
 
     def test(self, scores: Scores, margin: float) -> Test:
         a = self._slopes(scores, self.a)

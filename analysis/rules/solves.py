@@ -5,13 +5,14 @@ from typing import ClassVar
 from analysis.effort import steps_to_90
 from analysis.results import Results
 from analysis.rules.base import Unit
-from analysis.rules.measured import Measured
+from analysis.rules.measured import Measured, Sides
 from analysis.rules.scores import Over, Scores
 from analysis.rules.terms import Side
-from analysis.statistics import Test, more_solved
+from analysis.statistics import Test, log_rank, more_solved
 from analysis.values import measure
 from study.experiments import TaskVariant
 from study.metrics import Metric
+from study.records import Record
 
 
 class Solves(Measured):
@@ -34,15 +35,27 @@ class Solves(Measured):
     def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
         return None
 
+    def sides(self) -> Sides:
+        return (self.a,), (self.b,)
+
     def test(self, scores: Scores, margin: float) -> Test:
-        counts, medians = [], []
+        counts, medians, steps = [], [], []
         solved = "converged" if self.over == "all_runs" else "solved"
         for term in (self.a, self.b):
             records = scores.runs(term).values()
             hits = [value for record in records if (value := measure(record, solved)) is not None]
             counts += [int(sum(hits)), len(hits)]
+            steps.append([steps_to_solve(record) for record in records])
             median = steps_to_90(records)
             medians.append("" if median is None else f"{'' if median.reached else 'more than '}{median.value}")
         scores.notes.append(f"{solved} {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
         scores.notes.append(f"median steps to 90 %: {medians[0]} against {medians[1]}")
+        if (p := log_rank(*steps)) is not None:
+            scores.notes.append(f"steps to solve, unsolved runs censored: log-rank p = {p:.3g}")
         return more_solved(*counts)
+
+
+def steps_to_solve(record: Record) -> tuple[float, bool]:
+    """Until solved on validation, and whether it was; else all that it made."""
+    solved = record.get("steps_to_solve")
+    return (record.get("steps") or 0, False) if solved is None else (solved, True)

@@ -8,7 +8,7 @@ from analysis.results import Results
 from analysis.rules.measured import Measured
 from analysis.rules.scores import Scores, paired
 from analysis.rules.terms import Side
-from analysis.statistics import SUPPORTED, Test, better
+from analysis.statistics import ABOVE, BELOW, Test, compared
 
 
 class Sooner(Measured):
@@ -25,6 +25,9 @@ class Sooner(Measured):
     def scores(self, study: Results, task: str) -> Scores:
         return Scores(study, task, f"to_target.{self.quantity}")
 
+    def by_count(self, scores: Scores) -> bool:
+        return False  # when a target is reached is left to chance, whatever it is told in
+
     def test(self, scores: Scores, margin: float) -> Test:
         experiment = scores.study.experiment
         target = experiment.tasks[scores.task].target
@@ -35,11 +38,11 @@ class Sooner(Measured):
         a, b = (
             scores.oriented({seed: None if found is None else found.value for seed, found in side.items()}) for side in took
         )
-        test = better(list(paired(a, b).values()), margin)
+        test = compared(list(paired(a, b).values()), margin)
         never = [sum(found is None or not found.reached for found in side.values()) for side in took]  # diverged runs, too
         if any(never):
             counts = " and ".join(map(str, never))
             scores.notes.append(f"{counts} runs of the sides never reach {target:g}: the effect is a bound")
-        if test.leaning is not None and never[0 if test.leaning == SUPPORTED else 1]:
-            return dataclasses.replace(test, leaning=None, note="the side it speaks for has runs that never reach the target")
+        if test.place is not None and {ABOVE: never[0], BELOW: never[1]}.get(test.place, sum(never)):
+            return dataclasses.replace(test, place=None, note="the side it speaks for has runs that never reach the target")
         return test

@@ -48,8 +48,10 @@ def test_golden_files_say_what_the_hand_says():
     assert float(better["low"]) == pytest.approx(0.1 - half, rel=1e-5)
     assert float(better["high"]) == pytest.approx(0.1 + half, rel=1e-5)
     assert float(better["p"]) == pytest.approx(1 - (0.08 / (0.01 / 3**0.5)) / 194**0.5, rel=1e-4)
-    assert float(equal["p"]) == pytest.approx((1 - 34.6410162 / 1202**0.5) / 2, rel=1e-4)
+    assert float(equal["p"]) == pytest.approx(1 - 34.6410162 / 1202**0.5, rel=1e-4)
     assert float(equal["p_holm"]) == pytest.approx(2 * float(equal["p"]), rel=1e-4)
+    assert float(equal["high"]) == pytest.approx(6.205347 * 0.001 / 3**0.5, rel=1e-5) and equal["level"] == "0.975"
+    assert rows["C2", "better"]["verdict"] == "reversed" and rows["C2", "better"]["p"] == better["p"]
     assert float(rows["C2", "solves"]["p"]) == pytest.approx(2 / 20)
     assert (rows["C3", "gated"]["n"], rows["C3", "gated"]["dropped"]) == ("2", "1")
     overall = {claim: row["claim_verdict"] for (claim, _), row in rows.items()}
@@ -288,6 +290,7 @@ def test_readme_table_is_written_and_checked(tmp_path, capsys):
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
     assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
+    assert "3 contrasts of 2 claims are decided by runs" in text and "at most 0.1 claims" in text
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
     assert "up to date" in capsys.readouterr().out
 

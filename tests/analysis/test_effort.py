@@ -8,7 +8,7 @@ from analysis import rules, synthetic, verdicts
 from analysis.claims import Claim, Claims
 from analysis.effort import Effort, effort, median, steps_to_90
 from analysis.results import Results
-from analysis.statistics import CONTRADICTED, INCONCLUSIVE, SUPPORTED
+from analysis.statistics import INCONCLUSIVE, REVERSED, SUPPORTED
 from study.experiments import Experiment
 
 
@@ -110,16 +110,17 @@ def judged(attention, lstm, task="recall"):
 
 
 def test_sooner_and_later():
-    row = judged([1, 2, 1, 2, 1], [4, 8, 4, 8, 4])
+    row = judged([1, 2, 2, 2, 1], [4, 8, 4, 8, 8])
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(3.0) and row.n == 5  # four times as many
-    assert judged([4, 8, 4, 8, 4], [1, 2, 1, 2, 1]).verdict == CONTRADICTED
-    assert judged([1, 2, 1, 2, 1], [1, 2, 1, 2, 1]).verdict == CONTRADICTED  # no sooner at all
+    assert judged([4, 8, 4, 8, 8], [1, 2, 2, 2, 1]).verdict == REVERSED
+    row = judged([1, 2, 1, 2, 1], [1, 2, 1, 2, 1])  # to the look, which five seeds may come to by chance
+    assert row.verdict == INCONCLUSIVE and row.decided_by == "sign" and row.effect == 0
 
 
 def test_a_bound_speaks_against_its_own_side_only():
     row = judged([1, 2, 1, 2, 1], [None] * 5)
     assert row.verdict == SUPPORTED and "never reach 0.9: the effect is a bound" in row.reason and row.n == 5
-    assert judged([None] * 5, [1, 2, 1, 2, 1]).verdict == CONTRADICTED
+    assert judged([None] * 5, [1, 2, 1, 2, 1]).verdict == REVERSED
     assert judged([1, 1, 1, 1, "diverged"], [9, 9, 9, 8, 9]).verdict == INCONCLUSIVE
     row = judged([1, 1, 1, 1, None], [9, 9, 9, 8, 9])  # how late the last one of a would be is not known
     assert row.verdict == INCONCLUSIVE and row.effect > 0

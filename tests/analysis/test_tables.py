@@ -1,5 +1,6 @@
 """Tables: complete where runs are missing, true to the records."""
 
+import copy
 import csv
 import io
 
@@ -20,6 +21,19 @@ def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
     assert tables.failures(hurt) == "1 diverged, 1 failed, 1 missing"
     never = rows["none", "copy"]
     assert never["mean"] is None and never["rate"] is None and never["missing"] == planned
+
+
+def test_table_says_how_runs_ended_and_which_collapsed(studies):
+    study = studies["positions"]
+    [first, second, *rest] = [dict(run) for run in study.verdict["learned", "reverse"].values()]
+    first["metrics"] = {**first["metrics"], "test": {**first["metrics"]["test"], "accuracy": 0.1}}
+    second["curve"] = [{"step": step, "validation_accuracy": step / 1000} for step in (100, 200, 300, 400)]
+    changed = copy.copy(study)
+    changed.verdict = {**study.verdict, ("learned", "reverse"): {run["plan"]["seed"]: run for run in (first, second, *rest)}}
+    [row] = [row for row in tables.main_rows(changed) if (row["arm"], row["task"]) == ("learned", "reverse")]
+    seed = first["plan"]["seed"]
+    assert tables.failures(row) == f"1 collapsed (seed {seed})" and row["seeds"] == len(rest) + 2, "it counts in the mean"
+    assert row["ended"] == f"{len(rest) + 1} flat, 1 still improving" == tables.score_cells(row)["ended"]
 
 
 def test_table_says_why_out_of_distribution_was_not_scored(gaps):

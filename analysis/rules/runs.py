@@ -1,0 +1,70 @@
+"""How the runs behind a contrast ended. One whose losing side still improves is open: its budget was too small, not its arm."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from analysis.rules.scores import Scores
+from analysis.rules.terms import Term
+from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading
+from analysis.values import IMPROVING, SCORED, collapsed, ended
+from analysis.values import endings as endings_of
+
+SHARES_OF_RUNS = ("solved", "converged")
+
+
+def endings(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
+    """Of each side, how many runs ended how."""
+    told = [", ".join(_endings(scores, term) for term in _arms(scores, terms)) for terms in sides]
+    return " against ".join(filter(None, told))
+
+
+def collapsed_runs(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
+    found = []
+    for term in (term for terms in sides for term in _arms(scores, terms)):
+        if (term.metric or scores.path) in SHARES_OF_RUNS:
+            continue
+        plans = [run["plan"] for run in collapsed(scores.runs(term).values(), term.metric or scores.path)]
+        if plans:
+            found.append(f"{plans[0]['arm']} seed {' '.join(str(plan['seed']) for plan in plans)}")
+    return ", ".join(dict.fromkeys(found))
+
+
+def held_open(scores: Scores, place: str | None, reading: Reading, sides: Sequence[Sequence[Term]]) -> str:
+    """Why a finding must not stand: at least half of the runs of an arm that loses by it still improve. Empty if it may."""
+    gains, losses = sides
+    losing = {ABOVE: losses, BELOW: gains, WITHIN: gains if reading.get(WITHIN) == EQUAL else ()}.get(place or "", ())
+    for term in _arms(scores, losing):
+        runs = scores.runs(term).values()
+        words = [ended(run, _margin(scores, term)) for run in runs]
+        if 2 * words.count(IMPROVING) >= max(1, len(words)):
+            steps = max(run["config"]["train"]["steps"] for run in runs)
+            fastest = _fastest(scores, term.task or scores.task)
+            times = f", {steps / fastest:.3g} times what the fastest arm needs" if fastest else ""
+            return f"{next(iter(runs))['plan']['arm']} is still improving: not within {steps} steps{times}"
+    return ""
+
+
+def _arms(scores: Scores, terms: Sequence[Term]) -> list[Term]:
+    """Sides that are scores of trained models."""
+    trained = [term for term in terms if term.arm or term.best_of]
+    return [term for term in trained if (term.metric or scores.path).partition(".")[0] in (*SCORED, *SHARES_OF_RUNS)]
+
+
+def _endings(scores: Scores, term: Term) -> str:
+    return endings_of(scores.runs(term).values(), _margin(scores, term))
+
+
+def _margin(scores: Scores, term: Term) -> float | None:
+    return scores.study.experiment.tasks[term.task or scores.task].margin
+
+
+def _fastest(scores: Scores, task: str) -> float | None:
+    """Median steps to solve of the arm that solves a task soonest, of those of which every run solves it."""
+    found = []
+    for arm in scores.study.experiment.tasks[task].arms:
+        steps = [record.get("steps_to_solve") for record in scores.study.seeds((arm, task)).values()]
+        if steps and None not in steps:
+            found.append(float(statistics.median(filter(None, steps))))
+    return min(found, default=None)
