@@ -13,7 +13,7 @@ study: $(INSTALLED) ## the smoke tier of every experiment, then verdicts and rep
 	$(BIN)/python run.py -m experiment=all tier=smoke hydra/launcher=joblib
 	$(BIN)/python -m analysis --tier smoke --source runs
 
-check: style ## style, types and the quick tests: a minute
+check: style ## style, types and the quick tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
 
 test: style ## style, types and all tests
