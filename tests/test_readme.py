@@ -109,19 +109,25 @@ def test_what_was_trained_translates(tmp_path):
     assert len(done.stdout.splitlines()) == 1 and len(list((tmp_path / "pictures").iterdir())) == 1
 
 
+@pytest.fixture(scope="module")
+def smoke_runs(tmp_path_factory):
+    """A folder of fresh runs, which the analysis reads and leaves as it is."""
+    runs = tmp_path_factory.mktemp("fresh") / "runs"
+    train = [sys.executable, "run.py", "-m", "experiment=positions", "tier=smoke", f"runs={runs}", "tracking.mode=off"]
+    assert run([*train, "sweep.arms=[none]", "sweep.tasks=[copy]"]).returncode == 0
+    return runs
+
+
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python -m analysis")])
-def test_analysis_command(command, tmp_path):
+def test_analysis_command(command, tmp_path, smoke_runs):
     words = shlex.split(command)[1:]
     if any(word.startswith("wandb:") for word in words):
         pytest.skip("needs a W&B project; its loader is tested in tests/analysis")
     if "collect" in words:
         words += ["--results", str(tmp_path)]
     if "--source" in words:
-        runs = tmp_path / "runs"
-        words[words.index("--source") + 1] = str(runs)
+        words[words.index("--source") + 1] = str(smoke_runs)
         tier = words[words.index("--tier") + 1]
-        train = [sys.executable, "run.py", "-m", "experiment=positions", "tier=smoke", f"runs={runs}", "tracking.mode=off"]
-        assert run([*train, "sweep.arms=[none]", "sweep.tasks=[copy]"]).returncode == 0
         words[words.index("--tier") + 1] = "smoke"
         assert tier in ("smoke", "core")
     words += ["--readme", str(shutil.copy(ROOT / "README.md", tmp_path))]
