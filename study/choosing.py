@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from study.metrics import METRICS
+from study.metrics import METRICS, surely
+
+FINALISTS = 2  # rates of a cell that are trained to the end
+EXTENSIONS = 2  # times that the grid grows where its best rate lies on an edge
 
 
 @dataclass(frozen=True)
@@ -16,36 +19,77 @@ class Choice:
 
     rate: float
     further: float | None
-    curve: Mapping[float, float]  # rate -> mean validation score
+    curve: Mapping[float, float]  # rate -> mean validation score, of the longest runs at that rate
 
 
-def choose_rate(runs: Iterable[Mapping[str, Any]], metric: str, extend: bool = False) -> Choice | None:
-    """Rule *solved, then fastest, then best*.
+def is_over(run: Mapping[str, Any]) -> bool:
+    """Whether training for longer would change nothing: the run failed, diverged, or stopped as it had solved its task."""
+    if run["status"] != "finished":
+        return True
+    stops = run["config"]["train"].get("stop_when_solved", True)
+    accuracy = run["metrics"]["validation"].get("accuracy", -math.inf)
+    return stops and accuracy >= _ceiling(run, "accuracy")
 
-    ``runs`` are tuning records of one cell, of any status. Rates are ranked by how many seeds solved the task, then by the
-    mean number of steps these took, then by the mean validation score. A rate at which a run diverged, failed or has no such
-    score is ranked by its other runs, after every rate of which all runs count. None when no run has a score.
+
+def ranked(runs: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
+    """Rates of one cell, the safest first: by the worst seed's validation score, then the mean; speed breaks ties only.
+
+    All scores from where a task counts as surely solved are alike, so there the mean number of steps to solve decides, then
+    the lower rate. A rate at which a run diverged, failed or has no such score comes after every rate of which all runs count,
+    and one without any score is left out.
     """
-    by_rate: dict[float, list[Mapping[str, Any]]] = {}
-    for run in runs:
-        by_rate.setdefault(run["plan"]["rate"], []).append(run)
-    ranked, curve = [], {}
-    for rate, group in by_rate.items():
-        finished = [run for run in group if run["status"] == "finished"]
-        scored = [run for run in finished if run["metrics"].get("validation", {}).get(metric) is not None]
-        if not scored:
-            continue
-        score = math.fsum(run["metrics"]["validation"][metric] for run in scored) / len(scored)
-        steps = [run["steps_to_solve"] for run in scored if run.get("steps_to_solve") is not None]
-        mean_steps = math.fsum(steps) / len(steps) if steps else math.inf
-        curve[rate] = score
-        ranked.append((len(group) - len(scored), -len(steps), mean_steps, -METRICS[metric].sign * score, rate))
-    if not ranked:
+    sign = METRICS[metric].sign
+    keys = []
+    for rate, group in _by_rate(runs).items():
+        scores = [min(sign * score, _ceiling(run, metric)) for run in group if (score := _score(run, metric)) is not None]
+        if scores:
+            steps = [math.inf if (solved := run.get("steps_to_solve")) is None else solved for run in group]
+            keys.append((len(group) - len(scores), -min(scores), -_mean(scores), _mean(steps), rate))
+    return [rate for *_, rate in sorted(keys)]
+
+
+def finalists(begun: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
+    """The rates that are trained to the end, by runs of a share of the steps."""
+    return ranked(begun, metric)[:FINALISTS]
+
+
+def choose(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]], metric: str) -> Choice | None:
+    """The best rate of ``ended``, runs to the end; ``begun`` are those of a share of the steps, at every rate that was tried.
+
+    Where the best rate is the lowest or highest that was tried, ``further`` lies as far beyond it as its neighbour on the other
+    side. None when no run has a score.
+    """
+    order = ranked(ended, metric)
+    if not order:
         return None
-    best = min(ranked)[-1]
-    rates = sorted(by_rate)
+    best, curve = order[0], {}
+    for rate, group in (_by_rate(begun) | _by_rate(ended)).items():
+        if scores := [score for run in group if (score := _score(run, metric)) is not None]:
+            curve[rate] = _mean(scores)
+    tried = sorted(_by_rate([*begun, *ended]))
     further = None
-    if extend and len(rates) > 1:
-        ratio = rates[1] / rates[0]
-        further = {rates[0]: rates[0] / ratio, rates[-1]: rates[-1] * ratio}.get(best)
-    return Choice(best, float(f"{further:.3g}") if further else None, dict(sorted(curve.items())))
+    if len(tried) > 1:
+        beyond = {tried[0]: tried[0] ** 2 / tried[1], tried[-1]: tried[-1] ** 2 / tried[-2]}
+        further = float(f"{beyond[best]:.1g}") if best in beyond else None  # 0.03, not 0.0333, after 0.003 and 0.01
+    return Choice(best, further, dict(sorted(curve.items())))
+
+
+def _by_rate(runs: Iterable[Mapping[str, Any]]) -> dict[float, list[Mapping[str, Any]]]:
+    groups: dict[float, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        groups.setdefault(run["plan"]["rate"], []).append(run)
+    return groups
+
+
+def _score(run: Mapping[str, Any], metric: str) -> float | None:
+    return run["metrics"].get("validation", {}).get(metric) if run["status"] == "finished" else None
+
+
+def _ceiling(run: Mapping[str, Any], metric: str) -> float:
+    """The score from which on a task is solved, more or less so; infinite where there is none such."""
+    solved_at = run.get("solved_at")
+    return math.inf if solved_at is None or metric != "accuracy" else surely(solved_at)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

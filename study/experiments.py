@@ -20,12 +20,13 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from study.choosing import Choice, choose_rate
+from study.choosing import EXTENSIONS, FINALISTS, Choice, choose, finalists, is_over
 from study.metrics import METRICS
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 PROTOCOL = FOLDER.parent / "protocol.yaml"  # learning rates and seeds by tier, where an experiment says no other
 TIERS = ("smoke", "core", "full")
+SHARE = 0.333  # of the steps, after which the rates of a cell are compared and all but the finalists dropped
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: usable in a file name
 
 Settings = dict[str, Any]  # override key -> value, e.g. {"mixer": "attention", "mixer.heads": 4}
@@ -56,6 +57,8 @@ class TaskVariant:
     measure: str = "training"  # training | cost: nothing is trained, so there is no learning rate to tune
     target: float | None = None  # a validation score: what it took to reach it is compared
     validated: str | None = None  # the validation score that learning rates are chosen by, where it isn't the metric
+    rate_of: str | None = None  # the task on which an arm's learning rate is chosen, where it isn't this one
+    cap: str = ""  # why it is trained for so many steps at most
 
     @property
     def tuned_on(self) -> str:
@@ -74,6 +77,7 @@ class PlannedRun:
     rate: float | None  # None where nothing is trained
     seed: int
     settings: Settings = field(hash=False)
+    begun: PlannedRun | None = field(default=None, compare=False)  # the run whose end this one goes on from
 
     @cached_property
     def digest(self) -> str:
@@ -123,7 +127,7 @@ class Experiment:
     """One file of ``conf/experiment``. Raises ``ValueError`` naming the file and the fix where the declaration contradicts
     itself."""
 
-    KEYS = {"name", "title", "question", "claims", "matching", "base", "arms", "tasks", "tiers", "extend_rates", "figure"}
+    KEYS = {"name", "title", "question", "claims", "matching", "base", "arms", "tasks", "tiers", "figure"}
 
     def __init__(self, declaration: Mapping[str, Any], source: str = "experiment"):
         self.source = source
@@ -134,11 +138,12 @@ class Experiment:
         self.claims: tuple[str, ...] = tuple(declaration["claims"])
         self.matching: str = declaration.get("matching", "")
         self.figure: Mapping[str, Any] = declaration.get("figure", {})
-        self.extend_rates: bool = declaration.get("extend_rates", False)
         self.base: Settings = dict(declaration.get("base", {}))
         self.changes: Settings = {}  # put on top of every run: see ``narrowed``
         self.arms = {name: self._arm(name, node) for name, node in declaration["arms"].items()}
         self.tasks = {name: self._task(name, node) for name, node in declaration["tasks"].items()}
+        for task in self.tasks.values():
+            self._check_rate_of(task)
         self.tiers = {name: self._sizes(name, node) for name, node in declaration["tiers"].items()}
         if unfit := [name for name in (self.name, *self.arms, *self.tasks) if not NAME.fullmatch(str(name))]:
             raise ValueError(f"{source}: the name {unfit[0]!r} must be of letters, digits and _ . - alone, as files bear it")
@@ -149,19 +154,47 @@ class Experiment:
     def phases(self, tier: str, record_of: RecordOf, further: bool = False) -> Iterator[Phase]:
         """The runs of a tier, phase by phase: the next phase is asked for when ``record_of`` knows the runs of this one.
 
-        Tuning at every rate of the grid; one step past its edge where the best rate lies on it; verdict runs on seeds of
-        their own at the chosen rates, with ``further`` on the further seeds too. A cell without any rate has no verdict runs.
+        Tuning trains every rate of the grid for a share of the steps, then the finalists to the end. Where the best rate lies
+        on an edge, the rate beyond it goes the same way, ``EXTENSIONS`` times at most. Verdict runs follow, on seeds of their
+        own at the chosen rates, with ``further`` on the further seeds too. A cell without any rate has no verdict runs.
         """
-        tuning = self.tuning_runs(tier)
-        yield Phase("tuning", tuning, {})
-        choices = self._choose(tuning, record_of)
-        seeds = self.sizes(tier).tuning_seeds
-        edges = {cell: choice.further for cell, choice in choices.items() if choice.further is not None}
-        extension = [self._run(tier, cell, "tuning", rate, seed) for cell, rate in edges.items() for seed in seeds]
-        yield Phase("tuning past the edge", extension, choices)
-        choices = self._choose([*tuning, *extension], record_of)
+        new: dict[Cell, Sequence[float]] = dict.fromkeys(self.tuned_cells(tier), self.sizes(tier).rates)
+        begun: dict[Cell, list[PlannedRun]] = {cell: [] for cell in new}
+        ended: dict[Cell, list[PlannedRun]] = {cell: [] for cell in new}
+        choices: dict[Cell, Choice] = {}
+
+        def found(runs: Iterable[PlannedRun]) -> list[Mapping[str, Any]]:
+            return [record for run in runs if (record := record_of(run)) is not None]
+
+        for extension in range(1 + EXTENSIONS):
+            name = "tuning" + " past the edge" * bool(extension)
+            if self.is_halving(tier):
+                first = self.tuning_runs(tier, new, begin=True)
+                yield Phase(f"{name}, first third", first, choices)
+                for run in first:
+                    begun[run.cell].append(run)
+                best = {cell: finalists(found(begun[cell]), self.tasks[cell[1]].tuned_on) for cell in new}
+                first = [run for run in first if run.rate in best[run.cell]]
+                over = [run for run in first if (record := record_of(run)) is not None and is_over(record)]
+                last = [self._rest(run) for run in first if run not in over]
+                yield Phase(f"{name}, to the end", last, choices)
+            else:
+                over, last = [], self.tuning_runs(tier, new)
+                yield Phase(name, last, choices)
+            for run in (*over, *last):
+                ended[run.cell].append(run)
+            chosen = {cell: choose(found(begun[cell]), found(ended[cell]), self.tasks[cell[1]].tuned_on) for cell in ended}
+            choices = {cell: choice for cell, choice in chosen.items() if choice is not None}
+            new = {cell: (choice.further,) for cell, choice in choices.items() if choice.further is not None}
+            if not new:
+                break
+        choices = {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}
         rates = {cell: choice.rate for cell, choice in choices.items()}
         yield Phase("verdict", self.verdict_runs(tier, rates, further), choices)
+
+    def is_halving(self, tier: str) -> bool:
+        """Whether rates are dropped after a share of the steps: where there are more than go to the end."""
+        return len(self.sizes(tier).rates) > FINALISTS
 
     def narrowed(self, arms: Iterable[str] = (), tasks: Iterable[str] = (), changes: Settings | None = None) -> Experiment:
         """These arms and tasks alone (all of them, where none is named), and every run with ``changes``: another run then."""
@@ -188,14 +221,27 @@ class Experiment:
             raise ValueError(f"{self.source}: no tier {tier!r}; it declares {', '.join(self.tiers)}")
         return self.tiers[tier]
 
-    def tuning_runs(self, tier: str) -> list[PlannedRun]:
-        sizes = self.sizes(tier)
+    def tuned_cells(self, tier: str) -> list[Cell]:
+        """Cells whose learning rate is tuned: all on which models are trained, or those that stand for them (``rate_of``)."""
+        trained = [cell for cell in self.cells(tier) if self.tasks[cell[1]].measure == "training"]
+        return list(dict.fromkeys(map(self.tuned, trained)))
+
+    def tuned(self, cell: Cell) -> Cell:
+        """The cell whose learning rate this one takes."""
+        arm, task = cell
+        return arm, self.tasks[task].rate_of or task
+
+    def tuning_runs(
+        self, tier: str, rates: Mapping[Cell, Sequence[float]] | None = None, begin: bool = False
+    ) -> list[PlannedRun]:
+        """Runs at these rates, of the grid where none are given; with ``begin`` for a share of their steps."""
+        rates = dict.fromkeys(self.tuned_cells(tier), self.sizes(tier).rates) if rates is None else rates
+        seeds = self.sizes(tier).tuning_seeds
         return [
-            self._run(tier, cell, "tuning", rate, seed)
-            for cell in self.cells(tier)
-            if self.tasks[cell[1]].measure == "training"
-            for rate in sizes.rates
-            for seed in sizes.tuning_seeds
+            self._run(tier, cell, "tuning", rate, seed, SHARE if begin else 1)
+            for cell in rates
+            for rate in rates[cell]
+            for seed in seeds
         ]
 
     def verdict_runs(self, tier: str, chosen: Mapping[Cell, float], further: bool = False) -> list[PlannedRun]:
@@ -223,20 +269,14 @@ class Experiment:
         groups = [key for key in merged if "." not in key]  # a group is chosen before its keys are set
         return {key: merged[key] for key in [*groups, *(key for key in merged if "." in key)]}
 
-    def _choose(self, runs: Iterable[PlannedRun], record_of: RecordOf) -> dict[Cell, Choice]:
-        """The rate of each cell that has one, from the records that are there."""
-        tuned: dict[Cell, list[Mapping[str, Any]]] = {}
-        for run in runs:
-            if (record := record_of(run)) is not None:
-                tuned.setdefault(run.cell, []).append(record)
-        choices = {
-            cell: choose_rate(records, self.tasks[cell[1]].tuned_on, self.extend_rates) for cell, records in tuned.items()
-        }
-        return {cell: choice for cell, choice in choices.items() if choice is not None}
+    def _rest(self, begun: PlannedRun) -> PlannedRun:
+        settings = {key: value for key, value in begun.settings.items() if key != "train.until"}
+        return replace(begun, settings=settings, begun=begun)
 
-    def _run(self, tier: str, cell: Cell, role: str, rate: float | None, seed: int) -> PlannedRun:
+    def _run(self, tier: str, cell: Cell, role: str, rate: float | None, seed: int, share: float = 1) -> PlannedRun:
         trained = {} if rate is None else {"train.rate": rate}
-        settings = {**self.settings(tier, cell), **trained, "seed": seed, **self.changes}
+        until = {} if share == 1 else {"train.until": share}
+        settings = {**self.settings(tier, cell), **trained, **until, "seed": seed, **self.changes}
         return PlannedRun(self.name, tier, *cell, role, rate, seed, settings)
 
     def _arm(self, name: str, node: Mapping[str, Any]) -> Arm:
@@ -244,7 +284,7 @@ class Experiment:
         return Arm(name, node.get("label", name), dict(node.get("set", {})), node.get("differs", ""), node.get("tags", {}))
 
     def _task(self, name: str, node: Mapping[str, Any]) -> TaskVariant:
-        known = {"label", "set", "arms", "metric", "margin", "measure", "target", "validated"}
+        known = {"label", "set", "arms", "metric", "margin", "measure", "target", "validated", "rate_of", "cap"}
         self._refuse_unknown(node, known, f"tasks.{name}")
         arms = tuple(node.get("arms", self.arms))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"tasks.{name}.arms")
@@ -269,7 +309,21 @@ class Experiment:
             measure=measure,
             target=node.get("target"),
             validated=node.get("validated"),
+            rate_of=node.get("rate_of"),
+            cap=node.get("cap", ""),
         )
+
+    def _check_rate_of(self, task: TaskVariant) -> None:
+        if task.rate_of is None:
+            return
+        self._refuse_unknown({task.rate_of: None}, set(self.tasks), f"tasks.{task.name}.rate_of")
+        source = self.tasks[task.rate_of]
+        if source.rate_of is not None or source.measure != "training":
+            raise ValueError(f"{self.source}: tasks.{task.name}.rate_of={source.name}: no rate is tuned there")
+        if missing := [arm for arm in task.arms if arm not in source.arms]:
+            raise ValueError(
+                f"{self.source}: tasks.{task.name}.rate_of={source.name}: arm {missing[0]!r} does not meet that task"
+            )
 
     def _sizes(self, tier: str, node: Mapping[str, Any]) -> Sizes:
         where = f"tiers.{tier}"
@@ -292,6 +346,9 @@ class Experiment:
             arms=arms,
             tasks=tasks,
         )
+        for task in sizes.tasks:
+            if (source := self.tasks[task].rate_of) and source not in sizes.tasks:
+                raise ValueError(f"{self.source}: {where}.tasks: {task!r} takes its learning rates from {source!r}; add that")
         if both := set(sizes.tuning_seeds) & {*sizes.verdict_seeds, *sizes.further_seeds}:
             raise ValueError(f"{self.source}: {where}: seeds {sorted(both)} serve tuning and verdict; keep them apart")
         if list(sizes.rates) != sorted(set(sizes.rates)):

@@ -114,6 +114,12 @@ class Train:
     clip: float = key(1.0, "largest norm of the gradient", above=0)
     evaluate_every: int = key(100, "steps between two evaluations on the validation split", at_least=1)
     stop_when_solved: bool = key(True, "end once the task's validation score reaches its threshold")
+    until: float = later(
+        1.0,
+        "share of the steps after which it ends, on a schedule over all of them; for rates that may yet be dropped",
+        above=0,
+        at_most=1,
+    )
     label_smoothing: float = later(
         0.0, "share of the probability that is spread over all tokens; of tasks of pairs", at_least=0, below=1
     )
@@ -126,6 +132,11 @@ class Evaluation:
     validation_items: int = key(2000, "scored items (at least) per evaluation during training", at_least=1)
     test_items: int = key(10000, "scored items (at least) in the final test, in and out of distribution", at_least=1)
     batch: int = key(128, "sequences per evaluation batch", at_least=1)
+    weights: str = later(
+        "last",
+        "which weights are tested",
+        one_of={"last": "those at the end", "best": "those that scored best on validation"},
+    )
     structure: bool = later(
         False, "true: whether heads find the task's gold edges, what cutting these costs, and how heads differ"
     )
@@ -183,6 +194,10 @@ class Trainer:
     precision: str = key("32-true", "of matrix products", one_of=("32-true", "bf16-mixed"))
     threads: int = neutral(1, "torch threads of one run", at_least=1)
     checkpoint_every: int = neutral(200, "steps between two checkpoints; a killed run goes on from the last one", at_least=1)
+    goes_on_from: str | None = neutral(
+        None,
+        "name of the run with train.until that this one continues, if it lies in the same folder; filled in by the sweeper",
+    )
     keep_weights: bool = neutral(False, "true: leave the trained weights in the run's folder (weights.pt)")
     gpus: float = neutral(
         0.0,

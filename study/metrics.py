@@ -67,4 +67,11 @@ _ALL = (
     Metric("gradient_ratio", "gradient, first block / last", 0.1, relative=True),
     Metric("effective_rank", "effective rank of the output", 0.1, relative=True),
 )
+
+
+def surely(solved_at: float) -> float:
+    """The accuracy at which training may stop: halfway to all right, so that a fresh sample agrees that it is solved."""
+    return (1 + solved_at) / 2
+
+
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from study import interrupts, records, schema
-from study.experiments import Experiment, Phase, PlannedRun
+from study.experiments import Cell, Experiment, Phase, PlannedRun
 
 Compose = Callable[[list[str]], DictConfig]
 Launch = Callable[[list[list[str]]], Sequence[Any]]  # overrides of each run -> the outcome of each, or what it raised
@@ -123,10 +123,13 @@ class Sweep:
     def _carry_out(self, phases: Sequence[Phase]) -> None:
         """Launch the runs without a record. Those that another launch holds are launched last, and waited for.
 
-        A cell of which a run of an earlier phase has no record has to wait: what comes next depends on all of them.
+        A cell of which a run of an earlier phase has no record has to wait: what comes next depends on all of them. So does one
+        that takes its learning rate.
         """
         waiting = {(run.experiment, run.cell) for run, record in self.recorded.items() if record is None}
-        runs = [run for phase in phases for run in phase.runs if (run.experiment, run.cell) not in waiting]
+        runs = [
+            run for phase in phases for run in phase.runs if not waiting & {(run.experiment, cell) for cell in self._needs(run)}
+        ]
         jobs = [self._job(run) for run in runs]
         left = [job for job in jobs if not self._is_done(job)]
         try:
@@ -135,6 +138,9 @@ class Sweep:
                 self._launch(left, ["sweep.wait=true", "retry_failed=false"])
         finally:
             self.recorded |= {job.run: self._record(job) for job in jobs}
+
+    def _needs(self, run: PlannedRun) -> set[Cell]:
+        return {run.cell, self._experiment(run).tuned(run.cell)}
 
     def _launch(self, jobs: list[Job], how: list[str]) -> list[Job]:
         """Launch them as one batch; returns those that another launch holds."""
@@ -180,10 +186,14 @@ class Sweep:
             OmegaConf.update(config, "train.rate", run.rate)
         OmegaConf.update(config, "seed", run.seed)
         OmegaConf.update(config, "origin.role", run.role)
-        return Job(run, schema.name(config), self._overrides(run))
+        OmegaConf.update(config, "train.until", run.settings.get("train.until", 1.0))
+        name, overrides = schema.name(config), self._overrides(run)
+        if run.begun:
+            overrides.append(f"trainer.goes_on_from={self._job(run.begun).name}")
+        return Job(run, name, overrides)
 
     def _overrides(self, run: PlannedRun) -> list[str]:
-        experiment = next(e for e in self.experiments if e.name == run.experiment)
+        experiment = self._experiment(run)
         origin = {
             "experiment": run.experiment,
             "arm": run.arm,
@@ -193,6 +203,9 @@ class Sweep:
             "digest": f"'{run.digest}'",  # quoted: a digest of digits alone is no number
         }
         return [*run.overrides, *(f"origin.{k}={v}" for k, v in origin.items()), *self._free_overrides()]
+
+    def _experiment(self, run: PlannedRun) -> Experiment:
+        return next(e for e in self.experiments if e.name == run.experiment)
 
     def _free_overrides(self) -> list[str]:
         return [f"{key}={value}" for key, value in self.free.items()]

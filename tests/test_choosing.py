@@ -2,93 +2,96 @@
 
 import pytest
 
-from study.choosing import choose_rate
+from study.choosing import choose, finalists, is_over, ranked
 
 
-def run(rate, score=None, solved=None, metric="accuracy"):
+def run(rate, score=None, solved=None, metric="accuracy", solved_at=0.99):
     """A tuning record: its validation score, and the step at which it solved the task; no score: diverged."""
+    known = {"plan": {"rate": rate}, "config": {"train": {}}, "solved_at": solved_at}
     if score is None:
-        return {"plan": {"rate": rate}, "status": "diverged", "metrics": {}}
-    return {
-        "plan": {"rate": rate},
-        "status": "finished",
-        "metrics": {"validation": {metric: score}},
-        "steps_to_solve": solved,
-    }
+        return {**known, "status": "diverged", "metrics": {}}
+    return {**known, "status": "finished", "metrics": {"validation": {metric: score}}, "steps_to_solve": solved}
 
 
 CHOICES = {
-    "more seeds solved beats a better mean": (
-        [run(0.001, 0.99, 500), run(0.001, 0.99, 600), run(0.01, 1.0, 100), run(0.01, 0.985)],
+    "the better worst seed wins against the better mean": (
+        [run(0.001, 0.6), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 1.0, 100)],
         0.001,
     ),
-    "of equally many solved the faster mean wins": (
-        [run(0.001, 1.0, 300), run(0.001, 1.0, 300), run(0.01, 0.99, 100), run(0.01, 0.99, 400)],  # means 300, 250
+    "of equal worst seeds the better mean wins": (
+        [run(0.001, 0.5), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 0.7)],
         0.01,
     ),
-    "the mean of steps is over the solved ones only": (
-        [run(0.001, 1.0, 300), run(0.001, 0.5), run(0.01, 0.99, 290), run(0.01, 0.6)],
+    "solved is solved: from there on the mean number of steps decides": (
+        [run(0.001, 1.0, 300), run(0.001, 1.0, 300), run(0.01, 0.995, 100), run(0.01, 0.996, 400)],  # means 300, 250
         0.01,
     ),
-    "none solved: the better mean wins": (
-        [run(0.001, 0.30), run(0.001, 0.40), run(0.01, 0.10), run(0.01, 0.59)],  # means 0.350, 0.345
-        0.001,
-    ),
-    "a loss ranks after every rate without one": (
+    "almost solved is not solved": ([run(0.001, 0.9951, 900), run(0.01, 0.9949, 100)], 0.001),
+    "speed counts for nothing before": ([run(0.001, 0.991, 900), run(0.01, 0.990, 100)], 0.001),
+    "a rate that lost a run comes after all that lost none": (
         [run(0.001, 0.2), run(0.001, 0.2), run(0.01, 1.0, 10), run(0.01)],
         0.001,
     ),
-    "fewer losses rank first": ([run(0.001), run(0.001), run(0.001, 0.9), run(0.01), run(0.01, 0.1)], 0.01),
+    "fewer lost runs rank first": ([run(0.001), run(0.001), run(0.001, 0.9), run(0.01), run(0.01, 0.1)], 0.01),
     "a rate of which nothing survived is none": ([run(0.001), run(0.01, 0.1)], 0.01),
-    "a full tie goes to the smaller rate": ([run(0.01, 0.5), run(0.001, 0.5)], 0.001),
+    "a full tie goes to the lower rate": ([run(0.01, 0.5), run(0.001, 0.5)], 0.001),
 }
 
 
 @pytest.mark.parametrize("runs, rate", CHOICES.values(), ids=CHOICES)
-def test_rate_solved_first_then_fastest_then_best(runs, rate):
-    assert choose_rate(runs, "accuracy").rate == rate
-    assert choose_rate(reversed(runs), "accuracy").rate == rate  # the order of records does not matter
+def test_the_safest_rate_is_chosen(runs, rate):
+    assert choose([], runs, "accuracy").rate == rate
+    assert choose([], runs[::-1], "accuracy").rate == rate  # the order of records does not matter
 
 
 def test_fewer_bits_are_better():
-    runs = [run(0.001, 2.4, metric="bits_per_character"), run(0.01, 2.1, metric="bits_per_character")]
-    assert choose_rate(runs, "bits_per_character").rate == 0.01
+    runs = [
+        run(rate, bits, metric="bits_per_character") for rate, bits in [(0.001, 2.4), (0.001, 2.0), (0.01, 2.3), (0.01, 2.3)]
+    ]
+    assert choose([], runs, "bits_per_character").rate == 0.01, "its worst seed has 2.3, that of the other 2.4"
+
+
+def test_finalists_are_the_two_best():
+    runs = [run(0.001, 0.3), run(0.003, 0.5), run(0.01, 0.1), run(0.03, 0.4)]
+    assert finalists(runs, "accuracy") == [0.003, 0.03]
+    assert ranked(runs, "accuracy") == [0.003, 0.03, 0.001, 0.01]
+    assert finalists([run(0.1)], "accuracy") == []
+
+
+def test_only_runs_to_the_end_are_chosen_from_and_each_rate_has_its_longest():
+    begun = [run(0.001, 0.3), run(0.003, 0.5), run(0.01, 0.9)]
+    ended = [run(0.001, 0.6), run(0.003, 0.7)]
+    choice = choose(begun, ended, "accuracy")
+    assert (choice.rate, choice.further) == (0.003, None)
+    assert choice.curve == {0.001: 0.6, 0.003: 0.7, 0.01: 0.9}
 
 
 def test_the_curve_is_the_mean_of_what_survived():
     runs = [run(0.01, 0.4), run(0.01), run(0.001, 0.2), run(0.001, 0.3), run(0.1)]
-    assert choose_rate(runs, "accuracy").curve == {0.001: 0.25, 0.01: 0.4}
+    assert choose([], runs, "accuracy").curve == {0.001: 0.25, 0.01: 0.4}
 
 
-def test_none_survived():
-    assert choose_rate([run(0.001), run(0.01)], "accuracy") is None
-    assert choose_rate([], "accuracy") is None
+def test_without_a_single_score_there_is_no_rate():
+    assert choose([], [run(0.001), run(0.01)], "accuracy") is None
+    assert choose([run(0.001, 0.5)], [], "accuracy") is None
 
 
 @pytest.mark.parametrize(
-    ("scores", "further"),
-    [((0.9, 0.5, 0.4), 0.000333), ((0.4, 0.9, 0.5), None), ((0.4, 0.5, 0.9), 0.03)],
-    ids=["lower edge", "inside", "upper edge"],
+    ("best", "further"),
+    [(0.001, 0.0003), (0.003, None), (0.01, 0.03)],
 )
-def test_a_best_rate_on_an_edge_asks_for_one_step_further(scores, further):
-    runs = [run(rate, score) for rate, score in zip((0.001, 0.003, 0.01), scores, strict=True)]
-    assert choose_rate(runs, "accuracy", extend=True).further == further
-    assert choose_rate(runs, "accuracy").further is None
+def test_a_best_rate_on_an_edge_leads_further(best, further):
+    begun = [run(rate, 0.5) for rate in (0.001, 0.003, 0.01)]
+    assert choose(begun, [run(best, 0.6)], "accuracy").further == further
 
 
-def test_one_rate_has_no_edge_to_go_beyond():
-    assert choose_rate([run(0.003, 0.9)], "accuracy", extend=True).further is None
+def test_a_single_rate_has_no_edge():
+    assert choose([], [run(0.003, 0.9)], "accuracy").further is None
 
 
-def test_a_finished_run_without_the_score_counts_as_a_loss():
-    nameless, nothing = run(0.01, 1.0, 5, metric="loss"), run(0.01, 1.0, 5)
-    nothing["metrics"]["validation"]["accuracy"] = None
-    for scoreless in (nameless, nothing, nothing | {"metrics": {}}):
-        found = choose_rate([scoreless, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy")
-        assert (found.rate, found.curve[0.01]) == (0.001, 1.0)
-        assert choose_rate([scoreless], "accuracy") is None
-
-
-def test_a_failed_run_counts_as_a_loss_like_a_diverged_one():
-    failed = {**run(0.01), "status": "failed"}
-    assert choose_rate([failed, run(0.01, 1.0, 5), run(0.001, 0.1)], "accuracy").rate == 0.001
+def test_a_run_is_over_when_it_stopped_on_solving_or_was_lost():
+    assert is_over(run(0.1)) and is_over(run(0.1, 0.995)) and not is_over(run(0.1, 0.994))
+    assert not is_over(run(0.1, 2.0, metric="bits_per_character", solved_at=None))
+    goes_on = run(0.1, 1.0)
+    goes_on["config"]["train"]["stop_when_solved"] = False
+    assert not is_over(goes_on)

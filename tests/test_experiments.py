@@ -35,7 +35,6 @@ DECLARED = {
         },
         "core": {"rates": [0.001, 0.01], "tuning_seeds": [100, 101], "verdict_seeds": [0, 1, 2]},
     },
-    "extend_rates": True,
 }
 
 
@@ -81,42 +80,84 @@ def test_tuning_and_verdict_runs_are_counted_out():
     ]
 
 
-def played(scores):
+def played(scores, **changes):
     """``record_of`` for runs that end at once: a validation accuracy by (arm, task, rate), no record where there is none."""
 
     def record_of(run):
         score = scores.get((run.arm, run.task, run.rate))
         metrics = {"validation": {"accuracy": score, "bits_per_character": score}}
-        return score and {"plan": {"rate": run.rate}, "status": "finished", "metrics": metrics}
+        train = {"stop_when_solved": run.settings.get("train.stop_when_solved", True)}
+        known = {"plan": {"rate": run.rate}, "config": {"train": train}, "status": "finished", "metrics": metrics}
+        return score and {**known, "solved_at": 0.98, **changes}
 
     return record_of
 
 
+def listed(runs):
+    return [(run.arm, run.task, run.rate, run.seed, run.settings.get("train.until")) for run in runs]
+
+
 def test_phases_tune_go_past_an_edge_choose_and_judge():
-    """The best rate of (a, x) lies beyond the grid, that of (b, x) on its edge; (b, y) has no record, so no rate."""
-    scores = {("a", "x", 0.001): 0.1, ("a", "x", 0.01): 0.5, ("a", "x", 0.1): 0.7}
+    """Two rates are both finalists. That of (a, x) lies beyond the grid, that of (b, x) on its edge; (b, y) has no record."""
+    scores = {("a", "x", 0.001): 0.1, ("a", "x", 0.01): 0.5, ("a", "x", 0.1): 0.7, ("a", "x", 1.0): 0.2}
     scores |= {("b", "x", 0.001): 0.5, ("b", "x", 0.01): 0.4, ("b", "x", 0.0001): 0.3}
-    tuning, extension, verdict = toy(tiers__core__further_seeds=[3]).phases("core", played(scores))
+    phases = list(toy(tiers__core__further_seeds=[3]).phases("core", played(scores)))
+    assert [phase.name for phase in phases] == ["tuning", "tuning past the edge", "tuning past the edge", "verdict"]
+    tuning, once, twice, verdict = phases
     assert tuning.runs == toy().tuning_runs("core") and tuning.choices == {}
-    assert [(r.arm, r.task, r.rate, r.seed, r.role) for r in extension.runs] == [
-        (arm, "x", rate, seed, "tuning") for arm, rate in [("a", 0.1), ("b", 0.0001)] for seed in (100, 101)
-    ]
+    assert listed(once.runs) == [(a, "x", rate, s, None) for a, rate in [("a", 0.1), ("b", 0.0001)] for s in (100, 101)]
+    assert listed(twice.runs) == [("a", "x", 1.0, seed, None) for seed in (100, 101)]
     assert {cell: choice.rate for cell, choice in verdict.choices.items()} == {("a", "x"): 0.1, ("b", "x"): 0.001}
-    assert [(r.arm, r.task, r.rate, r.seed, r.role) for r in verdict.runs] == [
-        (arm, "x", rate, seed, "verdict") for arm, rate in [("a", 0.1), ("b", 0.001)] for seed in (0, 1, 2)
-    ]
+    assert listed(verdict.runs) == [(a, "x", rate, s, None) for a, rate in [("a", 0.1), ("b", 0.001)] for s in (0, 1, 2)]
     *_, verdict = toy(tiers__core__further_seeds=[3]).phases("core", played(scores), further=True)
     assert [run.seed for run in verdict.runs] == [0, 1, 2, 3] * 2
-    _, extension, verdict = toy(extend_rates=False).phases("core", played(scores))
-    assert not extension.runs and {run.rate for run in verdict.runs if run.arm == "a"} == {0.01}
+
+
+def test_the_grid_grows_twice_at_most():
+    scores = {("a", "x", rate): rate**0.1 for rate in (0.001, 0.01, 0.1, 1.0)}
+    *_, verdict = toy(tiers__core__arms=["a"], tiers__core__tasks=["x"]).phases("core", played(scores))
+    assert (verdict.choices["a", "x"].rate, verdict.choices["a", "x"].further) == (1.0, 10.0)
+
+
+GRID = {"tiers__core__rates": [0.001, 0.003, 0.01], "tiers__core__arms": ["a"], "tiers__core__tasks": ["x"]}
+
+
+def test_of_three_rates_the_two_best_go_to_the_end():
+    scores = {("a", "x", 0.001): 0.5, ("a", "x", 0.003): 0.7, ("a", "x", 0.01): 0.1}
+    begun, ended, verdict = toy(**GRID).phases("core", played(scores))
+    assert listed(begun.runs) == [("a", "x", rate, s, 0.333) for rate in (0.001, 0.003, 0.01) for s in (100, 101)]
+    assert listed(ended.runs) == [("a", "x", rate, s, None) for rate in (0.001, 0.003) for s in (100, 101)]
+    assert [run.begun for run in ended.runs] == begun.runs[:4]
+    assert verdict.choices["a", "x"].curve == {0.001: 0.5, 0.003: 0.7, 0.01: 0.1}
+
+
+def test_a_run_that_is_over_is_not_trained_again():
+    """Solved, where that stops a run; and failed."""
+    scores = {("a", "x", 0.001): 0.5, ("a", "x", 0.003): 0.99, ("a", "x", 0.01): 0.1}
+    _, ended, verdict = toy(**GRID).phases("core", played(scores))
+    assert {run.rate for run in ended.runs} == {0.001} and verdict.choices["a", "x"].rate == 0.003
+    _, ended, _ = toy(**GRID, base={"train.stop_when_solved": False}).phases("core", played(scores))
+    assert {run.rate for run in ended.runs} == {0.001, 0.003}
+    _, ended, verdict = toy(**GRID).phases("core", played(scores, status="failed"))
+    assert not ended.runs and not verdict.runs
+
+
+def test_a_task_may_take_the_rates_of_another():
+    scores = {("b", "x", 0.001): 0.5, ("b", "x", 0.01): 0.4, ("b", "x", 0.0001): 0.3}
+    experiment = toy(tasks__y__rate_of="x", tasks__y__cap="as long as x")
+    assert {run.task for run in experiment.tuning_runs("core")} == {"x"}
+    *_, verdict = experiment.phases("core", played(scores))
+    assert {(run.task, run.rate) for run in verdict.runs} == {("x", 0.001), ("y", 0.001)}
+    narrow = experiment.narrowed(tasks=["y"])
+    *_, verdict = narrow.phases("core", played(scores))
+    assert narrow.tuned_cells("core") == [("b", "x")] and {run.task for run in verdict.runs} == {"y"}
 
 
 def test_a_phase_is_planned_when_it_is_asked_for():
     scores = {}
-    phases = toy(extend_rates=False).phases("core", played(scores))
+    phases = toy().phases("core", played(scores))
     next(phases)
     scores |= {("a", "x", 0.001): 0.9}
-    assert not next(phases).runs
     assert {run.rate for run in next(phases).runs} == {0.001}
 
 
@@ -184,6 +225,9 @@ REFUSED = [
     ({"tasks__x__measure": "speed"}, "must be training or cost"),
     ({"tasks__x__metric": "acuracy"}, "tasks.x.metric: unknown 'acuracy'; known are accuracy, "),
     ({"tasks__x__validated": "los"}, "tasks.x.metric: unknown 'los'; known are accuracy, "),
+    ({"tasks__y__rate_of": "z"}, "tasks.y.rate_of: unknown 'z'; known are x, y"),
+    ({"tasks__x__rate_of": "y"}, "tasks.x.rate_of=y: arm 'a' does not meet that task"),
+    ({"tasks__y__rate_of": "x", "tiers__core__tasks": ["y"]}, "'y' takes its learning rates from 'x'; add that"),
     ({"name": "../toy"}, "the name '../toy' must be of letters, digits and _ . - alone"),
     ({"arms__..": {}}, "the name '..' must be of letters"),
     ({"tasks__a/b": {}}, "the name 'a/b' must be of letters"),

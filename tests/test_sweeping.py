@@ -40,7 +40,7 @@ BLANK = {  # what every record holds
 TRAINED = {  # what that of a training holds beside
     "metric": "accuracy",
     "seconds": 1.0,
-    "solved_at": None,
+    "solved_at": 0.99,
     "chance": None,
     "heuristic": None,
     "steps": 10,
@@ -141,13 +141,14 @@ def stage(composed_once, tmp_path):
 
 
 TUNING = [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.01) for seed in (100, 101)]
+EDGE = [(arm, "tuning", rate, seed) for arm, rate in (("a", 0.1), ("b", 0.0001)) for seed in (100, 101)]
 VERDICT = [(arm, "verdict", BEST[arm], seed) for arm in "ab" for seed in (0, 1, 2)]
 
 
 def test_tuning_comes_first_and_its_best_rate_is_the_verdicts(stage):
     assert stage.sweep().run() == 0
-    assert stage.batches == [TUNING, VERDICT]
-    assert "done: 14 finished, 0 diverged, 0 failed, 0 without a record" in stage.said
+    assert stage.batches == [TUNING, EDGE, VERDICT]
+    assert "done: 18 finished, 0 diverged, 0 failed, 0 without a record" in stage.said
     assert f"records: {stage.folder}; verdicts: python -m analysis --tier smoke --source {stage.folder}" in stage.said
 
 
@@ -205,25 +206,44 @@ def test_an_invalid_record_counts_as_none(stage, ill):
     assert stage.launched[first:] == [("b", "verdict", 0.001, 2)]
 
 
-def test_a_best_rate_on_an_edge_is_followed_one_step(stage):
+def test_a_best_rate_on_an_edge_is_followed(stage):
     rates = {"a": [0.01, 0.1], "b": [0.001, 0.0001]}  # the second is where the step leads; a likes it, b does not
     score = {("a", 0.01): 0.5, ("a", 0.1): 0.8, ("b", 0.001): 0.5, ("b", 0.0001): 0.1}
     stage.play = lambda arm, role, rate, seed: score.get((arm, rate), 0.2)
-    stage.sweep({"extend_rates": True}).run()
-    tuning, extension, verdict = stage.batches
+    stage.sweep().run()
+    tuning, extension, again, verdict = stage.batches
+    assert again == [("a", "tuning", 1.0, seed) for seed in (100, 101)]
     assert tuning == TUNING
     assert extension == [(arm, "tuning", rates[arm][1], seed) for arm in "ab" for seed in (100, 101)]
     assert verdict == [(arm, "verdict", {"a": 0.1, "b": 0.001}[arm], seed) for arm in "ab" for seed in (0, 1, 2)]
-    stage.sweep({"extend_rates": True}).run()
-    assert len(stage.batches) == 3  # and not one step more when launched again
+    stage.sweep().run()
+    assert len(stage.batches) == 4  # and not one step more when launched again
+
+
+def test_rates_are_dropped_after_a_third_and_the_others_go_on_from_there(stage):
+    """Of three rates the two best; a run that has solved its task by then is over."""
+    scores = {0.001: 0.5, 0.003: 0.8, 0.01: 0.2, ("a", 0.003, 101): 1.0}
+    stage.play = lambda arm, role, rate, seed: scores.get((arm, rate, seed), scores[rate])
+    stage.sweep({"tiers": {"smoke": {**TOY["tiers"]["smoke"], "rates": [0.001, 0.003, 0.01]}}}).run()
+    begun, ended, verdict = stage.batches
+    assert begun == [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.003, 0.01) for seed in (100, 101)]
+    best = [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.003) for seed in (100, 101)]
+    assert ended == [key for key in best if key != ("a", "tuning", 0.003, 101)]
+    assert {rate for _, _, rate, _ in verdict} == {0.003}
+    shares = [next((o for o in given if "until" in o), "") for given in stage.overrides]
+    assert shares == ["train.until=0.333"] * len(begun) + [""] * (len(ended) + len(verdict))
+    names = {path.name for path in stage.folder.iterdir()}
+    for key, given in zip(ended, stage.overrides[len(begun) :], strict=False):
+        name = next(o for o in given if o.startswith("trainer.goes_on_from=")).partition("=")[2]
+        assert name in names and name.startswith(f"toy-x-{key[0]}-tuning-lr{key[2]}-s{key[3]}-")
 
 
 def test_narrowed_to_arms(stage):
     stage.sweep(sweep__arms="[b]").run()
     assert {arm for arm, *_ in stage.launched} == {"b"}
-    assert len(stage.launched) == 4 + 3
+    assert len(stage.launched) == 4 + 2 + 3
     stage.sweep().run()
-    assert stage.launched[7:] == [key for key in TUNING + VERDICT if key[0] == "a"]  # the same runs, not others
+    assert stage.launched[9:] == [key for key in TUNING + EDGE + VERDICT if key[0] == "a"]  # the same runs, not others
 
 
 @pytest.mark.parametrize(("key", "there"), [("arms", "a, b"), ("tasks", "x")])
@@ -302,8 +322,8 @@ def test_failures_do_not_stop_it_and_are_listed_at_the_end(stage):
     bad = {("a", "verdict", 0.01, 1): "failed", ("b", "verdict", 0.001, 0): "diverged"}
     stage.play = lambda *key: bad.get(key) or (0.9 if key[2] == BEST[key[0]] else 0.2)
     assert stage.sweep().run() == 1
-    assert stage.launched == TUNING + VERDICT
-    assert "done: 12 finished, 1 diverged, 1 failed, 0 without a record" in stage.said
+    assert stage.launched == TUNING + EDGE + VERDICT
+    assert "done: 16 finished, 1 diverged, 1 failed, 0 without a record" in stage.said
     assert re.search(r"  failed: toy-x-a-verdict-lr0.01-s1-\w+: failed for a reason\n", stage.said)
     assert re.search(r"  diverged: toy-x-b-verdict-lr0.001-s0-\w+: diverged for a reason\n", stage.said)
     assert "retry_failed=true trains these again" in stage.said
@@ -348,15 +368,15 @@ def test_what_another_launch_holds_is_come_back_to_and_waited_for(stage):
     assert stage.sweep().run() == 0
     assert stage.batches[:2] == [TUNING, TUNING[:2]]
     waits = [next(o for o in overrides if o.startswith("sweep.wait")) for overrides in stage.overrides]
-    assert waits == ["sweep.wait=false"] * 8 + ["sweep.wait=true"] * 2 + ["sweep.wait=false"] * 6
+    assert waits == ["sweep.wait=false"] * 8 + ["sweep.wait=true"] * 2 + ["sweep.wait=false"] * (4 + 4 + 6)
 
 
 def test_what_could_not_be_recorded_is_said_with_the_reason(stage):
     bad = {VERDICT[0]: "no room", VERDICT[1]: "no room", VERDICT[4]: ValueError("a machine without a GPU")}
     stage.play = lambda *key: bad.get(key) or (0.9 if key[2] == BEST[key[0]] else 0.2)
     assert stage.sweep().run() == 1
-    assert stage.launched == TUNING + VERDICT
-    assert "done: 11 finished, 0 diverged, 0 failed, 3 without a record" in stage.said
+    assert stage.launched == TUNING + EDGE + VERDICT
+    assert "done: 15 finished, 0 diverged, 0 failed, 3 without a record" in stage.said
     assert "  2 not recorded: No space left on device: nothing recorded\n" in stage.said
     assert "  1 not recorded: ValueError: a machine without a GPU\n" in stage.said
     assert "launch again for the runs without a record" in stage.said
@@ -368,11 +388,11 @@ def test_no_rate_is_chosen_before_all_tuning_runs_have_a_record(stage):
     good = stage.play
     stage.play = lambda *key: "no room" if key == TUNING[3] else good(*key)
     assert stage.sweep().run() == 1
-    assert stage.launched == TUNING + VERDICT[3:]
-    assert "done: 10 finished, 0 diverged, 0 failed, 1 without a record" in stage.said
+    assert stage.launched == TUNING + EDGE[2:] + VERDICT[3:]
+    assert "done: 12 finished, 0 diverged, 0 failed, 1 without a record" in stage.said
     stage.play = good
     assert stage.sweep().run() == 0
-    assert stage.launched[11:] == [TUNING[3], *VERDICT[:3]]
+    assert stage.launched[13:] == [TUNING[3], *EDGE[:2], *VERDICT[:3]]
 
 
 def test_a_launcher_that_gives_up_ends_it_with_a_summary(stage):
@@ -385,7 +405,7 @@ def test_a_launcher_that_gives_up_ends_it_with_a_summary(stage):
 
     stage.play = play
     assert stage.sweep().run() == 1
-    assert "broken off (RuntimeError: a worker was lost); the same command goes on: 9 finished, 0 diverged, 0 failed, 5 " in (
+    assert "broken off (RuntimeError: a worker was lost); the same command goes on: 13 finished, 0 diverged, 0 failed, 5 " in (
         stage.said
     )
     runs = len(stage.launched)
@@ -402,7 +422,7 @@ def test_an_interrupt_ends_it_with_a_summary(stage):
 
     stage.play = play
     assert stage.sweep().run() == 1
-    assert "interrupted; the same command goes on: 9 finished, 0 diverged, 0 failed, 5 without a record" in stage.said
+    assert "interrupted; the same command goes on: 13 finished, 0 diverged, 0 failed, 5 without a record" in stage.said
     runs = len(stage.launched)
     stage.play = lambda *key: 0.9
     assert stage.sweep().run() == 0
@@ -414,7 +434,7 @@ def test_progress_counts_done_left_and_failed_and_says_how_long(stage):
     stage.sweep().run()
     lines = re.findall(r"(\d+) done, (\d+) left, (\d+) failed, about (.+?) to go  \|  (\S+): (\w+)", stage.said)
     for done, left, *_ in lines:
-        assert int(done) + int(left) in (8, 6)
+        assert int(done) + int(left) in (8, 4, 6)
     assert ("8", "0", "1", "0 s") in [line[:4] for line in lines]
     assert lines[-1][:3] == ("6", "0", "0")
 

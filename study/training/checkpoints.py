@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from omegaconf import DictConfig
 from pytorch_lightning.trainer.states import TrainerFn
 
 from study import files
@@ -16,18 +17,30 @@ NAME = "last.ckpt"
 MADE_WITH = "made_with"  # the checkpoint's key for what must be the same to resume
 
 
+def clear(folder: Path, config: DictConfig, over: bool) -> None:
+    """Remove the checkpoints that a recorded run has no more use for; ``over``: no other run goes on from its end."""
+    if over or config.train.until == 1:
+        (folder / NAME).unlink(missing_ok=True)
+    if config.trainer.goes_on_from:
+        (folder.parent / config.trainer.goes_on_from / NAME).unlink(missing_ok=True)
+
+
 class Checkpoint(pl.Callback):
     """Writes ``last.ckpt`` every ``every`` steps, whole or not at all.
 
     Where the module is evaluated after a step, the checkpoint is written after the evaluation: Lightning assumes that it was,
     and a run resumed from an earlier one would skip it. ``made_with`` says what decides the numbers beside the config: a run
-    goes on only where it is the same.
+    goes on only where it is the same. A run that ends early (``train.until``) leaves its last one for the run that goes on from
+    there (``trainer.goes_on_from``).
     """
 
-    def __init__(self, folder: Path, every: int, evaluate_every: int, made_with: dict[str, str]):
+    def __init__(self, folder: Path, config: DictConfig, made_with: dict[str, str]):
         self.path = folder / NAME
-        self.every = every
-        self.evaluate_every = evaluate_every
+        before = config.trainer.goes_on_from
+        self.begun = folder.parent / before / NAME if before else None
+        self.every = config.trainer.checkpoint_every
+        self.evaluate_every = config.train.evaluate_every
+        self.steps = config.train.steps
         self.made_with = made_with
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -42,22 +55,24 @@ class Checkpoint(pl.Callback):
             self.write(trainer)
 
     def write(self, trainer: pl.Trainer) -> None:
-        if trainer.global_step % self.every == 0 and trainer.global_step < trainer.max_steps:
+        step, end = trainer.global_step, trainer.max_steps
+        if (step % self.every == 0 and step < end) or step == end < self.steps:
             with files.replacing(self.path) as temporary:
                 trainer.save_checkpoint(temporary)
 
     def resumable(self, module: pl.LightningModule) -> Path | None:
         """The checkpoint to resume from, if there is one; an unusable one is removed, and the run starts afresh."""
-        if not self.path.exists():
-            return None
-        try:
-            defect = self._misfit(torch.load(self.path, map_location="cpu", weights_only=True), module)
-        except Exception as error:  # of many types, and none that promises to be all
-            defect = f"can't be read ({type(error).__name__})"
-        if defect is None:
-            return self.path
-        warnings.warn(f"{self.path} {defect}: starting afresh", stacklevel=2)
-        files.remove(self.path)
+        for path in (self.path, self.begun):
+            if path is None or not path.exists():
+                continue
+            try:
+                defect = self._misfit(torch.load(path, map_location="cpu", weights_only=True), module)
+            except Exception as error:  # of many types, and none that promises to be all
+                defect = f"can't be read ({type(error).__name__})"
+            if defect is None:
+                return path
+            warnings.warn(f"{path} {defect}: starting afresh", stacklevel=2)
+            files.remove(path)
         return None
 
     def _misfit(self, checkpoint: dict[str, Any], module: pl.LightningModule) -> str | None:

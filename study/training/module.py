@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
 
+from study.metrics import METRICS, surely
 from study.seeding import stream
 from study.tasks.base import Task
 from study.training.scores import Scores
@@ -30,7 +31,8 @@ class Training(pl.LightningModule):
     """Trains ``model`` on ``task``.
 
     ``on_evaluation`` gets each row of the learning curve as it comes. After training, ``curve``, ``steps_to_90`` and
-    ``steps_to_solve`` (the first step whose validation score reached the task's threshold, or None) are final.
+    ``steps_to_solve`` (the first step whose validation score reached the task's threshold, or None) are final, and
+    ``tested`` is the row of the weights that ``take_weights`` leaves for the test.
     """
 
     loss_sum: torch.Tensor
@@ -52,6 +54,7 @@ class Training(pl.LightningModule):
         self.curve: list[dict[str, Any]] = []
         self.steps_to_90: int | None = None
         self.steps_to_solve: int | None = None
+        self.best: dict[str, Any] = {}  # with evaluation.weights=best: the row of the best evaluation, and its weights
         self.register_buffer("loss_sum", torch.zeros((), dtype=torch.float64))
         self.register_buffer("loss_count", torch.zeros((), dtype=torch.long))
 
@@ -98,15 +101,32 @@ class Training(pl.LightningModule):
         row = {"step": step, "train_loss": train_loss, **{f"validation_{k}": scores[k] for k in self._reported()}}
         self.curve.append(row)
         self.on_evaluation(row)
+        self._keep_best(row)
         if self.task.solved_at is None:
             return
         if self.steps_to_90 is None and scores["accuracy"] >= NEARLY_SOLVED:
             self.steps_to_90 = step
         if self.steps_to_solve is None and scores["accuracy"] >= self.task.solved_at:
             self.steps_to_solve = step
-        surely = (1 + self.task.solved_at) / 2  # so that a fresh sample of items agrees that it is solved
-        if self.config.train.stop_when_solved and scores["accuracy"] >= surely:
+        if self.config.train.stop_when_solved and scores["accuracy"] >= surely(self.task.solved_at):
             self.trainer.should_stop = True
+
+    def _keep_best(self, row: dict[str, Any]) -> None:
+        if self.config.evaluation.weights != "best":
+            return
+        key, sign = f"validation_{self.task.metric}", METRICS[self.task.metric].sign
+        if not self.best or sign * row[key] > sign * self.best["row"][key]:
+            self.best = {"row": row, "weights": {k: v.detach().clone() for k, v in self.model.state_dict().items()}}
+
+    def take_weights(self) -> None:
+        """Put the weights in place that are to be tested (``evaluation.weights``)."""
+        if self.best:
+            self.model.load_state_dict(self.best["weights"])
+
+    @property
+    def tested(self) -> dict[str, Any]:
+        """The row of the learning curve at the weights that are tested."""
+        return self.best["row"] if self.best else self.curve[-1]
 
     def evaluate(self, task: Task, split: str) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         """Scores of at least ``evaluation.test_items`` items of ``split``, whole and per slice, in one pass."""
@@ -140,10 +160,10 @@ class Training(pl.LightningModule):
         nn.utils.clip_grad_norm_(parameters, self.config.train.clip)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["progress"] = (self.curve, self.steps_to_90, self.steps_to_solve)
+        checkpoint["progress"] = (self.curve, self.steps_to_90, self.steps_to_solve, self.best)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.curve, self.steps_to_90, self.steps_to_solve = checkpoint["progress"]
+        self.curve, self.steps_to_90, self.steps_to_solve, self.best = checkpoint["progress"]
 
     def _score(self, task: Task, split: str, index: int) -> None:
         batch = self.draw_for_evaluation(task, split, index)

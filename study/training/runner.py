@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
 from study import files, interrupts, records, schema
+from study.choosing import is_over
 from study.training import checkpoints, provenance, weights
 from study.training.build import validate
 from study.training.module import Diverged
@@ -128,7 +129,7 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
         except records.RecordError as error:  # of what was found, not of what is known: a run is never left without a record
             record = records.write(folder, records.finite(known | {"status": "failed", "error": str(error)}))
         exit_code = int(record["status"] != "finished")
-        (folder / checkpoints.NAME).unlink(missing_ok=True)
+        checkpoints.clear(folder, config, is_over(record))
         tracker.summarise(record)
         return record
     finally:

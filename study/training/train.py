@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 import warnings
 from pathlib import Path
@@ -64,7 +65,7 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
 
     module = Training(model, task, config, on_evaluation)
     made_with = {"data": json.dumps(data.get("sha256")), "code": provenance.code(), "torch": str(torch.__version__)}
-    checkpoint = Checkpoint(folder, config.trainer.checkpoint_every, config.train.evaluate_every, made_with)
+    checkpoint = Checkpoint(folder, config, made_with)
     clock = Clock()
     trainer = make_trainer(config, [checkpoint, clock])
     resume = checkpoint.resumable(module)
@@ -74,19 +75,18 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
         torch.cuda.reset_peak_memory_stats()  # those of an earlier run in this process
     trainer.fit(module, ckpt_path=resume, weights_only=True)
     train_seconds = time.perf_counter() - started
+    if not module.curve or module.curve[-1]["step"] != trainer.global_step:
+        trainer.validate(module, verbose=False)
+    module.take_weights()
     if config.trainer.keep_weights:  # before anything else can fail
         kind.keep(folder)
         weights.keep(folder, model)  # last, since they say that all is there
-    if not module.curve or module.curve[-1]["step"] != trainer.global_step:
-        trainer.validate(module, verbose=False)
     module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
     peak = torch.cuda.max_memory_allocated() if on_gpu else _counted_bytes(module)
     diagnostics["end"] = kind.diagnose(module)
     tuning = config.origin.role == "tuning"  # such runs choose a rate on validation; nothing else of them is evaluated
-    trained = (
-        {"metrics": {"validation": _last_validation(module)}} if tuning else {**_judge(kind, module), **kind.examine(module)}
-    )
+    trained = {"metrics": {"validation": _validation(module)}} if tuning else {**_judge(kind, module), **kind.examine(module)}
     if tracker.on:
         _log_maps(kind, module, tracker)
     return {
@@ -96,6 +96,7 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
         "diagnostics": {when: numbers for when, numbers in diagnostics.items() if numbers},
         "curve": module.curve,
         "steps": trainer.global_step,
+        "tested_at": module.tested["step"],
         "steps_to_90": module.steps_to_90,
         "steps_to_solve": module.steps_to_solve,
         **kind.describe(model),
@@ -133,7 +134,7 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
         devices=1,
         plugins=[LightningEnvironment()],  # one process, also within a job of Slurm or another cluster
         precision=config.trainer.precision,
-        max_steps=config.train.steps,
+        max_steps=last_step(config.train),
         val_check_interval=max(1, min(config.train.evaluate_every, config.train.steps)),
         check_val_every_n_epoch=None,
         num_sanity_val_steps=0,
@@ -145,6 +146,13 @@ def make_trainer(config: DictConfig, callbacks: list[pl.Callback]) -> pl.Trainer
     )
 
 
+def last_step(train: DictConfig) -> int:
+    """The step at which a run ends: with ``train.until`` the first evaluation from that share of its steps on."""
+    if train.until == 1:
+        return train.steps
+    return min(train.steps, train.evaluate_every * math.ceil(train.until * train.steps / train.evaluate_every))
+
+
 def _begin(config: DictConfig) -> Kind:
     """Threads and the start of the weights' random stream, then the kind of the config's task."""
     torch.set_num_threads(config.trainer.threads)
@@ -153,8 +161,8 @@ def _begin(config: DictConfig) -> Kind:
 
 
 def _judge(kind: Kind, module: Training) -> dict[str, Any]:
-    """Scores of the last validation, on the test, and on the task's other evaluations."""
-    metrics = {"validation": _last_validation(module)}
+    """Scores of the tested weights on validation, on the test, and on the task's other evaluations."""
+    metrics = {"validation": _validation(module)}
     slices: dict[str, Any] = {}
     notes: dict[str, str] = {}
     written: dict[str, Any] = {}
@@ -182,9 +190,9 @@ def _log_maps(kind: Kind, module: Training, tracker: Tracker) -> None:
     tracker.log_maps(maps, module.global_step)
 
 
-def _last_validation(module: Training) -> dict[str, Any]:
+def _validation(module: Training) -> dict[str, Any]:
     prefix = "validation_"
-    return {key.removeprefix(prefix): value for key, value in module.curve[-1].items() if key.startswith(prefix)}
+    return {key.removeprefix(prefix): value for key, value in module.tested.items() if key.startswith(prefix)}
 
 
 def _counted_bytes(module: Training) -> int:

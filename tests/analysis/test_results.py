@@ -15,7 +15,6 @@ DECLARATION = {
     "title": "t",
     "question": "q",
     "claims": [],
-    "extend_rates": True,
     "arms": {name: {"set": {"mixer": name}} for name in ("attention", "lstm", "gru")},
     "tasks": {
         "recall": {"set": {"task": "recall"}},
@@ -44,8 +43,8 @@ def test_a_complete_sweep_misses_nothing():
     results = Results(TINY, "core", synthetic.complete(TINY, "core", best_at(0.003)))
     assert not (results.missing or results.stale or results.untuned)
     assert {choice.rate for choice in results.choices.values()} == {0.003}
-    assert len(results.planned) == 6 * 3 * 2 + 6 * 3 + 3 and results.planned_seeds == (0, 1, 2)
-    assert results.summary() == "57 planned, 57 finished, 0 missing"
+    assert len(results.planned) == 6 * (3 + 2) * 2 + 6 * 3 + 3 and results.planned_seeds == (0, 1, 2)
+    assert results.summary() == "81 planned, 81 finished, 0 missing"
     assert set(results.verdict["attention", "cost"]) == {0, 1, 2}
 
 

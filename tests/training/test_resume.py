@@ -66,6 +66,35 @@ def test_stopped_at_any_step(tiny, reference, monkeypatch, tmp_path):
         assert_same(outcome.record, expected)
 
 
+def test_a_run_of_a_share_of_the_steps_is_gone_on_from(tiny, reference):
+    """Bit for bit as if it had never ended; without its checkpoint, from the start."""
+    overrides = ["train.steps=9", "train.evaluate_every=2", "model.dropout=0.2", "train.rate=0.01"]
+    expected = reference(*overrides)
+    begun = execute(tiny(*overrides, "train.until=0.333", "origin.role=tuning"))
+    folder = Path(tiny().runs) / begun.name
+    assert begun.record["steps"] == 4 and (folder / checkpoints.NAME).exists(), "the first evaluation after 3 steps"
+    rest = execute(tiny(*overrides, f"trainer.goes_on_from={begun.name}")).record
+    assert rest["resumed"] is True and not (folder / checkpoints.NAME).exists()
+    assert rest["id"] == expected["id"] and rest["curve"][:2] == begun.record["curve"]
+    assert_same(rest, expected)
+
+
+def test_the_best_weights_are_kept_over_an_interrupt(tiny, reference, monkeypatch):
+    overrides = ["train.steps=8", "train.evaluate_every=2", "trainer.checkpoint_every=2", "train.rate=0.3"]
+    overrides += ["evaluation.weights=best", "trainer.keep_weights=true"]
+    expected = reference(*overrides)
+    best = max(expected["curve"], key=lambda row: row["validation_accuracy"])
+    assert (expected["tested_at"], expected["metrics"]["validation"]["accuracy"]) == (best["step"], best["validation_accuracy"])
+    assert best["step"] < 8, "a rate so high that the end is not the best"
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+        stop_at(keyboard, "training_step", 6)
+        execute(tiny(*overrides))
+    assert_same(execute(tiny(*overrides)).record, expected)
+    last = reference(*[o for o in overrides if o != "evaluation.weights=best"])
+    assert last["curve"] == expected["curve"] and last["weights_sha256"] != expected["weights_sha256"]
+    assert last["tested_at"] == 8
+
+
 def test_draws_of_a_readout_go_on_where_they_stopped(tiny, reference, monkeypatch):
     overrides = ["readout=sampled", "train.steps=6", "trainer.checkpoint_every=2", "train.rate=0.01"]
     with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
