@@ -20,21 +20,30 @@ PROJECTIONS = ("learned", "frozen", "identity")
 class SharedAttention(Attention):
     """softmax(q k' / sqrt(K)) v with q, k and v made as `share` and `projection` say; the output projection is learned.
 
-    Where queries are keys, a position would mostly find itself; so it sees all but itself there, unless it has nothing
-    else to see (Kitaev et al. 2020, "Reformer", section 2, "shared-QK").
+    Where queries are keys, a position would mostly find itself; so by default it sees all but itself there, unless it has
+    nothing else to see (Kitaev et al. 2020, "Reformer", section 2, "shared-QK").
 
     Args:
         share: none: a projection each; keys_values: K = V; queries_keys: Q = K; all: Q = K = V.
         projection: learned; frozen: as it starts, at random; identity: none at all, which makes Q = K = V.
+        sees_itself: whether a position may attend to itself; None: unless queries are keys.
         heads, head_width: as in Attention.
     """
 
     name = "shared"
 
-    def __init__(self, width: int, *, share: str = "none", projection: str = "learned", **given: Any) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        share: str = "none",
+        projection: str = "learned",
+        sees_itself: bool | None = None,
+        **given: Any,
+    ) -> None:
         super().__init__(width, **given)
         self.parts = parts(share)
-        self.sees_itself = self.parts[0] != self.parts[1]
+        self.sees_itself = self.parts[0] != self.parts[1] if sees_itself is None else sees_itself
         inner = self.heads * self.head_width
         refuse_contradiction(width, inner, share, projection)
         self.qkv = projections(width, inner * len(set(self.parts)), projection)

@@ -10,8 +10,18 @@ from study.mixers.attention import Attention
 from study.mixers.shared import SharedAttention
 
 SHARE = ("none", "keys_values", "queries_keys", "all")
-VARIANTS = [*((share, projection) for share in SHARE for projection in ("learned", "frozen")), ("all", "identity")]
-VARIANT = pytest.mark.parametrize(("share", "projection"), VARIANTS, ids=map("-".join, VARIANTS))
+VARIANTS = [
+    *((share, projection, None) for share in SHARE for projection in ("learned", "frozen")),
+    ("all", "identity", None),
+    ("none", "learned", False),
+    ("keys_values", "learned", False),
+    ("queries_keys", "learned", True),
+]
+NAMES = [
+    "-".join([share, projection, *({True: ["itself"], False: ["others"]}.get(sees, []))])
+    for share, projection, sees in VARIANTS
+]
+VARIANT = pytest.mark.parametrize(("share", "projection", "sees_itself"), VARIANTS, ids=NAMES)
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 WIDTH, HEADS = 12, 3
 
@@ -20,16 +30,17 @@ def close(actual, expected, **tolerance):
     torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
 
 
-def build(share, projection, causal=True, **settings):
+def build(share, projection, sees_itself=None, causal=True, **settings):
     torch.manual_seed(0)
-    return SharedAttention(WIDTH, causal=causal, share=share, projection=projection, heads=HEADS, **settings)
+    kept = {"share": share, "projection": projection, "sees_itself": sees_itself, "heads": HEADS}
+    return SharedAttention(WIDTH, causal=causal, **kept, **settings)
 
 
 def padded():
     return torch.randn(3, 10, WIDTH, requires_grad=True), torch.arange(10) < torch.tensor([10, 6, 1])[:, None]
 
 
-def reference(mixer, share, projection, causal, x_ND):
+def reference(mixer, share, projection, sees_itself, causal, x_ND):
     """One sequence, head by head and query by query; (output, weights (H, N, N)), from the definition."""
     N, K = len(x_ND), mixer.head_width
     inner = HEADS * K
@@ -43,7 +54,7 @@ def reference(mixer, share, projection, causal, x_ND):
         part = slice(h * K, (h + 1) * K)
         for n in range(N):
             seen = list(range(n + 1 if causal else N))
-            if share in ("queries_keys", "all") and len(seen) > 1:
+            if not (share in ("none", "keys_values") if sees_itself is None else sees_itself) and len(seen) > 1:
                 seen.remove(n)
             weights = (k_ND[seen, part] @ found["q"][n, part] / math.sqrt(K)).softmax(0)
             weights_HNN[h, n, seen] = weights.detach()
@@ -54,14 +65,14 @@ def reference(mixer, share, projection, causal, x_ND):
 @VARIANT
 @CAUSAL
 @pytest.mark.parametrize("N", [1, 2, 9])
-def test_each_variant_is_its_definition(share, projection, causal, N):
+def test_each_variant_is_its_definition(share, projection, sees_itself, causal, N):
     """Values and gradients, with respect to the input and to all that is trained."""
-    mixer = build(share, projection, causal).double()
+    mixer = build(share, projection, sees_itself, causal).double()
     x_ND = torch.randn(N, WIDTH, dtype=torch.double, requires_grad=True)
     results = []
     for y_ND, weights in (
         (mixer(x_ND[None])[0], mixer.maps(x_ND[None])[0]),
-        reference(mixer, share, projection, causal, x_ND),
+        reference(mixer, share, projection, sees_itself, causal, x_ND),
     ):
         loss = (y_ND * torch.arange(WIDTH).cos()).sum()
         results.append([y_ND, weights, *torch.autograd.grad(loss, [x_ND, *mixer.parameters()])])
@@ -71,7 +82,7 @@ def test_each_variant_is_its_definition(share, projection, causal, N):
 
 @CAUSAL
 def test_separate_learned_projections_are_full_attention_with_copied_weights(causal):
-    ours, full = build("none", "learned", causal), Attention(WIDTH, causal=causal, heads=HEADS)
+    ours, full = build("none", "learned", causal=causal), Attention(WIDTH, causal=causal, heads=HEADS)
     full.load_state_dict(ours.state_dict())
     x_BND, mask_BN = padded()
     results = []
@@ -85,8 +96,8 @@ def test_separate_learned_projections_are_full_attention_with_copied_weights(cau
 @VARIANT
 @CAUSAL
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_padding_has_no_part_in_values_or_gradients(share, projection, causal, side):
-    mixer = build(share, projection, causal)
+def test_padding_has_no_part_in_values_or_gradients(share, projection, sees_itself, causal, side):
+    mixer = build(share, projection, sees_itself, causal)
     x_BND, mask_BN = padded()
     if side == "left":
         mask_BN = mask_BN.flip(1)
@@ -100,8 +111,8 @@ def test_padding_has_no_part_in_values_or_gradients(share, projection, causal, s
 
 @VARIANT
 @CAUSAL
-def test_rows_without_any_real_token_stay_finite(share, projection, causal):
-    mixer = build(share, projection, causal)
+def test_rows_without_any_real_token_stay_finite(share, projection, sees_itself, causal):
+    mixer = build(share, projection, sees_itself, causal)
     x_BND, mask_BN = padded()
     mask_BN[1], mask_BN[2, :5] = False, False
     y_BND = mixer(x_BND, mask_BN)
@@ -110,8 +121,8 @@ def test_rows_without_any_real_token_stay_finite(share, projection, causal):
 
 
 @VARIANT
-def test_step_by_step_is_the_parallel_form(share, projection):
-    mixer = build(share, projection)
+def test_step_by_step_is_the_parallel_form(share, projection, sees_itself):
+    mixer = build(share, projection, sees_itself)
     x_BND, state, outputs = torch.randn(2, 9, WIDTH), mixer.initial_state(2), []
     for n in range(9):
         y_BD, state = mixer.step(x_BND[:, n], state)
