@@ -15,16 +15,23 @@ from study.tasks.base import IGNORE, Batch, Task, at_least, up_to_power_of_two
 class Largest(Task):
     """Every position but the last holds a salience and a class in one token; the answer is the class of the most salient.
 
-    Saliences are distinct within a sequence, classes are not. The last token, where the answer is scored, is the same in
-    all sequences: which position counts is a matter of the markers alone.
+    Saliences are distinct within a sequence, classes are not. They lie within `window` levels, of which the lowest is
+    uniform over the `saliences`: the narrower the window, the less a salience says by itself, and the more the others of its
+    sequence decide whether it stands out. (A mean of what each token says by itself must give every level many times the
+    weight of the level below.) The last token, where the answer is scored, is the same in all sequences: which position counts
+    is a matter of the markers alone.
     Tokens: salience * symbols + class the markers, saliences * symbols the last. Classes: the symbols.
     """
 
     name = "largest"
     causal = True
 
-    def __init__(self, *, length: int = 16, saliences: int = 20, symbols: int = 4):
+    def __init__(self, *, length: int = 16, saliences: int = 20, window: int | None = None, symbols: int = 4):
         at_least(length=(length, 3), saliences=(saliences, length - 1), symbols=(symbols, 2))
+        self.window = saliences if window is None else window
+        at_least(window=(self.window, length - 1))
+        if self.window > saliences:
+            raise ValueError(f"window is {self.window}, more than the {saliences} saliences; take null for all of them")
         self.length = length
         self.saliences = saliences
         self.symbols = self.classes = symbols
@@ -32,7 +39,9 @@ class Largest(Task):
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
         device, markers = generator.device, self.length - 1
-        salience_BM = torch.rand(size, self.saliences, generator=generator, device=device).argsort(1)[:, :markers]
+        salience_BM = torch.rand(size, self.window, generator=generator, device=device).argsort(1)[:, :markers]
+        if places := self.saliences - self.window:
+            salience_BM = salience_BM + torch.randint(places + 1, (size, 1), generator=generator, device=device)
         symbols_BM = torch.randint(self.symbols, (size, markers), generator=generator, device=device)
         tokens_BM = salience_BM * self.symbols + symbols_BM
         first_two_B2 = salience_BM.topk(2).values

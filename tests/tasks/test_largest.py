@@ -29,6 +29,14 @@ def test_saliences_classes_and_places_are_uniform():
         assert chisquare(torch.bincount(drawn).numpy()).pvalue > 1e-3
 
 
+def test_the_saliences_of_a_sequence_lie_within_a_window_that_stands_anywhere():
+    batch = Largest(length=5, saliences=9, window=4, symbols=2).batch(5000, torch.Generator().manual_seed(0))
+    saliences_BM = (batch.tokens_BN[:, :-1] // 2).sort(1).values
+    lowest_B = saliences_BM[:, 0]  # as four markers fill a window of four levels
+    assert (saliences_BM == lowest_B[:, None] + torch.arange(4)).all()
+    assert chisquare(torch.bincount(lowest_B, minlength=6).numpy()).pvalue > 1e-3 and lowest_B.max() == 5
+
+
 @pytest.mark.parametrize("task", [Largest(), Largest(length=4, saliences=3, symbols=2)], ids=["16", "4"])
 def test_heuristic(task, accuracy):
     share, tolerance = accuracy(task, lambda tokens, position, rng: tokens[position - 1] % task.symbols)
@@ -40,6 +48,8 @@ def test_heuristic(task, accuracy):
     [
         ({"length": 2}, "length is 2"),
         ({"saliences": 14}, "saliences is 14; it must be at least 15"),
+        ({"window": 14}, "window is 14; it must be at least 15"),
+        ({"window": 21}, "window is 21, more than the 20 saliences; take null for all of them"),
         ({"symbols": 1}, "symbols is 1"),
     ],
 )
