@@ -9,18 +9,25 @@ from analysis.rules.measured import Measured
 from analysis.rules.scores import Scores, paired
 from analysis.rules.terms import Side
 from analysis.statistics import ABOVE, BELOW, Test, compared
+from study.experiments import TaskVariant
+from study.metrics import Metric
 
 
 class Sooner(Measured):
     """Side a takes less than side b to the validation score that the experiment gives its task as target.
 
     A run that does not reach it counts with what it spent, a lower bound. A bound is evidence against its own side only; what
-    would need more than the bound stays inconclusive.
+    would need more than the bound stays inconclusive. A margin below 0 asks whether a takes no more: -0.2 holds what b takes
+    above 80 % of it.
     """
 
     quantity: Literal["steps", "samples", "multiply_adds", "seconds"]
     a: Side
     b: Side
+    margin: float | None = None
+
+    def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
+        return super().margin_of(metric, task) if self.margin is None else self.margin
 
     def scores(self, study: Results, task: str) -> Scores:
         return Scores(study, task, f"to_target.{self.quantity}")

@@ -90,7 +90,7 @@ EXPERIMENT = Experiment(
 )
 
 
-def judged(attention, lstm, task="recall"):
+def judged(attention, lstm, task="recall", **more):
     """Each side: at which evaluation each seed passes the target, None for never (of 10); or "diverged"."""
     made = synthetic.complete(EXPERIMENT, "core")
     for run in made:
@@ -102,7 +102,7 @@ def judged(attention, lstm, task="recall"):
             scores = [0.95 if passes is not None and evaluation >= passes else 0.1 for evaluation in range(1, 11)]
             run["curve"] = [{"step": 100 * i, "validation_accuracy": score} for i, score in enumerate(scores, 1)]
             run["steps"] = 1000
-    sides = {"experiment": "tiny", "task": task, "quantity": "samples", "a": "attention", "b": "lstm"}
+    sides = {"experiment": "tiny", "task": task, "quantity": "samples", "a": "attention", "b": "lstm", **more}
     contrast = rules.read("it", {"statement": "A statement.", "sooner": sides})
     claims = Claims({"C1": Claim("C1", "甲", "", "", "", "", (), (contrast,))})
     [row] = verdicts.judge(claims, {"tiny": Results(EXPERIMENT, "core", made)}, "core").rows
@@ -115,6 +115,13 @@ def test_sooner_and_later():
     assert judged([4, 8, 4, 8, 8], [1, 2, 2, 2, 1]).verdict == REVERSED
     row = judged([1, 2, 1, 2, 1], [1, 2, 1, 2, 1])  # to the look, which five seeds may come to by chance
     assert row.verdict == INCONCLUSIVE and row.decided_by == "sign" and row.effect == 0
+
+
+def test_a_margin_below_0_asks_for_no_later():
+    late, soon = [8, 9, 8, 9, 8], [8, 8, 8, 8, 9]  # b takes between 84 % and 113 % of a
+    assert judged(late, soon, margin=-0.2).verdict == SUPPORTED
+    assert judged(late, soon).verdict == INCONCLUSIVE
+    assert judged([9, 9, 9, 10, 9], [6, 6, 6, 6, 7], margin=-0.2).verdict == REVERSED
 
 
 def test_a_bound_speaks_against_its_own_side_only():
