@@ -218,7 +218,7 @@ def _readme(
     text = readme.table(claims, {tier.name: tier.judged for tier in tiers}, declared)
     fresh = readme.put(options.readme, text, options.check)
     if readme.has_rules(options.readme):
-        rows = [row for tier in tiers for row in tier.judged.rows if row.counts]
+        rows = [row for tier in tiers for row in tier.judged.rows if row.part]
         fresh &= readme.put(options.readme, simulation.sentence(rows), options.check, readme.RULES)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"

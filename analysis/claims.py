@@ -12,8 +12,14 @@ A claim's file has these keys; a misspelt one is refused::
     contrasts:
       wins:
         statement: What is so if the contrast is supported.
+        part: recall from afar  # the part of the claim that it decides; without this key it is shown beside the verdict
         better: {experiment: distance, task: recall, a: attention, b: lstm}  # a rule with its fields, see analysis/rules
-        counts: false  # if it is shown beside the claim, but no part of its verdict
+      wins_128:
+        statement: It is so in 128 tokens, too.
+        repeats: wins  # the same contrast at another size: says whether that one is stable
+        better: {experiment: distance, task: recall_128, a: attention, b: lstm}
+
+A claim that has contrasts has one to four parts, each decided by one contrast.
 
 Contrasts that differ in a few words are written once, for each of several cases or combinations of them (the last varies
 fastest). ``<case>`` stands for a case's name and ``<case.words>`` for its words, or for what else a case has to say::
@@ -34,7 +40,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -47,6 +54,7 @@ from analysis.rules.terms import refuse_unknown
 
 FOLDER = Path(__file__).with_name("claims")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
+MOST_PARTS = 4
 PLACE = re.compile(r"<(\w+)(?:\.(\w+))?>")
 
 
@@ -98,9 +106,26 @@ def _claim(path: Path) -> Claim:
             if entry.get("read") not in READ:
                 raise ValueError(f"published needs read: {' | '.join(READ)}")
         contrasts = tuple(_contrasts(node.get("contrasts", {})))
+        _refuse_wrong_parts(contrasts)
         return Claim(**{**node, "name": path.stem, "published": tuple(node["published"]), "contrasts": contrasts})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path.name}: {error}") from None
+
+
+def _refuse_wrong_parts(contrasts: Sequence[Rule]) -> None:
+    names = Counter(contrast.name for contrast in contrasts)
+    if same := [name for name, times in names.items() if times > 1]:
+        raise ValueError(f"two contrasts are named {same[0]!r}")
+    parts = {contrast.name: contrast.part for contrast in contrasts if contrast.part}
+    if contrasts and not 1 <= len(parts) <= MOST_PARTS:
+        raise ValueError(f"{len(parts)} contrasts have the key part; a claim has 1 to {MOST_PARTS} parts")
+    if twice := [part for part, times in Counter(parts.values()).items() if times > 1]:
+        raise ValueError(f"two contrasts decide the part {twice[0]!r}; give each part one")
+    for contrast in contrasts:
+        if contrast.repeats and (contrast.part or contrast.repeats not in parts):
+            raise ValueError(
+                f"{contrast.name} repeats {contrast.repeats!r}; name a contrast with a part, and give it no part itself"
+            )
 
 
 def _controls(path: Path) -> Iterator[Control]:

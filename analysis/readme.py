@@ -30,7 +30,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
         if judged is None or judged.overall[claim.name] == NOT_RUN:
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
-        rows = [row for row in judged.of(claim.name) if row.counts and row.verdict != NOT_RUN]
+        rows = [row for row in judged.of(claim.name) if row.part and row.verdict != NOT_RUN]
         effects = [f"{row.contrast}: {wording.effect(row)} ({_because(row)})" for row in rows if row.effect is not None]
         if len(effects) > MOST_EFFECTS:
             effects = [wording.tally(row for row in rows if row.effect is not None)]
@@ -68,7 +68,7 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
 
 def chance(by_tier: Mapping[str, Verdicts]) -> str:
     """How many false verdicts are to be expected, at most: ``ALPHA`` of the claims with a contrast that random runs decide."""
-    rows = [row for found in by_tier.values() for row in found.rows if row.counts and row.p is not None]
+    rows = [row for found in by_tier.values() for row in found.rows if row.part and row.p is not None]
     decided = [row for row in rows if row.verdict in DECIDED]
     claims = len({row.claim for row in decided})
     return (

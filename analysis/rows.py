@@ -23,6 +23,7 @@ class Row:
     contrast: str
     statement: str
     verdict: str
+    part: str = ""  # of the claim, which it decides; without one it stands beside the verdict
     effect: float | None = None
     low: float | None = None
     high: float | None = None
@@ -44,7 +45,6 @@ class Row:
     revision: str = ""
     ended: str = ""  # how the runs of each side ended
     collapsed: str = ""  # runs far under their cell's median, or that lost what they had learned
-    counts: bool = True
     reason: str = ""
     claim_verdict: str = ""
 

@@ -73,7 +73,7 @@ def verdicts(judged: Verdicts, claims: Claims, only: Sequence[str], console: Con
         grid.add_section()
         grid.add_row(f"[bold]{claim.name}[/bold]", f"[bold]{claim.en}[/bold]", _coloured(verdict, "bold "))
         for row in rows:
-            words = row.statement if row.counts else f"({row.statement})"
+            words = row.statement if row.part else f"({row.statement})"
             effect = wording.effect(row).replace("[", "\\[")
             grid.add_row("", words, _coloured(row.verdict), effect, str(row.n or row.decided_by))
     console.print(grid)

@@ -42,8 +42,9 @@ def judge(claims: Claims, studies: Mapping[str, Results], tier: str) -> Verdicts
     rows, overall = [], {}
     for claim in claims.claims.values():
         by_name: dict[str, Row] = {}
-        for counts in (True, False):
-            family = [contrast for contrast in claim.contrasts if contrast.counts == counts]
+        parts = [contrast for contrast in claim.contrasts if contrast.part]
+        beside = [contrast for contrast in claim.contrasts if not contrast.part]
+        for family in (parts, beside):
             by_name |= {row.contrast: row for row in _family(claim.name, family, studies, tier, gates)}
         own = [by_name[contrast.name] for contrast in claim.contrasts]
         overall[claim.name] = verdict = claim_verdict(own)
@@ -54,12 +55,12 @@ def judge(claims: Claims, studies: Mapping[str, Results], tier: str) -> Verdicts
 
 
 def claim_verdict(rows: Sequence[Row]) -> str:
-    """A claim's verdict from those of the contrasts that count.
+    """A claim's verdict from those of its parts.
 
     Supported in one part and contradicted in another: qualified, whatever a third says. Else a part that is open or not run
     leaves the claim open. Equal and reversed contradict.
     """
-    verdicts = [CONTRADICTED if row.verdict in AGAINST else row.verdict for row in rows if row.counts]
+    verdicts = [CONTRADICTED if row.verdict in AGAINST else row.verdict for row in rows if row.part]
     holds = {SUPPORTED, BY_CONSTRUCTION}
     if not verdicts or all(verdict == NOT_RUN for verdict in verdicts):
         return NOT_RUN
@@ -92,7 +93,7 @@ def _family(
             scope=evidence.scope,
             experiment=contrast.about,
             tier=tier,
-            counts=contrast.counts,
+            part=contrast.part,
             reason="; ".join(evidence.notes),
         )
         if not evidence.verdict:

@@ -47,7 +47,7 @@ def margin_unit(row: Row) -> float:
 
 def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
     """A claim's verdict: what was found, where it holds and fails, and how far it goes."""
-    counted = [row for row in rows if row.counts and row.contrast]
+    counted = [row for row in rows if row.part and row.contrast]
     if verdict == NOT_RUN:
         return f"Not run: {claim.nothing_to_run or 'no record bears on this claim yet'}."
     lead = f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"
@@ -61,7 +61,7 @@ def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
 
 def experiment_reading(experiment: str, rows: Iterable[Row]) -> str:
     """What an experiment's own contrasts say: how many there are, which hold and fail, and how far."""
-    own = [row for row in rows if row.experiment == experiment and row.counts and row.verdict != NOT_RUN]
+    own = [row for row in rows if row.experiment == experiment and row.part and row.verdict != NOT_RUN]
     if not own:
         return ""
     parts = [f"Holds: {held}." if (held := _statements(own, SUPPORTED)) else ""]

@@ -41,7 +41,7 @@ def bars(rows: Iterable[Row]) -> list[Bar]:
 
 def forest(verdicts: Verdicts) -> Any | None:
     """Effects of the contrasts that decide claims, claim by claim."""
-    shown = bars(row for row in reversed(verdicts.rows) if row.counts)
+    shown = bars(row for row in reversed(verdicts.rows) if row.part)
     if not shown:
         return None
     with style():

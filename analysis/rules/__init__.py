@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from analysis.rules.base import Rule
 from analysis.rules.terms import refuse_unknown
 
+COMMON = ("statement", "part", "repeats")  # keys of every contrast, beside its rule
+
 
 @cache
 def known() -> dict[str, type[Rule]]:
@@ -32,12 +34,12 @@ def known() -> dict[str, type[Rule]]:
 
 
 def read(name: str, node: Mapping[str, Any]) -> Rule:
-    """A contrast from ``{statement: ..., counts: ..., <rule>: {...}}``. Raises ``ValueError`` naming what is allowed."""
-    common = {key: value for key, value in node.items() if key in ("statement", "counts")}
+    """A contrast from ``{statement: ..., part: ..., <rule>: {...}}``. Raises ``ValueError`` naming what is allowed."""
+    common = {key: value for key, value in node.items() if key in COMMON}
     named = [key for key in node if key not in common]
     if len(named) != 1 or named[0] not in known():
         unknown = f"not {', '.join(map(repr, named))}" if named else "and has none"
-        raise ValueError(f"{name}: needs one rule, {unknown}; known are {', '.join(known())}, beside statement and counts")
+        raise ValueError(f"{name}: needs one rule, {unknown}; known are {', '.join(known())}, beside {', '.join(COMMON)}")
     rule, fields = known()[named[0]], node[named[0]]
     try:
         refuse_unknown(fields, rule.keys())

@@ -66,7 +66,8 @@ class Rule(BaseModel, ABC):
 
     name: str
     statement: str  # what is so if it is supported
-    counts: bool = True  # False: shown, but no part of the claim's verdict
+    part: str = ""  # of the claim, which this contrast decides; without one it is shown beside the verdict
+    repeats: str = ""  # the contrast of the same claim that this one repeats at another size
 
     @abstractmethod
     def evaluate(self, studies: Mapping[str, Results], tier: str) -> Evidence:

@@ -118,7 +118,7 @@ published: []
 expect: e
 contrasts:
 """
-BETTER = "wins: {statement: It wins., better: {experiment: tiny, task: recall, a: attention, b: lstm}}"
+BETTER = "wins: {statement: It wins., part: winning, better: {experiment: tiny, task: recall, a: attention, b: lstm}}"
 
 
 def write(folder, contrasts, head=CLAIM):
@@ -149,6 +149,41 @@ def test_a_misspelt_contrast_is_refused(right, wrong, words, tmp_path):
         claims.read(write(tmp_path, BETTER.replace(right, wrong)))
 
 
+SEVERAL = """
+<case>:
+  for_each: {case: [one, two, three, four]}
+  statement: It wins.
+  part: <case>
+  better: {experiment: tiny, task: recall, a: attention, b: lstm}
+larger:
+  statement: It wins at another size.
+  repeats: one
+  better: {experiment: tiny, task: mqar, a: attention, b: lstm}
+"""
+
+
+def test_parts_and_repeats_are_read(tmp_path):
+    contrasts = claims.read(write(tmp_path, SEVERAL)).claims["C1"].contrasts
+    assert [each.part for each in contrasts] == ["one", "two", "three", "four", ""]
+    assert [each.repeats for each in contrasts] == ["", "", "", "", "one"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "words"),
+    [
+        ("four]", "four, five]", "C1.yaml: 5 contrasts have the key part; a claim has 1 to 4 parts"),
+        ("  part: <case>\n", "", "C1.yaml: 0 contrasts have the key part"),
+        ("part: <case>", "part: winning", "C1.yaml: two contrasts decide the part 'winning'; give each part one"),
+        ("repeats: one", "repeats: five", "larger repeats 'five'; name a contrast with a part"),
+        ("repeats: one", "repeats: larger", "larger repeats 'larger'; name a contrast with a part"),
+        ("four]", "larger]", "two contrasts are named 'larger'"),
+    ],
+)
+def test_wrong_parts_are_refused(right, wrong, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        claims.read(write(tmp_path, SEVERAL.replace(right, wrong)))
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "words"),
     [
@@ -166,6 +201,7 @@ def test_for_each_is_every_combination_of_its_cases(tmp_path):
     """Against the same contrasts typed out."""
     short = """
     <task>_<other>:
+      part: <task.words>, <other>
       for_each:
         task:
           near: {words: near by, slice: {distance: "<= 8"}, floor: 0.5}
@@ -176,15 +212,19 @@ def test_for_each_is_every_combination_of_its_cases(tmp_path):
     """
     long = """
     near_lstm:
+      part: near by, lstm
       statement: It recalls near by better than lstm.
       better: {experiment: tiny, task: recall, slice: {distance: "<= 8"}, floor: 0.5, a: attention, b: lstm}
     near_gru:
+      part: near by, gru
       statement: It recalls near by better than gru.
       better: {experiment: tiny, task: recall, slice: {distance: "<= 8"}, floor: 0.5, a: attention, b: gru}
     far_lstm:
+      part: from afar, lstm
       statement: It recalls from afar better than lstm.
       better: {experiment: tiny, task: recall, slice: {distance: "> 8"}, floor: 0, a: attention, b: lstm}
     far_gru:
+      part: from afar, gru
       statement: It recalls from afar better than gru.
       better: {experiment: tiny, task: recall, slice: {distance: "> 8"}, floor: 0, a: attention, b: gru}
     """

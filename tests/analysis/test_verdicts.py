@@ -47,11 +47,14 @@ def study(tier="core", change=lambda record: None, drop=lambda record: False):
     return {"tiny": Results(EXPERIMENT, tier, [record for record in made if not drop(record)])}
 
 
-def contrast(rule="better", name="it", statement="A statement.", counts=True, **keys):
-    """Of attention and lstm on recall, where nothing else is said; a key that is None is left out."""
+def contrast(rule="better", name="it", statement="A statement.", part=None, repeats="", **keys):
+    """Of attention and lstm on recall, where nothing else is said; a key that is None is left out.
+
+    Where no part is said, it is one of its name.
+    """
     keys = {"experiment": "tiny", "task": "recall", "a": "attention", "b": "lstm", **keys}
     keys = {key: value for key, value in keys.items() if value is not None}
-    return rules.read(name, {"statement": statement, "counts": counts, rule: keys})
+    return rules.read(name, {"statement": statement, "part": name if part is None else part, "repeats": repeats, rule: keys})
 
 
 def judge(*contrasts, controls=(), tier="core", studies=None):
@@ -425,13 +428,13 @@ def test_a_named_test_decides_by_construction(tmp_path, monkeypatch):
     ],
 )
 def test_a_claim_from_its_contrasts(found, verdict):
-    rows = [Row("C1", str(i), "", word) for i, word in enumerate(found)]
-    beside = Row("C1", "beside", "", CONTRADICTED, counts=False)
+    rows = [Row("C1", str(i), "", word, part=str(i)) for i, word in enumerate(found)]
+    beside = Row("C1", "beside", "", CONTRADICTED)
     assert verdicts.claim_verdict(rows) == verdicts.claim_verdict([*rows, beside]) == verdict
 
 
 def test_contrasts_beside_the_verdict_are_a_family_of_their_own():
-    rows = judge(contrast(), contrast(name="beside", counts=False)).rows
+    rows = judge(contrast(), contrast(name="beside", part="")).rows
     assert rows[0].p_holm == rows[0].p and rows[1].p_holm == rows[1].p
     rows = judge(contrast(), contrast(name="second")).rows
     assert rows[0].p_holm == pytest.approx(2 * rows[0].p)
@@ -554,7 +557,7 @@ def test_the_reading_is_made_from_the_rows():
 
 def test_an_experiments_reading_is_made_from_its_own_rows():
     against = contrast(name="second", statement="LSTM is better.", a="lstm", b="attention")
-    beside = contrast(name="third", statement="Beside it.", counts=False)
+    beside = contrast(name="third", statement="Beside it.", part="")
     rows = judge(contrast(), against, beside).rows
     text = wording.experiment_reading("tiny", rows)
     assert text.startswith("What decides claims here: of 2 contrasts 1 supported, 1 reversed. Holds: ")
