@@ -50,7 +50,8 @@ class Scores:
             raise ValueError(f"{experiment.name} has no arm {arm!r}; known are {', '.join(experiment.arms)}")
         cell = (arm, task)
         if self.over == "all_runs":
-            self._planned.append(sum(run.cell == cell for run in self.study.planned))
+            own = [run for run in self.study.planned if run.cell == cell]
+            self._planned.append(len({(run.role, run.rate, run.seed) for run in own}))  # one begun and then ended is one
         cell_runs: Mapping[Any, Record] = self.study.seeds(cell) if self.over == "verdict_runs" else self.study.all_runs(cell)
         if not cell_runs:
             raise NotRun(f"no verdict runs of {arm} on {task}")
