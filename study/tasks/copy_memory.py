@@ -17,23 +17,27 @@ from study.tasks.base import IGNORE, Batch, Task, at_least
 class CopyMemory(Task):
     """K symbols, a number of blanks, K times the token "go", and blanks to the end; the j-th go answers the j-th symbol.
 
-    The number of blanks in between is uniform, so that `distance` (from symbol to answer) is uniform in K .. length-K,
-    while the length never changes. The input never shows an answer, so all K symbols have to be held or found.
+    The number of blanks in between is uniform, so that the distance from symbol to answer is uniform in K .. length-K,
+    while the length never changes; or it is always the one `distance` that is given, as in the papers. The input never
+    shows an answer, so all K symbols have to be held or found.
     Tokens: 0 .. symbols-1 the symbols, symbols the blank, symbols+1 "go". Classes: the symbols.
     """
 
     name = "copy_memory"
     causal = True
 
-    def __init__(self, *, length: int = 48, items: int = 4, symbols: int = 8):
+    def __init__(self, *, length: int = 48, items: int = 4, symbols: int = 8, distance: int | None = None):
         at_least(items=(items, 1), symbols=(symbols, 2), length=(length, 2 * items))
+        self.nearest, self.farthest = (items, length - items) if distance is None else (distance, distance)
+        if not items <= self.nearest <= length - items:
+            raise ValueError(f"distance is {distance}; it must be {items} (items) to {length - items}, or null for all")
         self.length, self.items, self.symbols = length, items, symbols
         self.vocabulary = symbols + 2
         self.classes = symbols
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
         device, K = generator.device, self.items
-        distance_B1 = torch.randint(K, self.length - K + 1, (size, 1), generator=generator, device=device)
+        distance_B1 = torch.randint(self.nearest, self.farthest + 1, (size, 1), generator=generator, device=device)
         symbols_BK = torch.randint(self.symbols, (size, K), generator=generator, device=device)
         index_K = torch.arange(K, device=device)
         where_BK = distance_B1 + index_K

@@ -9,11 +9,12 @@ Shapes: B sequences, N tokens each, 1 scored place each.
 
 import torch
 
-from study.tasks.base import IGNORE, Batch, Task, at_least
+from study.tasks.base import IGNORE, Batch, Constant, Task, at_least
 
 
 class Recall(Task):
-    """One marked symbol stands `distance` (uniform in 1 .. length-1) before the last position, the question.
+    """One marked symbol stands `distance` before the last position, the question: uniform in 1 .. length-1, or one of the
+    list `distances`, where that is not empty.
 
     Every other position holds an unmarked symbol of the same alphabet, so that only the mark tells which
     token counts, and only the distance changes from sequence to sequence: the length never does.
@@ -23,8 +24,12 @@ class Recall(Task):
     name = "recall"
     causal = True
 
-    def __init__(self, *, length: int = 64, symbols: int = 8):
+    def __init__(self, *, length: int = 64, symbols: int = 8, distances: list[int] = []):  # noqa: B006 (read, never written)
         at_least(length=(length, 2), symbols=(symbols, 2))
+        if outside := [distance for distance in distances if not 1 <= distance < length]:
+            raise ValueError(f"distances has {outside[0]}; each must be 1 to {length - 1} (length - 1)")
+        self.distances = list(distances) or list(range(1, length))
+        self._distances = Constant(torch.tensor(self.distances, device="cpu"))
         self.length = length
         self.symbols = symbols
         self.vocabulary = 2 * symbols + 1
@@ -32,7 +37,8 @@ class Recall(Task):
 
     def batch(self, size: int, generator: torch.Generator, split: str = "train") -> Batch:
         device, last = generator.device, self.length - 1
-        distance_B1 = torch.randint(1, self.length, (size, 1), generator=generator, device=device)
+        choice_B1 = torch.randint(len(self.distances), (size, 1), generator=generator, device=device)
+        distance_B1 = self._distances.on(device)[choice_B1]
         tokens_BN = torch.randint(self.symbols, (size, self.length), generator=generator, device=device)
         place_B1 = last - distance_B1
         targets_B1 = tokens_BN.gather(1, place_B1)
@@ -54,5 +60,5 @@ class Recall(Task):
 
     @property
     def heuristic(self) -> tuple[str, float]:
-        adjacent = 1 / (self.length - 1)  # how often the marked token is the last but one
+        adjacent = self.distances.count(1) / len(self.distances)  # how often the marked token is the last but one
         return "the symbol just before the query", adjacent + (1 - adjacent) / self.symbols

@@ -35,6 +35,11 @@ def test_distances_and_symbols_are_uniform():
         assert chisquare(counts.numpy()).pvalue > 1e-3
 
 
+def test_one_distance_for_all():
+    batch = CopyMemory(length=12, items=2, distance=7).batch(50, torch.Generator().manual_seed(0))
+    assert (batch.where_BT == torch.tensor([7, 8])).all() and (batch.slices["distance"] == 7).all()
+
+
 @pytest.mark.parametrize("items", [1, 4])
 def test_heuristic(items, accuracy):
     task = CopyMemory(length=10, items=items, symbols=3)
@@ -48,6 +53,8 @@ def test_heuristic(items, accuracy):
         ({"items": 0}, "items is 0; it must be at least 1"),
         ({"symbols": 1}, "symbols is 1; it must be at least 2"),
         ({"length": 7}, "length is 7; it must be at least 8"),
+        ({"distance": 3}, r"distance is 3; it must be 4 \(items\) to 44, or null for all"),
+        ({"distance": 45}, r"distance is 45; it must be 4 \(items\) to 44, or null for all"),
     ],
 )
 def test_bad_values(arguments, message):

@@ -31,12 +31,20 @@ def test_distances_symbols_and_noise_are_uniform():
         assert chisquare(counts.numpy()).pvalue > 1e-3
 
 
+def test_distances_of_a_list_alone_and_all_alike():
+    batch = Recall(length=9, distances=[1, 4, 8]).batch(9_000, torch.Generator().manual_seed(0))
+    counts = torch.bincount(batch.slices["distance"].flatten())
+    assert counts.nonzero().flatten().tolist() == [1, 4, 8] and chisquare(counts[[1, 4, 8]].numpy()).pvalue > 1e-3
+
+
 def test_the_shortest_sequence_is_a_mark_and_the_query():
     batch = Recall(length=2, symbols=2).batch(50, torch.Generator().manual_seed(0))
     assert torch.equal(batch.tokens_BN[:, 0] - 2, batch.targets_BT[:, 0])
 
 
-@pytest.mark.parametrize("task", [Recall(), Recall(length=4, symbols=2)], ids=["64", "4"])
+@pytest.mark.parametrize(
+    "task", [Recall(), Recall(length=4, symbols=2), Recall(length=9, distances=[1, 4, 8])], ids=["64", "4", "list"]
+)
 def test_heuristic(task, accuracy):
     share, tolerance = accuracy(task, lambda tokens, position, rng: tokens[position - 1] % task.symbols)
     assert share == pytest.approx(task.heuristic[1], abs=tolerance)
@@ -47,3 +55,9 @@ def test_bad_values(arguments):
     (name, value), *_ = arguments.items()
     with pytest.raises(ValueError, match=f"^{name} is {value}; it must be at least 2$"):
         Recall(**arguments)
+
+
+@pytest.mark.parametrize("outside", [0, 9])
+def test_distances_that_are_not_in_the_sequence(outside):
+    with pytest.raises(ValueError, match=rf"^distances has {outside}; each must be 1 to 8 \(length - 1\)$"):
+        Recall(length=9, distances=[4, outside])
