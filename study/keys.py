@@ -140,6 +140,9 @@ class Evaluation:
     structure: bool = later(
         False, "true: whether heads find the task's gold edges, what cutting these costs, and how heads differ"
     )
+    gradients: bool = later(
+        False, "true: how much gradient of the loss at the last scored place comes back over which distance, before and after"
+    )
     train: bool = later(
         False, "true: the final test also scores as many items of the training split, to tell how far the model overfits"
     )

@@ -65,6 +65,7 @@ _ALL = (
     Metric("steps", "steps", 0.1, "lower", relative=True),
     Metric("samples", "samples", 0.1, "lower", relative=True),
     Metric("gradient_ratio", "gradient, first block / last", 0.1, relative=True),
+    Metric("gradient", "norm of the gradient that comes back", 0.1, relative=True),
     Metric("effective_rank", "effective rank of the output", 0.1, relative=True),
 )
 

@@ -135,6 +135,7 @@ REFUSED = [
         "architecture=luong_general",
     ),
     # names of the config, not of classes
+    ("evaluation.gradients=true task=reversal architecture=bahdanau", "evaluation.gradients reads the layers of architecture="),
     ("evaluation.structure=true task=ngram", "evaluation.structure needs gold edges, and task=ngram has none"),
     ("evaluation.structure=true task=reverse mixer=lstm", "evaluation.structure needs edges to cut, and mixer=lstm has none"),
     ("task=numbers architecture=transformer model.tie=three_way", "and task=numbers has two here; use model.tie=output"),

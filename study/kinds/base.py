@@ -65,6 +65,10 @@ class Kind(ABC):
         """Diagnostics before and after training; no draw from the run's random streams."""
         return {}
 
+    def profile(self, subject: Subject) -> dict[str, Any]:
+        """Slices of what is measured of a model before and after training; no draw from the run's random streams."""
+        return {}
+
     def judge(self, subject: Subject, task: Any, split: str) -> Judged:
         """More of an evaluation, after its items were scored."""
         return Judged()

@@ -17,7 +17,7 @@ from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
 from study.models.sizing import solve_width
-from study.probes import heads
+from study.probes import gradients, heads
 from study.probes.base import Subject
 from study.probes.diagnostics import diagnose
 from study.readouts.own import Own
@@ -120,6 +120,9 @@ class Tokens(Kind):
 
     def diagnose(self, subject: Subject) -> dict[str, float]:
         return diagnose(subject)
+
+    def profile(self, subject: Subject) -> dict[str, Any]:
+        return {"distance": gradients.come_back(subject)} if self.config.evaluation.gradients else {}
 
     def examine(self, subject: Subject) -> dict[str, Any]:
         return {"structure": heads.examine(subject)} if self.config.evaluation.structure else {}

@@ -70,7 +70,7 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
     trainer = make_trainer(config, [checkpoint, clock])
     resume = checkpoint.resumable(module)
     history.write_text("", encoding="utf-8")
-    diagnostics = {"start": kind.diagnose(module)}
+    diagnostics, profiles = {"start": kind.diagnose(module)}, {"start": kind.profile(module)}
     if on_gpu := trainer.strategy.root_device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()  # those of an earlier run in this process
     trainer.fit(module, ckpt_path=resume, weights_only=True)
@@ -84,9 +84,12 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
     module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
     history.write_text("".join(json.dumps(row) + "\n" for row in module.curve), encoding="utf-8")
     peak = torch.cuda.max_memory_allocated() if on_gpu else _counted_bytes(module)
-    diagnostics["end"] = kind.diagnose(module)
+    diagnostics["end"], profiles["end"] = kind.diagnose(module), kind.profile(module)
     tuning = config.origin.role == "tuning"  # such runs choose a rate on validation; nothing else of them is evaluated
-    trained = {"metrics": {"validation": _validation(module)}} if tuning else {**_judge(kind, module), **kind.examine(module)}
+    trained: dict[str, Any] = {"metrics": {"validation": _validation(module)}}
+    if not tuning:
+        trained = {**_judge(kind, module), **kind.examine(module)}
+        trained["slices"] |= {when: slices for when, slices in profiles.items() if slices}
     if tracker.on:
         _log_maps(kind, module, tracker)
     return {
