@@ -26,7 +26,10 @@ class StudySweeper(BasicSweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        from study.composing import Composer
+
         self.hydra_context: HydraContext = hydra_context
+        self._compose = Composer(self._load)
         workers = getattr(self.launcher, "joblib", None)  # joblib's settings, if it is the launcher
         if workers is not None:
             from study import interrupts
@@ -82,7 +85,7 @@ class StudySweeper(BasicSweeper):
     def validate_batch_is_legal(self, batch: Any) -> None:
         """``_check`` has composed them all."""
 
-    def _compose(self, overrides: list[str]) -> DictConfig:
+    def _load(self, overrides: list[str]) -> DictConfig:
         from omegaconf import open_dict
 
         assert self.config is not None

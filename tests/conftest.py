@@ -21,6 +21,7 @@ import yaml
 from omegaconf import DictConfig
 
 from study import experiments, schema
+from study.composing import Composer
 from tests.wandb_server import KEY, Server
 
 ROOT = Path(__file__).parents[1]
@@ -98,11 +99,12 @@ def compose() -> Callable[..., DictConfig]:
     """compose("task=recall", ...): the config that ``python run.py task=recall ...`` gets."""
     schema.register()
 
-    def composed(*overrides: str) -> DictConfig:
+    def load(overrides: list[str]) -> DictConfig:
         with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-            return hydra.compose("config", list(overrides))
+            return hydra.compose("config", overrides)
 
-    return composed
+    composer = Composer(load)
+    return lambda *overrides: composer(list(overrides))
 
 
 def short(task: str) -> list[str]:

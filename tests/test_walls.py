@@ -95,11 +95,13 @@ MAY_IMPORT = {
     "study/parts.py": set(),
     "study/keys.py": {"omegaconf", "study.experiments", "study.records"},
     "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.keys", "study.parts", "study.records"},
+    "study/composing.py": {"omegaconf", "hydra"},
     "study/launching.py": {"omegaconf"},
     "study/help.py": {"omegaconf", "hydra", "study.keys", "study.launching"},
 }
 TORCH_FREE = [
     "study.bleu",
+    "study.composing",
     "study.keys",
     "study.parts",
     "study.schema",

@@ -1,0 +1,58 @@
+"""Configs composed quickly are those that Hydra composes."""
+
+import hydra
+import pytest
+from omegaconf import OmegaConf
+
+from study import schema
+from study.composing import Composer
+from study.help import explain
+from tests.conftest import CONF
+
+ASKED = [
+    [],
+    ["train.steps=3", "mixer.heads=2", "tier=full", "mixer=window", "train.steps=4", "runs=elsewhere", "seed=3"],
+    ["task=mqar", "task.pairs=[1,2]", "+mixer.extra=3", "~train", "origin.digest='0123'", "tracking.entity=null"],
+    ["tier=smoke", "model.width=32", "trainer=gpu", "trainer.gpus=0.5", "data.root=''"],
+]
+REFUSED = ["train.stepz=3", "mixer.window=3", "seed=abc", "mixer=lsmt", "train.steps=1,2", "+seed=1", "~nothing", "task/x=1"]
+
+
+@pytest.fixture(scope="module")
+def hydras():
+    schema.register()
+
+    def load(overrides):
+        with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+            return hydra.compose("config", overrides)
+
+    return load
+
+
+@pytest.mark.parametrize("overrides", ASKED, ids=" ".join)
+def test_it_is_the_same_config_time_and_again(hydras, overrides):
+    compose, expected = Composer(hydras), hydras(overrides)
+    for _ in range(2):
+        config = compose(overrides)
+        assert config == expected and OmegaConf.is_struct(config) == OmegaConf.is_struct(expected)
+        config.seed, config.mixer.name = 99, "changed"
+        assert compose(["seed=98"]).seed == 98
+
+
+@pytest.mark.parametrize("override", REFUSED)
+def test_it_is_refused_in_the_same_words(hydras, override):
+    said = []
+    for compose in (hydras, Composer(hydras)):
+        with pytest.raises(Exception) as caught:  # noqa: B017 (of Hydra or of OmegaConf)
+            compose([override])
+        said.append((type(caught.value), explain(caught.value)))
+    assert said[0] == said[1]
+
+
+def test_each_choice_is_read_once(hydras):
+    read = []
+    compose = Composer(lambda overrides: (read.append(overrides), hydras(overrides))[1])
+    for seed in range(3):
+        for mixer in ("lstm", "attention"):
+            assert compose([f"mixer={mixer}", f"seed={seed}", "train.rate=0.1"]).mixer.name == mixer
+    assert read == [["mixer=lstm"], ["mixer=attention"]]
