@@ -12,8 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from analysis import budget, load, rows, tables, terminal, verdicts, wording
 from analysis import claims as claims_module
-from analysis import load, rows, tables, terminal, verdicts, wording
 from analysis.claims import Claims
 from analysis.results import Results
 from analysis.verdicts import Verdicts
@@ -24,6 +24,7 @@ PARTS = {
     "all": "everything below but collect (the default)",
     "collect": "gather fresh records (--source) into results/<tier>/records/*.jsonl, to be committed",
     "check": "what is planned, finished, diverged, failed, missing, stale or set aside; exit code 1 unless complete",
+    "cost": "hours that each experiment may take, has taken, and may yet take",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "verdicts.csv, and every contrast in the terminal",
     "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, and _cost.csv of measured costs",
@@ -106,8 +107,8 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     loaded = load.load(options.source, options.results)
     declared = _declared(options)
     names = [tier for tier in loaded.by_tier if not options.tier or tier in options.tier]
-    if options.part == "readme" and not names:
-        names = ["core"]  # what is decided by construction stands without a record
+    if options.part in ("readme", "cost") and not names:
+        names = options.tier or ["core"]  # what is decided by construction stands without a record
     tiers = [_tier(name, declared, loaded, claims, options) for name in names]
     terminal.say(errors, [*(f"set aside: {line}" for line in loaded.set_aside), *loaded.replaced], "yellow")
     if not names:
@@ -119,6 +120,10 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     if options.part == "check":
         complete = [terminal.all_gaps(tier.chosen.values(), console) for tier in tiers]
         return code if all(complete) else 1
+    if options.part == "cost":
+        for tier in tiers:
+            terminal.costs(budget.table(declared.values(), tier.name, tier.results), tier.name, console)
+        return code
     if options.part == "rates":
         for results in (results for tier in tiers for results in tier.chosen.values()):
             terminal.rates(results, console)

@@ -105,7 +105,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "config": {
             "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
-            "train": {"batch": 32, "steps": 1000},
+            "train": {"batch": 32, "steps": 1000, "until": run.settings.get("train.until", 1.0)},
             "measure": run.settings.get("measure", "training"),
             "cost": {key: list(run.settings.get(f"cost.{key}", ())) for key in ("lengths", "widths", "positions", "sizes")},
         },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -44,6 +45,18 @@ def all_gaps(results: Iterable[Results], console: Console) -> bool:
         say(console, (f"  {line}" for line in [*diverged, *one.gaps()]))
         complete &= not one.gaps()
     return complete
+
+
+def costs(table: pd.DataFrame, tier: str, console: Console) -> None:
+    """Hours, experiment by experiment, and their sums; a dash where no run has shown yet how long a step takes."""
+    grid = Table(title=f"Hours of one process, {tier} tier")
+    for column in ("experiment", "cells", "runs", "at most", "spent", "left, at most"):
+        grid.add_column(column, justify="left" if column == "experiment" else "right")
+    total = {"experiment": "all", **table.drop(columns="experiment").sum()}
+    for row in [*table.to_dict("records"), total]:
+        hours = ("-" if pd.isna(row[key]) else f"{row[key]:.2f}" for key in ("at_most", "spent", "left"))
+        grid.add_row(row["experiment"], f"{row['cells']:.0f}", f"{row['runs']:.0f}", *hours)
+    console.print(grid)
 
 
 def rates(results: Results, console: Console) -> None:

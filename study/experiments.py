@@ -26,6 +26,7 @@ from study.metrics import METRICS
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
 PROTOCOL = FOLDER.parent / "protocol.yaml"  # learning rates and seeds by tier, where an experiment says no other
 TIERS = ("smoke", "core", "full")
+STEPS = 1000  # at most, where a config gives no other number
 SHARE = 0.333  # of the steps, after which the rates of a cell are compared and all but the finalists dropped
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")  # of experiments, arms and tasks: usable in a file name
 
@@ -253,6 +254,10 @@ class Experiment:
         return [
             self._run(tier, cell, "verdict", rates[cell], seed) for cell in self.cells(tier) if cell in rates for seed in seeds
         ]
+
+    def steps(self, tier: str, cell: Cell) -> int:
+        """The cap of a cell: the optimiser steps that its runs may take."""
+        return self.settings(tier, cell).get("train.steps", STEPS)
 
     def settings(self, tier: str, cell: Cell) -> Settings:
         """All overrides of a cell but its rate and seed. Base, tier, task, the tier's word on the task, arm: later ones win."""

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
-from study.experiments import TIERS
+from study.experiments import STEPS, TIERS
 from study.records import LARGEST, LARGEST_WHOLE
 
 
@@ -104,7 +104,7 @@ class Model:
 class Train:
     """How it is trained."""
 
-    steps: int = key(1000, "optimiser steps at most; 0: the start is evaluated", at_least=0)
+    steps: int = key(STEPS, "optimiser steps at most; 0: the start is evaluated", at_least=0)
     batch: int = key(
         32, "sequences per step (of a corpus of pairs: as many tokens as that many pairs of average length)", at_least=1
     )
