@@ -27,6 +27,7 @@ RESULTS = Path(__file__).parent.parent / "results"  # committed records
 SCHEMA = 1
 NAME = "record.json"
 WEIGHTS = "weights.pt"  # beside it, where they were to be kept
+CHECKPOINT = "last.ckpt"  # what an interrupted run goes on from
 
 STATUSES = ("finished", "diverged", "failed")
 LARGEST = 1e150  # of numbers: squares and products of such are numbers still

@@ -92,6 +92,8 @@ class Sweep:
                 state = "interrupted; the same command goes on"
             except BrokenOff as error:
                 state = f"broken off ({error}); the same command goes on"
+            else:
+                self._clear()
         return self._summary(time.monotonic() - started, state)
 
     def _prepare(self) -> None:
@@ -241,6 +243,12 @@ class Sweep:
         finally:
             report.stop.set()
             thread.join()
+
+    def _clear(self) -> None:
+        """Remove the checkpoints of rates that were dropped: nothing goes on from them."""
+        for run, record in self.recorded.items():
+            if record is not None and "train.until" in run.settings:
+                (self.folder / record["name"] / records.CHECKPOINT).unlink(missing_ok=True)
 
     def _summary(self, seconds: float, state: str) -> int:
         missing = [run for run, record in self.recorded.items() if record is None]

@@ -102,6 +102,8 @@ class Stage:
         if result in ("failed", "diverged"):
             body = {**base, "status": result, "error": f"{result} for a reason"}
         else:
+            if config.train.until < 1:
+                (folder / records.CHECKPOINT).touch()
             body = {**base, **TRAINED, "status": "finished", "metrics": {"validation": {"accuracy": result}}}
         return SimpleNamespace(state=body["status"], record=records.write(folder, body), error=body["error"])
 
@@ -225,6 +227,7 @@ def test_rates_are_dropped_after_a_third_and_the_others_go_on_from_there(stage):
     scores = {0.001: 0.5, 0.003: 0.8, 0.01: 0.2, ("a", 0.003, 101): 1.0}
     stage.play = lambda arm, role, rate, seed: scores.get((arm, rate, seed), scores[rate])
     stage.sweep({"tiers": {"smoke": {**TOY["tiers"]["smoke"], "rates": [0.001, 0.003, 0.01]}}}).run()
+    assert not list(stage.folder.glob("*/last.ckpt"))
     begun, ended, verdict = stage.batches
     assert begun == [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.003, 0.01) for seed in (100, 101)]
     best = [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.003) for seed in (100, 101)]

@@ -11,9 +11,9 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.trainer.states import TrainerFn
 
-from study import files
+from study import files, records
 
-NAME = "last.ckpt"
+NAME = records.CHECKPOINT
 MADE_WITH = "made_with"  # the checkpoint's key for what must be the same to resume
 
 
