@@ -19,7 +19,7 @@ def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
     planned = len(gaps.planned_seeds)
     assert (hurt["seeds"], hurt["missing"], hurt["failed"], hurt["diverged"]) == (planned - 3, 1, 1, 1)
     assert tables.failures(hurt) == "1 diverged, 1 failed, 1 missing"
-    never = rows["none", "copy"]
+    never = rows["random", "reverse"]
     assert never["mean"] is None and never["rate"] is None and never["missing"] == planned
 
 
