@@ -72,6 +72,6 @@ def _share(record: Record) -> float:
 
 def _step_seconds(records: Iterable[Record]) -> float | None:
     taken = [
-        record["train_seconds"] / record["steps"] for record in records if record.get("steps") and record.get("train_seconds")
+        seconds / steps for record in records if (steps := record.get("steps")) and (seconds := record.get("train_seconds"))
     ]
     return statistics.median(taken) if taken else None
