@@ -75,16 +75,6 @@ def ratio_interval(values: Sequence[float]) -> tuple[float | None, float | None,
     return tuple(None if value is None else math.exp(value) for value in (mean, low, high))  # type: ignore[return-value]
 
 
-def share_interval(hits: Sequence[float]) -> tuple[float | None, float | None, float | None]:
-    """Share of ones among zeros and ones, with Wilson's 95 % interval."""
-    if not hits:
-        return None, None, None
-    from statsmodels.stats.proportion import proportion_confint
-
-    low, high = proportion_confint(sum(hits), len(hits), method="wilson")
-    return sum(hits) / len(hits), float(low), float(high)
-
-
 @cache
 def t_quantile(freedom: int, share: float) -> float:
     return float(stats.t.ppf(share, freedom))

@@ -16,7 +16,7 @@ from study.records import Record
 
 @dataclass(frozen=True)
 class View:
-    """``asked`` is the metric named in the figure's keys, or the path of a record's field; ``only`` the arms named there."""
+    """``asked`` is the metric named in the figure's keys; ``only`` the arms named there."""
 
     results: Results
     task: str
@@ -37,7 +37,7 @@ class View:
     @property
     def metric(self) -> Metric:
         """The metric asked for, or where none is the task's own."""
-        return METRICS[self.declared.metric if "." in self.asked else self.asked or self.declared.metric]
+        return METRICS[self.asked or self.declared.metric]
 
     def label(self, arm: str) -> str:
         return self.results.experiment.arms[arm].label

@@ -32,17 +32,6 @@ def test_a_figure_is_written_as_svg_and_png(studies, tmp_path):
         assert path.read_text().count("bits per character") and path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_shares_are_those_of_all_runs_and_a_field_of_the_record_is_drawn_on_a_log_scale(studies):
-    study = studies["addnorm"]
-    shares, gradients, *_ = figures.main(study).axes
-    drawn = {line.get_label(): dict(zip(*line.get_data(), strict=True)) for line in shares.lines}
-    runs = [*study.tuning["pre_norm_8", "offset"], *study.verdict["pre_norm_8", "offset"].values()]
-    assert len(runs) == 11
-    assert drawn["pre-norm"][8] == sum(run["steps_to_solve"] is not None for run in runs) / 11
-    assert not [text for text in shares.texts if text.get_text() == "chance"]  # that of the accuracy, not of this share
-    assert gradients.get_yscale() == "log" and "gradient, first block" in gradients.get_ylabel()
-
-
 def test_reach_is_drawn_in(studies, tmp_path):
     figure = figures.main(studies["distance"])
     axes = figure.axes[0]
@@ -122,7 +111,7 @@ def test_of_several_slices_each_task_is_drawn_over_the_first_it_has(studies):
         ({"kind": "pie"}, "figure.kind 'pie'; known are .*arms, slices"),
         ({"kind": ["arms", "arm_style"]}, "figure.kind 'arm_style'"),  # a function of another module is no kind
         ({"kind": "slices"}, "needs figure.slice"),
-        ({"kind": "shares", "x": "layers"}, "shares needs figure.series"),
+        ({"kind": "tags", "x": "layers"}, "tags needs figure.series"),
         ({"kind": "arms", "slice": "length"}, "unknown 'slice'"),  # a key of another kind
         ({"task": "wikitext3"}, "figure.task 'wikitext3'; text has "),
         ({"arms": ["lstmm"]}, "figure.arms 'lstmm'; text has "),
@@ -137,5 +126,5 @@ def test_a_figure_that_can_not_be_drawn_is_refused(figure, words):
 
 
 def test_every_kind_says_what_it_draws():
-    assert {"arms", "slices", "tags", "shares", "splits", "structure", "maps", "alignments"} <= figures.known().keys()
+    assert {"arms", "slices", "tags", "splits", "structure", "maps", "alignments"} <= figures.known().keys()
     assert all(kind.__doc__ for kind in figures.known().values())

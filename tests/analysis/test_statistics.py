@@ -52,14 +52,6 @@ def test_ratio_interval_by_hand():
     assert statistics.ratio_interval([0.0]) == (None, None, None)
 
 
-def test_share_interval_by_hand():
-    """Wilson 1927: 4 of 10 with z = 1.96 lies from 0.1682 to 0.6873; none of 10 still goes up to z^2 / (10 + z^2)."""
-    hits = [1.0] * 4 + [0.0] * 6
-    assert statistics.share_interval(hits) == pytest.approx((0.4, 0.1682, 0.6873), abs=1e-4)
-    assert statistics.share_interval([0.0] * 10) == pytest.approx((0.0, 0.0, 1.96**2 / (10 + 1.96**2)), abs=1e-4)
-    assert statistics.share_interval([]) == (None, None, None)
-
-
 def settled(test, reading=BETTER, alpha=0.05):
     [found] = settle([(test, reading, alpha)])
     return found

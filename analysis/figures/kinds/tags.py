@@ -8,9 +8,8 @@ from typing import Any
 
 from analysis.figures.style import COLOURS, LINES, MARKERS, Panel
 from analysis.figures.view import View, frame
-from analysis.statistics import mean_interval, ratio_interval, share_interval
-from analysis.values import measure
-from study.metrics import METRICS, Metric
+from analysis.statistics import mean_interval, ratio_interval
+from study.metrics import Metric
 
 Shared = Mapping[str, Sequence[Any]]
 Interval = Callable[[Sequence[float]], tuple[float | None, float | None, float | None]]
@@ -21,24 +20,18 @@ def tags(
 ) -> list[Panel]:
     """Score against the arms' tag ``x``, one curve per value of their tag ``series``.
 
-    ``shared: {arm: [values]}`` lets an arm stand on further curves. ``metric`` may be the path of a record's field.
+    ``shared: {arm: [values]}`` lets an arm stand on further curves.
     """
-    metric = METRICS[view.asked.rpartition(".")[2] or view.declared.metric]
-    path = view.asked if "." in view.asked else f"test.{metric.name}"
-    scores = {arm: view.scores(arm, path) for arm in view.arms}
-    interval = ratio_interval if metric.relative else mean_interval
-    return _by_series(view, scores, metric, interval, x, series, shared or {}, x_label, x_scale)
-
-
-def shares(
-    view: View, *, x: str, series: str, shared: Shared | None = None, x_label: str = "", x_scale: str = "log"
-) -> list[Panel]:
-    """The share of a cell's runs that converge, tuning runs at every rate included, against the same two tags."""
-    metric, scores = METRICS["converged"], {}
+    metric = view.metric
+    curves: dict[str, dict[float, list[float]]] = {}
     for arm in view.arms:
-        found = [measure(record, metric.name) for record in view.results.all_runs((arm, view.task)).values()]
-        scores[arm] = [value for value in found if value is not None]
-    return _by_series(view, scores, metric, share_interval, x, series, shared or {}, x_label, x_scale)
+        own, scores = view.tag(arm, series), view.scores(arm, f"test.{metric.name}")
+        for name in map(str, ("" if own is None else own, *(shared or {}).get(arm, ()))):
+            curve = curves.setdefault(name, {})
+            if scores and (at := view.tag(arm, x)) is not None:
+                curve[float(at)] = scores
+    interval = ratio_interval if metric.relative else mean_interval
+    return [_panel(view, curves, metric, interval, x_label or x, x_scale)]
 
 
 def splits(view: View, *, x: str, splits: Mapping[str, str], x_label: str = "", x_scale: str = "log") -> list[Panel]:
@@ -53,27 +46,6 @@ def splits(view: View, *, x: str, splits: Mapping[str, str], x_label: str = "", 
             if scores and (at := view.tag(arm, x)) is not None:
                 curves[words][float(at)] = scores
     return [_panel(view, curves, view.metric, mean_interval, x_label or x, x_scale)]
-
-
-def _by_series(
-    view: View,
-    scores: Mapping[str, list[float]],
-    metric: Metric,
-    interval: Interval,
-    x: str,
-    series: str,
-    shared: Shared,
-    x_label: str,
-    x_scale: str,
-) -> list[Panel]:
-    curves: dict[str, dict[float, list[float]]] = {}
-    for arm in view.arms:
-        own = view.tag(arm, series)
-        for name in map(str, ("" if own is None else own, *shared.get(arm, ()))):
-            curve = curves.setdefault(name, {})
-            if scores[arm] and (at := view.tag(arm, x)) is not None:
-                curve[float(at)] = scores[arm]
-    return [_panel(view, curves, metric, interval, x_label or x, x_scale)]
 
 
 def _panel(
