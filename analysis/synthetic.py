@@ -33,6 +33,7 @@ AXES = {
 LONGER = {"reverse", "copy", "offset"}  # tasks that by themselves are scored on longer sequences, too
 LONGEST = 20  # in training, of those
 WRITTEN = {"bleu", "exact", "token_accuracy", "word_error_rate"}  # scores of what an encoder-decoder writes
+BY_HAND = {"built_apart": 1.0, "built_overlap": 0.0, "copies_apart": 0.0, "copies_overlap": 1.0}  # heads made to be so
 VALUES = {"distance": range(1, 64), "length": range(4, 4 * LONGEST + 1), "position": (1, 2, 4, 8, 16, 32, 64)}
 
 
@@ -149,13 +150,15 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     }
     if run.settings.get("evaluation.structure"):
         made["structure"] = _structure(score)
+    if run.settings.get("evaluation.heads"):
+        made["heads"] = {"needed": score, "apart": score, "overlap": 1 - score, **BY_HAND}
     made |= changes
     made["checksum"] = records.checksum(made)
     return made
 
 
 def _structure(score: float) -> dict[str, Any]:
-    shares = ("gold", "gold_offset", "cut_gold", "cut_random", "heads_needed", "heads_apart", "map_distance", "overlap")
+    shares = ("gold", "gold_offset", "cut_gold", "cut_random")
     example = {"tokens": [0, 1, 2], "map": [[100, 0, 0], [40, 60, 0], [80, 10, 10]], "edges": [[2, 0]]}
     return {**{name: score / (i + 1) for i, name in enumerate(shares)}, "head": [1, 2], "offset": -1, "example": example}
 

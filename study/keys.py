@@ -137,9 +137,8 @@ class Evaluation:
         "which weights are tested",
         one_of={"last": "those at the end", "best": "those that scored best on validation"},
     )
-    structure: bool = later(
-        False, "true: whether heads find the task's gold edges, what cutting these costs, and how heads differ"
-    )
+    structure: bool = later(False, "true: whether heads find the task's gold edges, and what cutting these costs")
+    heads: bool = later(False, "true: how heads differ in where they attend and what they write, and how many are needed")
     gradients: bool = later(
         False, "true: how much gradient of the loss at the last scored place comes back over which distance, before and after"
     )

@@ -231,6 +231,7 @@ class Record(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
     step_seconds: NotRequired[Amount]
     diagnostics: NotRequired[Annotated[Object, Checked(dict[str, dict[str, Score]])]]
     structure: NotRequired[Annotated[Object, Checked(Structure)]]
+    heads: NotRequired[dict[str, Score]]
     written: NotRequired[Annotated[Object, Checked(dict[str, Written])]]
 
 

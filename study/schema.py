@@ -251,6 +251,6 @@ def _of_architecture(config: DictConfig) -> Iterator[str]:
         yield f"{name} writes no sequences: leave search.beam at 1 and search.length_penalty at 0"
     if own == ENCODER and model.tie == "three_way":
         yield "model.tie=three_way ties source, target and output: use model.tie=output where there is no source"
-    for key in ("structure", "gradients"):
+    for key in ("structure", "heads", "gradients"):
         if own != ENCODER and config.evaluation[key]:
             yield f"evaluation.{key} reads the layers of architecture=encoder"

@@ -17,7 +17,7 @@ from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
 from study.models.sizing import solve_width
-from study.probes import gradients, heads
+from study.probes import edges, gradients, heads
 from study.probes.base import Subject
 from study.probes.diagnostics import diagnose
 from study.readouts.own import Own
@@ -106,7 +106,9 @@ class Tokens(Kind):
         super().check(model)
         task, cost = self.task, self.config.cost
         if self.config.evaluation.structure:
-            heads.check(task, self.mixer)
+            edges.check(task, self.mixer)
+        if self.config.evaluation.heads:
+            heads.check(self.mixer)
         if cost.positions and not task.causal:
             raise ValueError("cost.positions asks for decoding, which is causal; use a causal task, e.g. task=recall")
         with sketched():
@@ -125,7 +127,8 @@ class Tokens(Kind):
         return {"distance": gradients.come_back(subject)} if self.config.evaluation.gradients else {}
 
     def examine(self, subject: Subject) -> dict[str, Any]:
-        return {"structure": heads.examine(subject)} if self.config.evaluation.structure else {}
+        probes = {"structure": edges.examine, "heads": heads.examine}
+        return {name: probe(subject) for name, probe in probes.items() if self.config.evaluation[name]}
 
     def maps(self, subject: Subject) -> list[Any]:
         batch = subject.draw(self.task, "test", 0, 1)

@@ -1,16 +1,11 @@
-"""Gold edges, cuts and ablations: against masks, zeroed weights, scipy, and maps made by hand."""
+"""How heads differ: against scipy, zeroed weights, and heads made by hand."""
 
 import pytest
 import torch
-import torch.nn.functional as F
-from scipy.spatial.distance import jensenshannon
+from scipy.spatial.distance import cityblock
 
-from study.mixers.attention import Attention
 from study.probes import heads
-from study.tasks.base import IGNORE
-from study.tasks.brackets import Brackets
-from study.tasks.copy_memory import CopyMemory
-from study.tasks.reverse import Reverse
+from study.tasks.base import IGNORE, Batch
 from study.training.build import build_model, build_task, validate
 from study.training.module import Training
 from study.training.runner import execute
@@ -21,8 +16,9 @@ def close(actual, expected):
 
 
 @pytest.fixture
-def module(tiny):
+def module(tiny, monkeypatch):
     """module("brackets", ...): an untrained model on a task, as the harness holds it."""
+    monkeypatch.setattr("study.probes.base.SEQUENCES", {"validation": 128, "test": 128})
 
     def built(task, *overrides):
         config = tiny("model.width=16", "mixer.heads=2", *overrides, task=task)
@@ -33,48 +29,38 @@ def module(tiny):
     return built
 
 
-@pytest.mark.parametrize("causal", [True, False])
-def test_a_cut_edge_has_no_weight_at_all_and_the_others_share_it(causal):
-    torch.manual_seed(0)
-    mixer, x_BND = Attention(12, causal=causal, heads=3), torch.randn(2, 5, 12)
-    mask_BN = torch.tensor([[True] * 5, [True] * 4 + [False]])
-    cut_BNN = torch.zeros(2, 5, 5, dtype=torch.bool)
-    cut_BNN[0, 3, 1] = cut_BNN[1, 2, 2] = True
-    weights_BHNN = mixer.maps(x_BND, mask_BN, cut_BNN=cut_BNN)
-    assert (weights_BHNN[0, :, 3, 1] == 0).all() and (weights_BHNN[1, :, 2, 2] == 0).all()
-    whole_BHNN = mixer.maps(x_BND, mask_BN).masked_fill(cut_BNN[:, None], 0)
-    close(weights_BHNN, whole_BHNN / whole_BHNN.sum(-1, keepdim=True))
+def test_distances_are_half_of_scipys_sum_of_differences():
+    rows_QHN = torch.rand(5, 3, 4, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    rows_QHN[0, 0], rows_QHN[0, 1] = torch.eye(4)[0], torch.eye(4)[3]  # nothing in common
+    found_HH = heads.distances(rows_QHN)
+    for i in range(3):
+        for j in range(3):
+            expected = sum(cityblock(rows_QHN[q, i], rows_QHN[q, j]) / 2 for q in range(5))
+            assert float(found_HH[i, j]) == pytest.approx(expected, abs=1e-5)
+    assert heads.distances(rows_QHN[:1, :2]).flatten().tolist() == pytest.approx([0, 1, 1, 0])
 
 
-@pytest.mark.parametrize("position", ["sinusoidal", "relative", "rotary"])
-def test_cutting_nothing_changes_nothing(module, position):
-    held = module("reverse", f"position={position}")
-    batch = held.draw(held.task, "test", 0, 4)
-    whole = held.model(batch.tokens_BN, mask_BN=batch.mask_BN)
-    with heads.cut(held.model, torch.zeros(4, 6, 6, dtype=torch.bool)):
-        close(held.model(batch.tokens_BN, mask_BN=batch.mask_BN)[batch.mask_BN], whole[batch.mask_BN])
+def test_queries_are_used_where_a_later_layer_or_the_answer_reads_them():
+    real_BN = torch.tensor([[True] * 4, [True, True, True, False]])
+    targets_BT, where_BT = torch.tensor([[5, IGNORE], [1, 2]]), torch.tensor([[3, 0], [0, 2]])
+    first_BN, last_BN = heads.used(Batch(torch.zeros(2, 4, dtype=torch.long), targets_BT, where_BT, real_BN), layers=2)
+    assert first_BN.tolist() == real_BN.tolist()
+    assert last_BN.tolist() == [[False, False, False, True], [True, False, True, False]]
 
 
-@pytest.mark.parametrize("task", ["reverse", "agreement"])
-def test_a_cut_model_is_the_model_under_a_mask(module, task, monkeypatch):
-    """Against torch's own attention with the edges masked, in every layer."""
-    held = module(task)
-    batch = held.draw(held.task, "test", 0, 8)
-    real_BN, allowed = heads._real(batch), held.model.mixers[0].allowed
-    one, gold_BNN, _ = heads.one_edge(batch, real_BN, allowed, torch.Generator().manual_seed(0))
-    whole = held.model(one.tokens_BN, one.where_BT, one.mask_BN)
-    with heads.cut(held.model, gold_BNN):
-        without = held.model(one.tokens_BN, one.where_BT, one.mask_BN)
-    assert (held.model(one.tokens_BN, one.where_BT, one.mask_BN) == whole).all(), "the cut ends with its context"
-
-    seen = real_BN[:, None] & ~gold_BNN
-    if held.task.causal:
-        seen = seen & allowed(seen.shape[1], seen.device)
-    masked = lambda self, q, k, v, mask: F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None])  # noqa: E731
-    monkeypatch.setattr(Attention, "attend", masked)
-    expected = held.model(one.tokens_BN, one.where_BT, one.mask_BN)
-    close(without, expected)
-    assert not torch.allclose(expected, whole, atol=1e-4)
+def test_overlap_is_one_for_the_same_writing_and_zero_for_orthogonal_ones():
+    out = torch.nn.Linear(6, 4, bias=False)
+    with torch.no_grad():
+        out.weight.zero_()
+        out.weight[0, 0] = out.weight[1, 1] = 1.0  # the first head writes into the first two units,
+        out.weight[0, 2] = out.weight[1, 3] = -3.0  # so does the second, louder,
+        out.weight[2, 4] = out.weight[3, 5] = 1.0  # and the third into the others
+    written = heads.Written(out, 3)
+    y_Q2 = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
+    with written.watching(torch.ones(5, 100, dtype=torch.bool)):
+        out(torch.cat([y_Q2, y_Q2 + 7, y_Q2], 1).view(5, 100, 6))
+    out(torch.zeros(1, 1, 6))  # not watched any more
+    close(written.cosines(), torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.float64))
 
 
 def test_an_ablated_head_is_one_whose_part_of_the_output_projection_is_zero(module):
@@ -95,115 +81,50 @@ def test_an_ablated_head_is_one_whose_part_of_the_output_projection_is_zero(modu
     assert (held.model(tokens_BN) == whole).all()
 
 
-def test_divergences_are_scipys():
-    maps_BHNN = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0)).softmax(-1)
-    maps_BHNN[0, 0, 0], maps_BHNN[0, 1, 0] = torch.eye(4)[0], torch.eye(4)[3]  # nothing in common: one bit
-    real_BN = torch.tensor([[True] * 4, [True, True, False, False]])
-    found_HH = heads.divergences(maps_BHNN, real_BN)
-    for i in range(3):
-        for j in range(3):
-            expected = sum(
-                jensenshannon(maps_BHNN[b, i, n], maps_BHNN[b, j, n], base=2) ** 2
-                for b in range(2)
-                for n in range(4)
-                if real_BN[b, n]
-            )
-            assert float(found_HH[i, j]) == pytest.approx(expected, abs=1e-5)
-    apart = heads.divergences(maps_BHNN[:1, :2, :1], torch.ones(1, 1, dtype=torch.bool))
-    assert apart.flatten().tolist() == pytest.approx([0, 1, 1, 0])
+@pytest.mark.parametrize(("task", "overrides"), [("lookups", ["model.layers=1"]), ("reverse", ["task.min_length=2"])])
+def test_heads_built_apart_and_copies_of_one_head_are_told_apart(module, task, overrides):
+    """Real models, of which the one's maps have no token in common and the other's are the same."""
+    found = heads.examine(module(task, *overrides))
+    assert found["built_apart"] == pytest.approx(1.0) and found["built_overlap"] == pytest.approx(0.0)
+    assert found["copies_apart"] == pytest.approx(0.0, abs=1e-6) and found["copies_overlap"] == pytest.approx(1.0)
+    assert 0 < found["apart"] < 1 and 0 < found["overlap"] < 1
 
 
-def test_overlap_is_one_for_the_same_writing_and_zero_for_orthogonal_ones():
-    out = torch.nn.Linear(6, 4, bias=False)
+def test_a_copy_of_heads_leaves_the_model_as_it_is_and_gives_what_its_first_head_gives(module):
+    held = module("brackets")
+    before = {name: weight.clone() for name, weight in held.model.state_dict().items()}
     with torch.no_grad():
-        out.weight.zero_()
-        out.weight[0, 0] = out.weight[1, 1] = 1.0  # the first head writes into the first two units,
-        out.weight[0, 2] = out.weight[1, 3] = -3.0  # so does the second, louder,
-        out.weight[2, 4] = out.weight[3, 5] = 1.0  # and the third into the others
-    written = heads.Written(out, 3)
-    y_M2 = torch.randn(500, 2, generator=torch.Generator().manual_seed(0))
-    with written.watching(torch.ones(5, 100, dtype=torch.bool)):
-        out(torch.cat([y_M2, y_M2 + 7, y_M2], 1).view(5, 100, 6))
-    out(torch.zeros(1, 1, 6))  # not watched any more
-    close(written.cosines(), torch.tensor([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.float64))
+        made = heads.copies(held.model)
+        heads.built(held.model)
+    assert all((weight == before[name]).all() for name, weight in held.model.state_dict().items())
+    batch = held.draw(held.task, "test", 0, 4)
+    own, same = (model.maps(batch.tokens_BN)[0] for model in (held.model, made))
+    close(same, own[:, :1].expand_as(own))
 
 
-@pytest.mark.parametrize("task", [Brackets(length=9), Reverse(min_length=2, max_length=6), CopyMemory(length=9, items=2)])
-def test_one_edge_is_a_gold_one_and_the_other_one_is_not(task):
-    batch = task.batch(400, torch.Generator().manual_seed(0))
-    allowed = Attention(4, causal=task.causal).allowed
-    real_BN = heads._real(batch)
-    one, gold_BNN, random_BNN = heads.one_edge(batch, real_BN, allowed, torch.Generator().manual_seed(1))
-    sequence_E, query_E, key_E = (found.tolist() for found in heads.gold_edges(batch))
-    gold = set(zip(sequence_E, query_E, key_E, strict=True))
-    assert len(gold) == int((batch.targets_BT != IGNORE).sum())
-    assert len(one.tokens_BN) == 400 and (one.targets_BT != IGNORE).all()
-    chosen = [tuple(place) for place in gold_BNN.nonzero().tolist()]
-    others = [tuple(place) for place in random_BNN.nonzero().tolist()]
-    assert set(chosen) <= gold and len(chosen) == len(others) == 400
-    for (b, query, key), (other_b, other_query, other_key) in zip(chosen, others, strict=True):
-        assert (b, query) == (other_b, other_query) and key != other_key and real_BN[b, other_key]
-        assert other_key <= query or not task.causal
-        assert one.where_BT[b].item() == query
-        assert task.solve(one.tokens_BN[b].tolist())[query] == one.targets_BT[b].item()
-    assert len(set(chosen) | set(others)) == 800
-
-
-def test_the_head_that_finds_the_gold_edges_is_found(module, monkeypatch):
-    held = module("brackets", "task.length=8")
-
-    def maps(tokens_BN, mask_BN=None):
-        made = torch.full((2, len(tokens_BN), 2, 8, 8), 1 / 8)
-        for b, tokens in enumerate(tokens_BN.tolist()):
-            still_open = []
-            for i, token in enumerate(tokens):
-                if token < 8:
-                    still_open.append(i)
-                else:
-                    made[1, b, 0, i] = torch.eye(8)[still_open.pop()]
-        return list(made)
-
-    monkeypatch.setattr(held.model, "maps", maps)
-    found = heads.examine(held)
-    assert (found["head"], found["gold"]) == ([1, 0], 1.0)
-    assert found["offset"] == -1 and found["gold_offset"] == pytest.approx(held.task.heuristic[1] * 8 / 7 - 1 / 7, abs=0.03)
-    closing = found["edges"] / (1024 * 8)  # the share of queries at which the two heads of the second layer differ
-    bits = jensenshannon([1] + [0] * 7, [1 / 8] * 8, base=2) ** 2
-    assert found["map_distance"] == pytest.approx(closing * bits / 2, abs=1e-4)
-    assert found["heads_apart"] == (0.5 if closing * bits >= heads.APART else 0.0)
-    example, batch = found["example"], held.draw(held.task, "test", 0, 1)
-    assert example["tokens"] == batch.tokens_BN[0].tolist()
-    assert all(example["map"][query][key] == 100 for query, key in example["edges"]) and example["edges"]
-
-
-def test_a_constant_distance_is_all_there_is_where_the_task_has_one(module):
-    found = heads.examine(module("copy_memory", "task.length=8", "task.items=4"))
-    assert (found["offset"], found["gold_offset"]) == (-4, 1.0)
-    assert found["edges"] == 4 * found["sequences"] == 4 * 1024
+def test_the_loss_of_a_needed_head_shows(module, monkeypatch):
+    """Accuracy is 1; without the first head of the second layer it is 0.97, without any other 0.99."""
+    held = module("brackets")
+    asked = iter([100, 99, 99, 97, 99])
+    monkeypatch.setattr(heads, "right", lambda model, batch: next(asked))
+    monkeypatch.setattr(
+        heads, "batches", lambda subject, split: [Batch(torch.zeros(1, 100).long(), torch.zeros(1, 100).long())]
+    )
+    assert heads._needed(held) == 0.25
 
 
 def test_one_head_has_no_other_to_differ_from(module):
     found = heads.examine(module("brackets", "mixer.heads=1", "task.length=6"))
-    assert found["map_distance"] is found["heads_apart"] is found["overlap"] is None
+    assert found["apart"] is found["overlap"] is found["built_apart"] is found["copies_overlap"] is None
 
 
 def test_it_stands_in_the_record_when_asked_for(tiny, monkeypatch):
-    monkeypatch.setattr(heads, "SEQUENCES", {"validation": 128, "test": 128})
-    asked = execute(tiny("evaluation.structure=true", task="reverse")).record
-    plain = execute(tiny(task="reverse")).record
-    assert asked["structure"]["sequences"] == 128 and 0 <= asked["structure"]["gold"] <= 1
-    assert "structure" not in plain and asked["weights_sha256"] == plain["weights_sha256"]
-    assert asked["metrics"] == plain["metrics"]
-    assert "structure" not in execute(tiny("evaluation.structure=true", "origin.role=tuning", "seed=1", task="reverse")).record
+    monkeypatch.setattr("study.probes.base.SEQUENCES", {"validation": 128, "test": 128})
+    asked, plain = (execute(tiny(*asking, task="reverse")).record for asking in (["evaluation.heads=true"], []))
+    assert 0 <= asked["heads"]["apart"] <= 1 and "structure" not in asked
+    assert "heads" not in plain and asked["weights_sha256"] == plain["weights_sha256"]
 
 
-@pytest.mark.parametrize(
-    ("task", "mixer", "words"),
-    [
-        ("recall", "attention", "task=recall has none; use task=reverse, brackets or agreement"),
-        ("reverse", "identity", "mixer=identity has none; use mixer=attention"),
-    ],
-)
-def test_what_has_no_edges_is_refused_before_training(tiny, task, mixer, words):
-    with pytest.raises(ValueError, match=words):
-        validate(tiny("evaluation.structure=true", f"mixer={mixer}", task=task))
+def test_a_mixer_with_other_heads_is_refused_before_training(tiny):
+    with pytest.raises(ValueError, match="mixer=window; use mixer=attention"):
+        validate(tiny("evaluation.heads=true", "mixer=window", task="reverse"))
