@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from study.mixers.base import Mixer, linear
 from study.models.arrangements import ARRANGEMENTS
@@ -62,21 +62,15 @@ class Block(nn.Module):
         return self.mixer.maps(self.arrangement.before(x_BND, self.mixer_norm), mask_BN)
 
 
-class TiedEmbedding(nn.Module):
-    """Token embeddings read from the head's own matrix (Press & Wolf 2017, section 3), times sqrt(3 D).
+def share_table(embedding: nn.Embedding, head: nn.Linear) -> None:
+    """One table for both (Press & Wolf 2017, section 3): the head's matrix, its rows at a norm of about 1.
 
-    The matrix keeps the head's start, so logits start as small as without tying; a table as large as a token embedding's
-    would start them sqrt(3 D) times larger, and the first loss high. Its entries have variance 1 / (3 D), hence the factor:
-    tokens enter as large as from a table of their own (Vaswani et al. 2017, section 3.4, scale by sqrt(D)).
+    Nothing multiplies it on either side. A factor on the side of the embedding, as of sqrt(D) in Vaswani et al. 2017, section
+    3.4, would also multiply what a step of Adam moves there, and so compare two learning rates beside two tables.
     """
-
-    def __init__(self, head: nn.Linear) -> None:
-        super().__init__()
-        self.weight = head.weight
-        self.scale = math.sqrt(3 * head.in_features)
-
-    def forward(self, tokens_BN: Tensor) -> Tensor:
-        return F.embedding(tokens_BN, self.weight) * self.scale
+    with torch.no_grad():
+        head.weight.mul_(math.sqrt(3))  # from a variance of 1 / (3 D), and without a draw, so that all else starts alike
+    embedding.weight = head.weight
 
 
 class SequenceModel(Architecture):
@@ -118,7 +112,7 @@ class SequenceModel(Architecture):
                 "use model.tie=none, or a task such as shakespeare"
             )
         self.width, self.ffn_width, self.causal = width, ffn_width, causal
-        self.embedding: nn.Module = nn.Embedding(vocabulary, width)
+        self.embedding = nn.Embedding(vocabulary, width)
         self.position = position
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(Block(mixer(layer), ffn_width, dropout, arrangement) for layer in range(layers))
@@ -128,7 +122,7 @@ class SequenceModel(Architecture):
         for block in self.blocks:  # last, so that all other weights start alike whatever the position
             block.mixer.attach(position)  # type: ignore[operator, union-attr]
         if tie == "output":  # only now, so that all else starts as it does untied
-            self.embedding = TiedEmbedding(self.head)
+            share_table(self.embedding, self.head)
         assert all(m.causal == causal and m.width == width for m in self.mixers)
 
     @property

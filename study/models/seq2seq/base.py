@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from study.mixers.base import linear
 from study.models.base import Architecture
-from study.models.encoder import TiedEmbedding
+from study.models.encoder import share_table
 from study.tokens import PAD, START
 
 
@@ -68,14 +68,14 @@ class EncoderDecoder(Architecture):
                 f"{target_vocabulary} tokens; use model.tie=output, or a task with a joint vocabulary"
             )
         self.width, self.tie, self.smoothing = width, tie, smoothing
-        self.source_embedding: nn.Module = nn.Embedding(source_vocabulary, width)
-        self.target_embedding: nn.Module = nn.Embedding(target_vocabulary, width)
+        self.source_embedding = nn.Embedding(source_vocabulary, width)
+        self.target_embedding = nn.Embedding(target_vocabulary, width)
         self.head = linear(width, target_vocabulary)
         self.dropout = nn.Dropout(dropout)
 
     def tie_embeddings(self) -> None:
         if self.tie in ("output", "three_way"):
-            self.target_embedding = TiedEmbedding(self.head)
+            share_table(self.target_embedding, self.head)
         if self.tie == "three_way":
             self.source_embedding = self.target_embedding
 
