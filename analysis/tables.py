@@ -261,7 +261,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     row["rate_on_edge"] = choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
     row |= {status: sum(record["status"] == status for record in records) for status in ("diverged", "failed")}
     row["missing"] = row["planned"] - len(records)
-    row["ended"] = endings(records, experiment.tasks[task].margin)
+    row["ended"] = endings(records, experiment.tasks[task])
     row["collapsed"] = " ".join(str(record["plan"]["seed"]) for record in collapsed(records, f"test.{metric}"))
     row["tuning_lost"] = sum(r["status"] != "finished" for r in results.tuning.get(cell, []))
     row["differs"] = experiment.arms[arm].differs

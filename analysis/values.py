@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from study.experiments import TaskVariant
 from study.metrics import METRICS
 from study.records import Record
 
@@ -94,9 +95,14 @@ def ended(record: Record, margin: float | None = None) -> str:
     return IMPROVING if best[-1] - before > (METRICS[record["metric"]].margin if margin is None else margin) else FLAT
 
 
-def endings(records: Iterable[Record], margin: float | None = None) -> str:
+def ended_on(record: Record, task: TaskVariant) -> str:
+    """How it ended by its task's margin, if that is told in what the run is validated by: no BLEU of a share of tokens."""
+    return ended(record, task.margin if record.get("metric") == task.metric else None)
+
+
+def endings(records: Iterable[Record], task: TaskVariant) -> str:
     """How many ended how, such as "3 solved, 1 flat"."""
-    counts = Counter(word for record in records if (word := ended(record, margin)))
+    counts = Counter(word for record in records if (word := ended_on(record, task)))
     return ", ".join(f"{count} {word}" for word, count in sorted(counts.items()))
 
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from analysis.rules.scores import Scores
 from analysis.rules.terms import Term
 from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading
-from analysis.values import IMPROVING, SCORED, collapsed, ended
+from analysis.values import IMPROVING, SCORED, collapsed, ended_on
 from analysis.values import endings as endings_of
+from study.experiments import TaskVariant
 
 SHARES_OF_RUNS = ("solved", "converged")
 
@@ -37,7 +38,7 @@ def held_open(scores: Scores, place: str | None, reading: Reading, sides: Sequen
     losing = {ABOVE: losses, BELOW: gains, WITHIN: gains if reading.get(WITHIN) == EQUAL else ()}.get(place or "", ())
     for term in _arms(scores, losing):
         runs = scores.runs(term).values()
-        words = [ended(run, _margin(scores, term)) for run in runs]
+        words = [ended_on(run, _task(scores, term)) for run in runs]
         if 2 * words.count(IMPROVING) >= max(1, len(words)):
             steps = max(run["config"]["train"]["steps"] for run in runs)
             fastest = _fastest(scores, term.task or scores.task)
@@ -53,11 +54,11 @@ def _arms(scores: Scores, terms: Sequence[Term]) -> list[Term]:
 
 
 def _endings(scores: Scores, term: Term) -> str:
-    return endings_of(scores.runs(term).values(), _margin(scores, term))
+    return endings_of(scores.runs(term).values(), _task(scores, term))
 
 
-def _margin(scores: Scores, term: Term) -> float | None:
-    return scores.study.experiment.tasks[term.task or scores.task].margin
+def _task(scores: Scores, term: Term) -> TaskVariant:
+    return scores.study.experiment.tasks[term.task or scores.task]
 
 
 def _fastest(scores: Scores, task: str) -> float | None:

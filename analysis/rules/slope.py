@@ -10,9 +10,9 @@ from analysis import statistics
 from analysis.rules.base import Unit
 from analysis.rules.measured import Scored, Sides
 from analysis.rules.scores import Scores, paired
-from analysis.rules.terms import Side, Term
+from analysis.rules.terms import Conditions, Side, Term
 from analysis.statistics import Test
-from analysis.values import counted, measure
+from analysis.values import counted, measure, selects
 from study.experiments import TaskVariant
 from study.metrics import Metric
 
@@ -23,13 +23,15 @@ class Slope(Scored):
     """A score rises more steeply along an axis for side a than for side b, both on log scales (of accuracy: log odds).
 
     ``axis`` names a slice, such as distance; ``points`` is there instead for scores of several arms or tasks, the side b of the
-    contrast: {32: narrow, 64: wide}. A side that is a number is a slope. The margin is 0.
+    contrast: {32: narrow, 64: wide}. A side that is a number is a slope. ``within`` leaves out a part of the axis, such as what
+    hardly any items reach: "<= 40". The margin is 0.
     """
 
     own_unit: ClassVar[Unit | None] = Unit(1.0, 2)
 
     b: Side = Term(value=0.0)
     axis: str | None = None
+    within: Conditions = []
     points: dict[float, Side] = {}
 
     @model_validator(mode="after")
@@ -56,7 +58,8 @@ class Slope(Scored):
         series = {}
         for seed, record in scores.runs(term).items():
             bins = record.get("slices", {}).get(split, {}).get(self.axis, {})
-            known = [(math.log(float(x)), _straight(name, found)) for x, found in bins.items() if float(x) > 0]
+            kept = {float(x): found for x, found in bins.items() if float(x) > 0 and selects(self.within, float(x), None)}
+            known = [(math.log(x), _straight(name, found)) for x, found in kept.items()]
             series[seed] = [(x, y) for x, y in known if y is not None]
         return _fitted(series)
 

@@ -25,9 +25,10 @@ def _conditions(node: Any) -> list[str]:
     return conditions
 
 
-# Axis -> what its values must meet: {distance: "<= 8"}; [">= 2", "<= 8"] for both at once; "> 1.5x trained" in multiples of the
-# longest length trained on; "> reach" beyond the positions that the whole model sees back.
-Slice = dict[str, Annotated[list[str], BeforeValidator(_conditions)]]
+# What values of an axis must meet: "<= 8"; [">= 2", "<= 8"] for both at once; "> 1.5x trained" in multiples of the longest
+# length trained on; "> reach" beyond the positions that the whole model sees back.
+Conditions = Annotated[list[str], BeforeValidator(_conditions)]
+Slice = dict[str, Conditions]  # by axis, such as {distance: "<= 8"}
 
 
 class Term(BaseModel):

@@ -1,5 +1,6 @@
 """Each rule on records whose answer is known; what is missing, gated or of the smoke tier stays open."""
 
+import dataclasses
 import math
 
 import pytest
@@ -223,6 +224,17 @@ def test_slope_of_accuracy_over_distance():
     row = only(contrast("slope", a="attention", b="convolution", axis="distance"))
     assert row.verdict == SUPPORTED and row.effect > 0.5
     assert only(contrast("slope", a="convolution", b="attention", axis="distance")).verdict == REVERSED
+
+
+def test_slope_within_a_part_of_its_axis():
+    def scatter(record):
+        if "cost" in record["slices"]:  # as n^2 up to 64, and anything beyond
+            lengths = {2**k: 4.0**k if k <= 6 else 1.0 for k in range(4, 9)}
+            record["slices"]["cost"]["length"] = {str(n): {"items": 1, "multiply_adds": work} for n, work in lengths.items()}
+
+    keys = {"task": "cost", "metric": "cost.multiply_adds", "axis": "length", "a": 2.5, "b": "attention"}
+    assert only(contrast("slope", within="<= 64", **keys), studies=study(change=scatter)).effect == pytest.approx(0.5)
+    assert only(contrast("slope", **keys), studies=study(change=scatter)).effect > 1
 
 
 def test_exponent_of_a_cost():
@@ -501,6 +513,15 @@ def test_how_a_run_ended(scores, solved, word):
     record = {"status": "finished", "metric": "accuracy", "curve": curve, "steps_to_solve": solved}
     assert values.ended(record, 0.02) == word
     assert values.ended({**record, "status": "diverged"}) == "diverged"
+
+
+def test_a_margin_told_in_another_score_says_nothing_of_how_a_run_ended():
+    """Half a BLEU is no half of the tokens: where accuracy is validated, its own margin of two points counts."""
+    curve = [{"step": 10 * (i + 1), "validation_accuracy": score} for i, score in enumerate([0.1, 0.3, 0.4, 0.41, 0.42, 0.45])]
+    record = {"status": "finished", "metric": "accuracy", "curve": curve, "steps_to_solve": None}
+    task = EXPERIMENT.tasks["recall"]
+    assert values.ended_on(record, dataclasses.replace(task, metric="bleu", margin=0.5)) == "still improving"
+    assert values.ended_on(record, dataclasses.replace(task, metric="accuracy", margin=0.5)) == "flat"
 
 
 def test_lower_scores_and_ratios_end_as_well():
