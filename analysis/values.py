@@ -87,12 +87,18 @@ def ended(record: Record, margin: float | None = None) -> str:
         return record["status"]
     if record.get("steps_to_solve") is not None:
         return SOLVED
+    if (gained := late_gain(record)) is None:
+        return ""
+    return IMPROVING if gained > (METRICS[record["metric"]].margin if margin is None else margin) else FLAT
+
+
+def late_gain(record: Record) -> float | None:
+    """What the best validation score so far gained in the last third of the steps; None without scores before it."""
     looks = _looks(record)
     if not looks or 3 * looks[0][0] > 2 * looks[-1][0]:
-        return ""
+        return None
     best = list(accumulate((score for _, score in looks), max))
-    before = float(np.interp(2 / 3 * looks[-1][0], [step for step, _ in looks], best))
-    return IMPROVING if best[-1] - before > (METRICS[record["metric"]].margin if margin is None else margin) else FLAT
+    return best[-1] - float(np.interp(2 / 3 * looks[-1][0], [step for step, _ in looks], best))
 
 
 def ended_on(record: Record, task: TaskVariant) -> str:

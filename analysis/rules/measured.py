@@ -71,7 +71,7 @@ class Measured(Rule):
             assert test.effect is not None
             test = counted(test.effect, test.margin)
         sides = self.sides()
-        if reason := held_open(scores, test.place, self.reading, sides):
+        if reason := held_open(scores, test, self.reading, sides, self.own_unit):
             test = dataclasses.replace(test, place=None, note=reason)
         return Evidence(
             test=test,

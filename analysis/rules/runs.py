@@ -5,12 +5,14 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
+from analysis.rules.base import Unit
 from analysis.rules.scores import Scores
 from analysis.rules.terms import Term
-from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading
-from analysis.values import IMPROVING, SCORED, collapsed, ended_on
+from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading, Test
+from analysis.values import IMPROVING, SCORED, collapsed, ended_on, late_gain
 from analysis.values import endings as endings_of
 from study.experiments import TaskVariant
+from study.records import Record
 
 SHARES_OF_RUNS = ("solved", "converged")
 
@@ -32,19 +34,32 @@ def collapsed_runs(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
     return ", ".join(dict.fromkeys(found))
 
 
-def held_open(scores: Scores, place: str | None, reading: Reading, sides: Sequence[Sequence[Term]]) -> str:
-    """Why a finding must not stand: at least half of the runs of an arm that loses by it still improve. Empty if it may."""
+def held_open(scores: Scores, test: Test, reading: Reading, sides: Sequence[Sequence[Term]], unit: Unit | None) -> str:
+    """Why a finding must not stand: at least half of the runs of an arm that loses by it still improve. Empty if it may.
+
+    It may, too, where a score can't be solved, such as bits per character, and twice what such a run gained in its last third
+    is less than it lacks: such scores improve by less and less. ``unit`` is that of an effect not told in the score itself.
+    """
     gains, losses = sides
-    losing = {ABOVE: losses, BELOW: gains, WITHIN: gains if reading.get(WITHIN) == EQUAL else ()}.get(place or "", ())
+    losing = {ABOVE: losses, BELOW: gains, WITHIN: gains if reading.get(WITHIN) == EQUAL else ()}.get(test.place or "", ())
     for term in _arms(scores, losing):
         runs = scores.runs(term).values()
-        words = [ended_on(run, _task(scores, term)) for run in runs]
-        if 2 * words.count(IMPROVING) >= max(1, len(words)):
+        late = [run for run in runs if ended_on(run, _task(scores, term)) == IMPROVING]
+        if 2 * len(late) >= max(1, len(runs)) and (unit is not None or not _far_behind(scores, test, late)):
             steps = max(run["config"]["train"]["steps"] for run in runs)
             fastest = _fastest(scores, term.task or scores.task)
             times = f", {steps / fastest:.3g} times what the fastest arm needs" if fastest else ""
             return f"{next(iter(runs))['plan']['arm']} is still improving: not within {steps} steps{times}"
     return ""
+
+
+def _far_behind(scores: Scores, test: Test, runs: Sequence[Record]) -> bool:
+    """Whether twice what these runs gained in their last third would not bring them back within the margin."""
+    assert test.effect is not None
+    lacking = {ABOVE: test.effect, BELOW: -test.effect}.get(test.place or "", 0.0) - abs(test.margin)
+    if any(run.get("solved_at") is not None or run["metric"] != scores.metric.name for run in runs):
+        return False
+    return 2 * statistics.median(late_gain(run) or 0.0 for run in runs) < lacking
 
 
 def _arms(scores: Scores, terms: Sequence[Term]) -> list[Term]:

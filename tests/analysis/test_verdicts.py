@@ -487,6 +487,23 @@ def test_a_side_that_still_improves_loses_nothing():
     assert only(contrast(metric="steps", a="lstm", b="attention"), studies=studies).ended == "", "a cost is no score"
 
 
+@pytest.mark.parametrize(("late", "verdict"), [(0.06, SUPPORTED), (0.08, INCONCLUSIVE)])
+def test_where_nothing_can_be_solved_a_side_that_improves_too_little_to_catch_up_loses(late, verdict):
+    """Attention has 0.15 bits fewer, 0.14 beyond the margin: more than twice 0.06, less than twice 0.08."""
+
+    def improving(record):
+        if record["plan"]["task"] == "text" and record["plan"]["role"] == "verdict":
+            arm, seed = record["plan"]["arm"], record["plan"]["seed"]
+            bits = {"attention": 2.0, "convolution": 2.5, "lstm": 2.15}[arm]
+            record["metrics"]["test"] = {"bits_per_character": bits + 0.001 * seed * (1 + (arm == "lstm"))}
+            record |= {"metric": "bits_per_character", "solved_at": None, "steps_to_solve": None}
+            scores = [bits + late, bits + late, bits]
+            record["curve"] = [{"step": 100 * (i + 1), "validation_bits_per_character": x} for i, x in enumerate(scores)]
+
+    row = only(contrast(task="text", a="attention", b="lstm"), studies=study(change=improving))
+    assert row.ended == "5 still improving against 5 still improving" and row.verdict == verdict
+
+
 def test_runs_that_collapsed_are_named():
     def collapse(record):
         if (record["plan"]["arm"], record["plan"]["seed"]) in {("lstm", 1), ("lstm", 3)}:
