@@ -88,15 +88,6 @@ class Results:
         """Verdict records of a cell that finished or diverged, by seed; failed ones say nothing about the arm."""
         return {seed: r for seed, r in self.verdict.get(cell, {}).items() if r["status"] != "failed"}
 
-    def all_runs(self, cell: Cell) -> dict[tuple[str, float, int], Record]:
-        """Records of a cell, tuning runs at every rate and verdict runs, that finished or diverged.
-
-        Their keys pair them across arms: role, rate (0 for verdict runs, whose rate is each arm's own) and seed.
-        """
-        runs = {("tuning", r["plan"]["rate"], r["plan"]["seed"]): r for r in self.tuning.get(cell, [])}
-        runs |= {("verdict", 0.0, seed): record for seed, record in self.verdict.get(cell, {}).items()}
-        return {key: record for key, record in runs.items() if record["status"] != "failed"}
-
     def best_arm(self, task: str, arms: Sequence[str]) -> str | None:
         """The arm with the best mean validation score on tuning seeds, each at its chosen rate; None unless all have it.
 

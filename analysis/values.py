@@ -32,16 +32,13 @@ def measure(record: Record, path: str, sliced: Slice | None = None) -> float | N
     """A score of a finished run: ``split.metric`` (of the slices selected, weighted by items) or a field of the record.
 
     A field may lie deeper, as ``diagnostics.start.gradient_ratio``. None where it is not there or no finite number.
-    ``solved`` is 1 or 0, on the test split, and 0 for a run that diverged; ``converged`` the same on the validation
-    split, which tuning runs have as well, at any evaluation. ``best.metric`` is the best evaluation on the validation split
-    during training, as early stopping would pick it; ``gap.metric`` is test less train. ``parameters`` are all of them,
-    embeddings included.
+    ``solved`` is 1 or 0, on the test split, and 0 for a run that diverged. ``best.metric`` is the best evaluation on the
+    validation split during training, as early stopping would pick it; ``gap.metric`` is test less train. ``parameters`` are all
+    of them, embeddings included.
     """
-    if path in ("solved", "converged"):
+    if path == "solved":
         if record["status"] == "diverged":
             return 0.0
-        if path == "converged":
-            return None if record.get("solved_at") is None else float(record["steps_to_solve"] is not None)
         reached, enough = measure(record, "test.accuracy"), _number(record.get("solved_at"))
         return None if reached is None or enough is None else float(reached >= enough)
     if record["status"] != "finished":

@@ -41,7 +41,6 @@ _ALL = (
     Metric("throughput", "throughput", 0.1, relative=True),
     Metric("loss", "loss in nats", 0.01, "lower", unit="nats"),
     Metric("solved", "share of seeds that solve", 0.0, percent=True),
-    Metric("converged", "share of all runs that solve the task on validation", 0.0, percent=True),
     Metric("steps_to_90", "steps to 90 %", 0.1, "lower", relative=True),
     Metric("steps_to_solve", "steps to solve", 0.1, "lower", relative=True),
     Metric("gold", "share of gold edges found", 0.02, percent=True),

@@ -12,7 +12,7 @@ from analysis.results import Results
 from analysis.rules.base import Evidence, NotRun, Rule
 from analysis.rules.runs import collapsed_runs, endings, held_open
 from analysis.rules.scope import scope
-from analysis.rules.scores import Over, Scores
+from analysis.rules.scores import Scores
 from analysis.rules.terms import Names, Side, Slice, Term
 from analysis.settling import analysis_alpha
 from analysis.statistics import BETTER, BY_COUNT, BY_SIGN, Reading, Test, compared, counted, mean_interval
@@ -80,7 +80,7 @@ class Measured(Rule):
             task=task,
             metric=scores.path,
             margin=margin,
-            planned=scores.planned,
+            planned=len(study.planned_seeds),
             alpha=analysis_alpha(1 + bool(sizes.further_seeds), 1 + (len(study.planned_seeds) > len(sizes.verdict_seeds))),
             reading=self.reading,
             shown=_as_share if scores.metric.relative and self.own_unit is None else float,
@@ -105,14 +105,13 @@ class Scored(Measured):
 
 
 class Sliced(Scored):
-    """On a slice of its items, over the verdict runs or all of them."""
+    """On a slice of its items."""
 
     slice: Slice | None = None
-    over: Over = "verdict_runs"
 
     def scores(self, study: Results, task: str) -> Scores:
         scores = super().scores(study, task)
-        scores.slice, scores.over = self.slice, self.over
+        scores.slice = self.slice
         return scores
 
 

@@ -14,8 +14,6 @@ from analysis.values import endings as endings_of
 from study.experiments import TaskVariant
 from study.records import Record
 
-SHARES_OF_RUNS = ("solved", "converged")
-
 
 def endings(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
     """Of each side, how many runs ended how."""
@@ -26,7 +24,7 @@ def endings(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
 def collapsed_runs(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
     found = []
     for term in (term for terms in sides for term in _arms(scores, terms)):
-        if (term.metric or scores.path) in SHARES_OF_RUNS:
+        if (term.metric or scores.path) == "solved":
             continue
         plans = [run["plan"] for run in collapsed(scores.runs(term).values(), term.metric or scores.path)]
         if plans:
@@ -65,7 +63,7 @@ def _far_behind(scores: Scores, test: Test, runs: Sequence[Record]) -> bool:
 def _arms(scores: Scores, terms: Sequence[Term]) -> list[Term]:
     """Sides that are scores of trained models."""
     trained = [term for term in terms if term.arm or term.best_of]
-    return [term for term in trained if (term.metric or scores.path).partition(".")[0] in (*SCORED, *SHARES_OF_RUNS)]
+    return [term for term in trained if (term.metric or scores.path).partition(".")[0] in (*SCORED, "solved")]
 
 
 def _endings(scores: Scores, term: Term) -> str:

@@ -22,6 +22,7 @@ def scope(scores: Scores, n: int | None, tier: str) -> str:
         parts.append(f"{joined(widths)} wide")
     if layers := {record["config"].get("model", {}).get("layers") for record in records if record["kind"] != "images"} - {None}:
         parts.append(f"{joined(layers)} layers" if layers != {1} else "1 layer")
-    seeds = "" if n is None else f"n = {n}" + (f" of {scores.planned}" if n != scores.planned else "")
+    planned = len(scores.study.planned_seeds)
+    seeds = "" if n is None else f"n = {n}" + (f" of {planned}" if n != planned else "")
     devices = joined({record["provenance"].get("device") for record in records})
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)

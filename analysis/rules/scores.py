@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from analysis.results import Results
 from analysis.rules.base import NotRun
@@ -13,31 +13,24 @@ from analysis.values import measure
 from study.metrics import METRICS
 from study.records import Record
 
-Over = Literal["verdict_runs", "all_runs"]  # all_runs: tuning runs at every rate as well, paired by rate and seed
-
 
 class Scores:
     """Scores on one task by seed, oriented: more is better, and ratios are logarithms.
 
-    It remembers what it has read (``records``), what a reader has to know of it (``notes``) and how many runs were planned.
+    It remembers what it has read (``records``), and what a reader has to know of it (``notes``).
     """
 
-    def __init__(self, study: Results, task: str, path: str, sliced: Slice | None = None, over: Over = "verdict_runs"):
+    def __init__(self, study: Results, task: str, path: str, sliced: Slice | None = None):
         name = path.rpartition(".")[2]
         if name not in METRICS:
             raise ValueError(f"{study.experiment.name}, {task}: no metric {name!r}; known are {', '.join(METRICS)}")
-        self.study, self.task, self.path, self.slice, self.over = study, task, path, sliced, over
+        self.study, self.task, self.path, self.slice = study, task, path, sliced
         self.metric = METRICS[name]
         self.records: list[Record] = []
         self.notes: list[str] = []
-        self._planned: list[int] = []  # of each cell that all runs are asked of
 
-    @property
-    def planned(self) -> int:
-        return min(self._planned, default=len(self.study.planned_seeds))
-
-    def runs(self, term: Term) -> Mapping[Any, Record]:
-        """Records of a side's cell by seed, or by what else pairs them (``over``); failed ones apart."""
+    def runs(self, term: Term) -> Mapping[int, Record]:
+        """Records of a side's cell by seed; failed ones apart."""
         task, arm = term.task or self.task, term.arm
         if term.best_of:
             arm = self.study.best_arm(task, term.best_of)
@@ -49,15 +42,12 @@ class Scores:
         if arm is None or arm not in experiment.arms:
             raise ValueError(f"{experiment.name} has no arm {arm!r}; known are {', '.join(experiment.arms)}")
         cell = (arm, task)
-        if self.over == "all_runs":
-            own = [run for run in self.study.planned if run.cell == cell]
-            self._planned.append(len({(run.role, run.rate, run.seed) for run in own}))  # one begun and then ended is one
-        cell_runs: Mapping[Any, Record] = self.study.seeds(cell) if self.over == "verdict_runs" else self.study.all_runs(cell)
-        if not cell_runs:
+        by_seed = self.study.seeds(cell)
+        if not by_seed:
             raise NotRun(f"no verdict runs of {arm} on {task}")
         known = {record["name"] for record in self.records}
-        self.records += [record for record in cell_runs.values() if record["name"] not in known]
-        return cell_runs
+        self.records += [record for record in by_seed.values() if record["name"] not in known]
+        return by_seed
 
     def of(self, term: Term) -> dict[Any, float] | float:
         """By seed; a number holds for every seed."""

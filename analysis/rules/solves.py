@@ -3,10 +3,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from analysis.effort import steps_to_90
-from analysis.results import Results
 from analysis.rules.base import Unit
 from analysis.rules.measured import Measured, Sides
-from analysis.rules.scores import Over, Scores
+from analysis.rules.scores import Scores
 from analysis.rules.terms import Side
 from analysis.statistics import Test, log_rank, more_solved
 from analysis.values import measure
@@ -16,21 +15,12 @@ from study.records import Record
 
 
 class Solves(Measured):
-    """More runs of side a solve the task than of side b. Diverged runs count as unsolved.
-
-    Over all runs, tuning runs among them, it goes by the validation split, else by the test split.
-    """
+    """More runs of side a solve the task, on the test split, than of side b. Diverged runs count as unsolved."""
 
     own_unit: ClassVar[Unit | None] = Unit(100.0, 0, " points")
 
     a: Side
     b: Side
-    over: Over = "verdict_runs"
-
-    def scores(self, study: Results, task: str) -> Scores:
-        scores = super().scores(study, task)
-        scores.over = self.over
-        return scores
 
     def margin_of(self, metric: Metric, task: TaskVariant) -> float | None:
         return None
@@ -40,15 +30,14 @@ class Solves(Measured):
 
     def test(self, scores: Scores, margin: float) -> Test:
         counts, medians, steps = [], [], []
-        solved = "converged" if self.over == "all_runs" else "solved"
         for term in (self.a, self.b):
             records = scores.runs(term).values()
-            hits = [value for record in records if (value := measure(record, solved)) is not None]
+            hits = [value for record in records if (value := measure(record, "solved")) is not None]
             counts += [int(sum(hits)), len(hits)]
             steps.append([steps_to_solve(record) for record in records])
             median = steps_to_90(records)
             medians.append("" if median is None else f"{'' if median.reached else 'more than '}{median.value}")
-        scores.notes.append(f"{solved} {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
+        scores.notes.append(f"solved {counts[0]}/{counts[1]} against {counts[2]}/{counts[3]}")
         scores.notes.append(f"median steps to 90 %: {medians[0]} against {medians[1]}")
         if (p := log_rank(*steps)) is not None:
             scores.notes.append(f"steps to solve, unsolved runs censored: log-rank p = {p:.3g}")

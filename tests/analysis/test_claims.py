@@ -137,7 +137,6 @@ def write(folder, contrasts, head=CLAIM):
         (", b: lstm", "", "wins.better.b: Field required"),
         ("b: lstm", "b: {arm: lstm, slise: {}}", "wins.better.b: unknown 'slise'; known are arm, best_of, "),
         ("b: lstm", "b: lstm, margin: much", "wins.better.margin: Input should be a valid number"),
-        ("b: lstm", "b: lstm, over: runs", "wins.better.over: Input should be 'verdict_runs' or 'all_runs'"),
         ("b: lstm", "b: lstm, slice: {distance: less than 8}", 'say it as "<= 8" or "> reach"'),
         ("better:", "slope:", "needs either axis, such as axis: distance, or points"),
         ("better:", "sooner:", "wins.sooner.quantity: Field required"),

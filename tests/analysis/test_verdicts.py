@@ -294,51 +294,6 @@ def test_a_diverged_run_has_not_solved_and_has_no_score():
     assert (row.n, row.dropped) == (3, 2) and "n = 3 of 5" in row.scope
 
 
-def converge(record):
-    """attention in 4 of 6 runs, lstm in 1 of 6, convolution in none; validation says so, the test split says nothing."""
-    plan = record["plan"]
-    if plan["seed"] == 0 and plan["role"] == "verdict":
-        record.update(status="diverged", metrics={}, steps_to_solve=None)
-        return
-    reached = {"attention": plan["seed"] != 4, "lstm": plan["role"] == "tuning"}.get(plan["arm"], False)
-    record["steps_to_solve"] = 300 if reached else None
-    record["metrics"]["test"] = {"accuracy": 0.0, "items": 1000}
-
-
-def test_solve_counts_over_all_runs():
-    row = only(contrast("solves", over="all_runs"), studies=study(change=converge))
-    assert "converged 4/6 against 1/6" in row.reason and row.effect == pytest.approx(0.5)
-    assert (row.n, row.dropped) == (6, 0) and "n = 6" in row.scope
-
-    def fail_one(record):
-        converge(record)
-        if record["plan"]["arm"] == "attention" and record["plan"]["seed"] == 4:
-            record["status"] = "failed"
-
-    row = only(contrast("solves", over="all_runs"), studies=study(change=fail_one))
-    assert "converged 4/5 against 1/6" in row.reason and (row.n, row.dropped) == (5, 1)
-
-    more = study(change=converge)  # attention was tuned at one rate more, for which there is no pair
-    more["tiny"].planned.append(next(run for run in more["tiny"].planned if run.cell == ("attention", "recall")))
-    assert only(contrast("solves", over="all_runs"), studies=more).dropped == 0
-
-
-def test_all_runs_are_paired_by_role_rate_and_seed():
-    sides = {"c": "lstm", "d": "convolution"}
-    row = only(
-        contrast("interaction", b="convolution", metric="converged", over="all_runs", **sides), studies=study(change=converge)
-    )
-    assert row.effect == pytest.approx(3 / 6) and row.n == 6  # seeds 1, 2, 3; the tuning run's two sides are equal
-    row = only(
-        contrast("better", metric="converged", over="all_runs"),
-        studies=study(
-            change=converge,
-            drop=lambda r: r["plan"]["arm"] == "lstm" and r["plan"]["role"] == "verdict" and r["plan"]["seed"] == 1,
-        ),
-    )
-    assert (row.n, row.dropped) == (5, 1) and row.effect == pytest.approx(2 / 5)
-
-
 def test_a_field_of_a_record_may_lie_deep():
     record = {"status": "finished", "metrics": {}, "diagnostics": {"start": {"gradient_ratio": 0.5}}}
     assert values.measure(record, "diagnostics.start.gradient_ratio") == 0.5
