@@ -104,6 +104,16 @@ def test_of_several_slices_each_task_is_drawn_over_the_first_it_has(studies):
             assert View(study, task).axis("nothing") is None
 
 
+def test_how_heads_differ_is_drawn_beside_heads_made_by_hand(studies):
+    """These once, hollow; what was not measured, the edges of lookups, not at all."""
+    study = studies["structure"]
+    drawn = [ax for ax in figures.main(study).axes if ax.get_title(loc="left") == study.experiment.tasks["lookups"].label]
+    means = [line for line in drawn[0].lines if line.get_marker() not in ("|", "None")]
+    hollow = [line.get_xdata()[0] for line in means if line.get_markerfacecolor() == "white"]
+    assert len(drawn) == 1 and hollow == [1.0, 0.0, 0.0, 1.0]
+    assert len(means) == len(hollow) + 3 * len(study.experiment.arms)
+
+
 @pytest.mark.parametrize(
     ("figure", "words"),
     [

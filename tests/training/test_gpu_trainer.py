@@ -41,7 +41,7 @@ CASES = [
     *(("reverse", [f"mixer={mixer}"]) for mixer in NAMES["mixer"]),  # bidirectional, with padding
     *(("reversal", [*case, "model.match=nothing"]) for case in DECODERS),
     *(("clutter", case) for case in IMAGES),
-    ("brackets", ["evaluation.structure=true"]),
+    ("brackets", ["evaluation.structure=true", "evaluation.heads=true"]),
 ]
 
 

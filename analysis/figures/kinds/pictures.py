@@ -20,16 +20,31 @@ FOUND_AND_LOST = {
     "cut_gold": "accuracy lost: gold edge cut",
     "cut_random": "accuracy lost: another edge cut",
 }
+DIFFERENCES = {
+    "apart": "attention of two heads on different tokens",
+    "built_apart": "the same of heads built apart",
+    "copies_apart": "the same of copies of one head",
+    "overlap": "overlap of what two heads write",
+    "built_overlap": "the same of heads built apart",
+    "copies_overlap": "the same of copies of one head",
+    "needed": "heads needed",
+}
+HOLLOW = ("gold_offset", "built_apart", "copies_apart", "built_overlap", "copies_overlap")  # no model's own doing
 
 
 def structure(view: View) -> list[Panel]:
     """How many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)."""
-    return [Panel(partial(_structure, view=view))]
+    return _shares(view, "structure", FOUND_AND_LOST)
+
+
+def differences(view: View) -> list[Panel]:
+    """How heads differ, beside heads made by hand, and how many are needed (of runs with ``evaluation.heads=true``)."""
+    return _shares(view, "heads", DIFFERENCES)
 
 
 def maps(view: View) -> list[Panel]:
     """The chosen head's attention map of one sequence, its gold edges framed; of the first seed that has a map."""
-    return [Panel(partial(_map, view=view, arm=arm)) for arm in view.arms if view.records(arm)]
+    return [Panel(partial(_map, view=view, arm=arm)) for arm in view.arms if _have(view, arm, "structure")]
 
 
 def alignments(view: View) -> list[Panel]:
@@ -44,22 +59,29 @@ def glimpses(view: View) -> list[Panel]:
     return [Panel(partial(_glimpses, view=view, arm=arm, samples=samples)) for arm, samples in seen.items() if samples]
 
 
-def _structure(ax: Any, view: View) -> None:
-    """Dots with intervals: first the gold edges found, then the accuracy lost."""
-    rows = []
-    for name in FOUND_AND_LOST:
-        rows += [(name, arm) for arm in (view.arms[:1] if name == "gold_offset" else view.arms)]  # no model's doing
+def _shares(view: View, field: str, words: Mapping[str, str]) -> list[Panel]:
+    draw = partial(_draw_shares, view=view, field=field, words=words)
+    return [Panel(draw)] if any(_have(view, arm, field) for arm in view.arms) else []
+
+
+def _have(view: View, arm: str, field: str) -> bool:
+    return any(record.get(field) for record in view.records(arm))
+
+
+def _draw_shares(ax: Any, view: View, field: str, words: Mapping[str, str]) -> None:
+    """Dots with intervals, from top to bottom; hollow, and of one arm alone, what is no model's doing."""
+    rows = [(name, arm) for name in words for arm in (view.arms[:1] if name in HOLLOW else view.arms)]
     for y, (name, arm) in enumerate(reversed(rows)):
-        scores = view.scores(arm, f"structure.{name}")
+        scores = view.scores(arm, f"{field}.{name}")
         mean, low, high = mean_interval(scores)
         colour, marker, _ = view.arm_style(arm)
         if mean is not None:
             ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
-            ax.plot([mean], [y], marker, color=colour, ms=5.5, mfc="white" if name == "gold_offset" else colour)
+            ax.plot([mean], [y], marker, color=colour, ms=5.5, mfc="white" if name in HOLLOW else colour)
         if low is not None:
             ax.plot([low, high], [y, y], color=colour, lw=1.6)
         if arm == view.arms[0]:
-            ax.text(0.5, y + 0.3, FOUND_AND_LOST[name], fontsize=7, color="#333333", ha="center", va="bottom")
+            ax.text(0.5, y + 0.3, words[name], fontsize=7, color="#333333", ha="center", va="bottom")
     ax.set_yticks([])
     ax.set_ylim(-0.8, len(rows) + 0.2)
     ax.set_xlim(-0.05, 1.05)
@@ -70,7 +92,7 @@ def _structure(ax: Any, view: View) -> None:
 
 def _map(ax: Any, view: View, arm: str) -> None:
     """Queries downwards, keys to the right; the darker, the more weight."""
-    examples = [(record.get("structure") or {}).get("example") for record in view.records(arm)]
+    examples = [record["structure"]["example"] for record in view.records(arm) if record.get("structure")]
     example = next((one for one in examples if one), None)
     ax.set_title(f"{view.task}, {view.label(arm)}")
     ax.set_xlabel("key (framed: gold)")
