@@ -26,6 +26,11 @@ class Metric:
         """Times a score, more is better."""
         return 1 if self.better == "higher" else -1
 
+    @property
+    def best(self) -> float | None:
+        """The best value there is, of a share; others have none within reach."""
+        return None if not self.percent else float(self.better == "higher")
+
 
 _ALL = (
     Metric("accuracy", "accuracy", 0.02, percent=True),

@@ -9,9 +9,11 @@ from typing import Any
 from analysis.results import Results
 from analysis.rules.base import NotRun
 from analysis.rules.terms import Slice, Term
-from analysis.values import measure
+from analysis.values import MOST_NATS, measure
 from study.metrics import METRICS
 from study.records import Record
+
+BySeed = dict[Any, float] | float  # a number holds for every seed
 
 
 class Scores:
@@ -49,18 +51,29 @@ class Scores:
         self.records += [record for record in by_seed.values() if record["name"] not in known]
         return by_seed
 
-    def of(self, term: Term) -> dict[Any, float] | float:
-        """By seed; a number holds for every seed."""
+    def of(self, term: Term) -> BySeed:
+        """A side's scores, oriented."""
         if term.value is not None:
             return self._oriented(term.value)
         path, sliced = term.metric or self.path, term.slice or self.slice
         return self.oriented({seed: measure(record, path, sliced) for seed, record in self.runs(term).items()})
 
+    def both(self, a: Term, b: Term) -> tuple[BySeed, BySeed]:
+        """Chance is that of a's runs."""
+        chance = {seed: record.get("chance") for seed, record in self.runs(a).items()} if b.chance else {}
+        return self.of(a), self.oriented(chance) if b.chance else self.of(b)
+
     def gaps(self, a: Term, b: Term) -> dict[Any, float]:
-        """a less b, where both are there. Chance is that of a's runs."""
-        if b.chance:
-            return paired(self.of(a), self.oriented({seed: record.get("chance") for seed, record in self.runs(a).items()}))
-        return paired(self.of(a), self.of(b))
+        """a less b, where both are there."""
+        return paired(*self.both(a, b))
+
+    def mean(self, scores: BySeed) -> float | None:
+        """In the metric's own unit again; of ratios the geometric one."""
+        values = list(scores.values()) if isinstance(scores, dict) else [scores]
+        if not values:
+            return None
+        mean = self.metric.sign * math.fsum(values) / len(values)
+        return math.exp(min(mean, MOST_NATS)) if self.metric.relative else mean
 
     def oriented(self, values: Mapping[Any, float | None]) -> dict[Any, float]:
         """Those that are there, and of a ratio those that have a logarithm."""
@@ -71,7 +84,7 @@ class Scores:
         return self.metric.sign * (math.log(value) if self.metric.relative else value)
 
 
-def paired(a: dict[Any, float] | float, b: dict[Any, float] | float) -> dict[Any, float]:
+def paired(a: BySeed, b: BySeed) -> dict[Any, float]:
     """a less b by seed; one of the two may be a number."""
     if not isinstance(a, dict):
         assert isinstance(b, dict), "one side of a contrast must be an arm"

@@ -48,7 +48,7 @@ def test_golden_files_say_what_the_hand_says():
     assert float(better["low"]) == pytest.approx(0.1 - half, rel=1e-5)
     assert float(better["high"]) == pytest.approx(0.1 + half, rel=1e-5)
     assert float(better["p"]) == pytest.approx(1 - (0.08 / (0.01 / 3**0.5)) / 194**0.5, rel=1e-4)
-    assert float(equal["p"]) == pytest.approx(1 - 34.6410162 / 1202**0.5, rel=1e-4)
+    assert float(equal["p"]) == pytest.approx(1 - 25.9807621 / 677**0.5, rel=1e-4)
     assert float(equal["p_holm"]) == pytest.approx(2 * float(equal["p"]), rel=1e-4)
     assert float(equal["high"]) == pytest.approx(6.205347 * 0.001 / 3**0.5, rel=1e-5) and equal["level"] == "0.975"
     assert rows["C2", "better"]["verdict"] == "reversed" and rows["C2", "better"]["p"] == better["p"]

@@ -84,19 +84,43 @@ def test_lower_bits_are_better():
     assert row.margin == 0.01 and row.metric == "test.bits_per_character"
 
 
-def test_equivalence():
-    assert only(contrast("equivalent", b=0.95)).verdict == SUPPORTED
+def test_equivalence_where_something_differs():
+    assert only(contrast("equivalent", b=0.95, differs="lstm")).verdict == SUPPORTED  # it is .15 off, of a margin of .02
+    assert only(contrast("equivalent", b=0.95, differs=["convolution", "attention"])).verdict == SUPPORTED
     assert only(contrast("equivalent")).verdict == CONTRADICTED
+    row = only(contrast("equivalent", b=0.95, differs="attention"))
+    assert (row.verdict, row.reason) == (INCONCLUSIVE, "nothing known to differ does differ by 5 margins: attention by 0")
+    row = only(contrast("equivalent", b=0.95, margin=0.03, differs="lstm"))  # its interval reaches under .15
+    assert row.verdict == INCONCLUSIVE and row.reason.endswith("differ by 5 margins: lstm by 5")
+    assert only(contrast("equivalent", b=0.95)).reason == "no arm is named that is known to differ (differs)"
+
+
+def test_scores_on_the_ceiling_are_not_equal_for_that():
+    row = only(contrast("equivalent", b=0.95, margin=0.05, differs={"arm": "convolution"}))
+    assert (row.verdict, row.reason) == (INCONCLUSIVE, "the scores lie within a margin of the best there is, 1")
 
 
 def test_runs_that_stop_once_they_have_solved_are_not_equal_for_that():
     def stop(record):
         record["steps_to_solve"], record["steps"] = 500 + record["plan"]["seed"], 600
+        if record["plan"]["arm"] == "lstm":
+            record["steps_to_solve"], record["steps"] = None, 900 + record["plan"]["seed"]
 
-    row = only(contrast("equivalent", b=0.95), studies=study(change=stop))
+    studies = study(change=stop)
+    row = only(contrast("equivalent", b=0.95, differs="lstm"), studies=studies)
     assert row.verdict == INCONCLUSIVE and row.reason.startswith("5 of 5 runs stop once they have solved the task")
-    assert only(contrast("equivalent"), studies=study(change=stop)).verdict == CONTRADICTED, "they may differ"
-    assert only(contrast("equivalent", metric="steps_to_solve", b=500), studies=study(change=stop)).verdict == SUPPORTED
+    assert only(contrast("equivalent"), studies=studies).verdict == CONTRADICTED, "they may differ"
+    steps = {"metric": "steps_to_solve", "b": 500}
+    assert only(contrast("equivalent", **steps, differs="lstm"), studies=studies).verdict == SUPPORTED  # 1.8 > 1.1 ** 5
+    assert "attention by 0" in only(contrast("equivalent", **steps, differs="attention"), studies=studies).reason
+
+    def unsolved(record):
+        stop(record)
+        if record["plan"]["seed"] == 3:
+            record["steps_to_solve"] = None
+
+    row = only(contrast("equivalent", **steps, differs="lstm"), studies=study(change=unsolved))
+    assert (row.verdict, row.reason) == (INCONCLUSIVE, "1 of 5 runs have no steps to solve")
 
 
 def test_a_number_or_chance_on_the_other_side():
