@@ -186,7 +186,8 @@ class Experiment:
                 ended[run.cell].append(run)
             chosen = {cell: choose(found(begun[cell]), found(ended[cell]), self.tasks[cell[1]].tuned_on) for cell in ended}
             choices = {cell: choice for cell, choice in chosen.items() if choice is not None}
-            new = {cell: (choice.further,) for cell, choice in choices.items() if choice.further is not None}
+            beyond = {cell: (choice.further,) for cell, choice in choices.items() if choice.further is not None}
+            new = {cell: rates for cell, rates in beyond.items() if rates != new.get(cell)}  # not those that still lack records
             if not new:
                 break
         choices = {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}

@@ -71,7 +71,7 @@ def test_bad_records_are_named_and_set_aside(tmp_path, capsys):
     found = capsys.readouterr()
     assert "tiny.jsonl:31: its checksum does not fit" in found.err
     assert "tiny.jsonl:32: not a whole JSON record" in found.err
-    assert "30 planned, 28 finished, 1 diverged, 1 missing, 1 stale" in found.out
+    assert "36 planned, 34 finished, 1 diverged, 1 missing, 1 stale" in found.out
     assert "missing: copy, b, verdict, rate 0.001, seed 2" in found.out
     assert "tiny-recall-a-verdict" in found.out.split("stale:")[1]
 
