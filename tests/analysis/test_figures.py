@@ -49,7 +49,7 @@ def test_a_curve_per_split_where_asked_for(studies):
     arms = study.experiment.arms
     for (split, _), drawn in zip(study.experiment.figure["splits"].items(), lines.values(), strict=True):
         for arm, y in zip(arms, drawn, strict=True):
-            records = study.seeds((arm, "share_1")).values()
+            records = study.seeds((arm, "share_5")).values()
             values = [measure(record, f"{split}.bits_per_character") for record in records]
             assert y == pytest.approx(sum(values) / len(values))
 
