@@ -31,7 +31,8 @@ fastest). ``<case>`` stands for a case's name and ``<case.words>`` for its words
       statement: At <task.words>, attention is better than <other.words>.
       better: {experiment: distance, task: <task>, a: attention, b: <other>}
 
-``controls.yaml`` has contrasts that must be supported before any contrast on the tasks in ``gates`` counts;
+``controls.yaml`` has contrasts that must be supported before any contrast on the tasks in ``gates``, or by the measures in
+``gates_metrics``, such as ``[heads.apart]``, is decided;
 ``corrections.yaml`` says where the notes are mistaken; ``published_results.yaml`` has figures to compare with an experiment's
 table, each of a recipe of its own and so never mixed into it.
 """
@@ -74,7 +75,8 @@ class Claim:
 @dataclass(frozen=True)
 class Control:
     contrast: Rule
-    gates: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()  # tasks
+    gates_metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,8 +132,8 @@ def _refuse_wrong_parts(contrasts: Sequence[Rule]) -> None:
 
 def _controls(path: Path) -> Iterator[Control]:
     for name, node in (_load(path) or {}).items():
-        contrast = rules.read(name, {key: value for key, value in node.items() if key != "gates"})
-        yield Control(contrast, tuple(node.get("gates", ())))
+        gates = {key: tuple(node[key]) for key in ("gates", "gates_metrics") if key in node}
+        yield Control(rules.read(name, {key: value for key, value in node.items() if key not in gates}), **gates)
 
 
 def _contrasts(nodes: Mapping[str, Any]) -> Iterator[Rule]:

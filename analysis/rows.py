@@ -43,8 +43,18 @@ class Row:
     tier: str = ""
     device: str = ""
     revision: str = ""
+    score_a: float | None = None  # mean score of side a; of a trend or an interaction the slope or gain that it compares
+    score_b: float | None = None
+    solved: str = ""  # of each side, how many runs solve the task on the test split
     ended: str = ""  # how the runs of each side ended
     collapsed: str = ""  # runs far under their cell's median, or that lost what they had learned
+    cap: str = ""  # steps that a run may take
+    steps: str = ""  # median of those that the runs of each side took
+    parameters: str = ""  # of each side, embeddings included
+    rates: str = ""  # whether the learning rates of both sides are bracketed, else whose lies on the edge of what was tried
+    stable: str = ""  # how many of its repeats at other sizes agree
+    registered: str = ""
+    published: str = ""  # figures of the claim in the literature
     reason: str = ""
     claim_verdict: str = ""
 

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from analysis.claims import Claims
+from analysis.claims import Claim, Claims, Control
 from analysis.results import Results
 from analysis.rows import AGAINST, BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
 from analysis.rules.base import Evidence, NotRun, Rule
@@ -33,25 +33,24 @@ class Verdicts:
 
 def judge(claims: Claims, studies: Mapping[str, Results], tier: str) -> Verdicts:
     """Verdict of each contrast and each claim of one tier; controls first, as they gate what may count."""
-    controls: list[Row] = []
-    gates: dict[str, Row] = {}
+    gates: list[tuple[Control, Row]] = []
     for control in claims.controls:  # each a precondition of its own, so none is corrected for the others
-        [row] = _family("control", [control.contrast], studies, tier, {})
-        controls.append(row)
-        gates |= dict.fromkeys(control.gates, row)
+        [row] = _family("control", [control.contrast], studies, tier, ())
+        gates.append((control, row))
     rows, overall = [], {}
     for claim in claims.claims.values():
-        by_name: dict[str, Row] = {}
         parts = [contrast for contrast in claim.contrasts if contrast.part]
-        beside = [contrast for contrast in claim.contrasts if not contrast.part]
-        for family in (parts, beside):
-            by_name |= {row.contrast: row for row in _family(claim.name, family, studies, tier, gates)}
-        own = [by_name[contrast.name] for contrast in claim.contrasts]
+        repeats = [[contrast] for contrast in claim.contrasts if contrast.repeats]  # judged alone, each
+        beside = [contrast for contrast in claim.contrasts if not contrast.part and not contrast.repeats]
+        families = [_family(claim.name, family, studies, tier, gates) for family in (parts, beside, *repeats)]
+        by_name = {row.contrast: row for family in families for row in family}
+        own = [_with_repeats(by_name[contrast.name], claim, by_name) for contrast in claim.contrasts]
         overall[claim.name] = verdict = claim_verdict(own)
         reason = claim.nothing_to_run or "no contrast declared yet"
         own = own or [Row(claim.name, "", claim.en, NOT_RUN, tier=tier, reason=reason)]
-        rows += [dataclasses.replace(row, claim_verdict=verdict) for row in own]
-    return Verdicts(tier, rows, controls, overall)
+        figures = "; ".join(f"{entry['figure']} ({entry['source']})" for entry in claim.published)
+        rows += [dataclasses.replace(row, claim_verdict=verdict, published=figures) for row in own]
+    return Verdicts(tier, rows, [row for _, row in gates], overall)
 
 
 def claim_verdict(rows: Sequence[Row]) -> str:
@@ -75,8 +74,25 @@ def claim_verdict(rows: Sequence[Row]) -> str:
     return INCONCLUSIVE
 
 
+def _with_repeats(row: Row, claim: Claim, by_name: Mapping[str, Row]) -> Row:
+    """Says of a part how many of its repeats have the same verdict."""
+    verdicts = [by_name[contrast.name].verdict for contrast in claim.contrasts if contrast.repeats == row.contrast]
+    if not verdicts or row.verdict == NOT_RUN:
+        return row
+    return dataclasses.replace(row, stable=f"{verdicts.count(row.verdict)} of {len(verdicts)} other sizes agree")
+
+
+def _closed(gates: Iterable[tuple[Control, Row]], evidence: Evidence) -> Row | None:
+    """The control, if any, whose failure keeps a contrast on this task, or by this measure, open."""
+    for control, row in gates:
+        if evidence.task in control.gates or evidence.metric in control.gates_metrics:
+            if row.verdict not in (SUPPORTED, BY_CONSTRUCTION):
+                return row
+    return None
+
+
 def _family(
-    owner: str, contrasts: Iterable[Rule], studies: Mapping[str, Results], tier: str, gates: Mapping[str, Row]
+    owner: str, contrasts: Iterable[Rule], studies: Mapping[str, Results], tier: str, gates: Iterable[tuple[Control, Row]]
 ) -> list[Row]:
     """Contrasts that are held against each other (Holm)."""
     decided = [(contrast, _evidence(contrast, studies, tier)) for contrast in contrasts]
@@ -98,10 +114,10 @@ def _family(
         )
         if not evidence.verdict:
             outcome = next(settled)
-            gate = gates.get(evidence.task)
+            gate = _closed(gates, evidence)
             if tier == "smoke":
                 outcome = dataclasses.replace(outcome, verdict=INCONCLUSIVE, reason=SMOKE)
-            elif gate is not None and gate.verdict != SUPPORTED:
+            elif gate is not None:
                 reason = f"the {gate.contrast} control is {gate.verdict}: {gate.statement.rstrip('.')}"
                 outcome = dataclasses.replace(outcome, verdict=INCONCLUSIVE, reason=reason)
             row = _tested(row, evidence, outcome)
@@ -140,7 +156,8 @@ def _tested(row: Row, evidence: Evidence, outcome: Settled) -> Row:
         task=evidence.task,
         device=joined({record["provenance"].get("device") for record in evidence.records}),
         revision=revisions(evidence.records),
-        ended=evidence.ended,
-        collapsed=evidence.collapsed,
+        score_a=evidence.levels[0],
+        score_b=evidence.levels[1],
         reason="; ".join(part for part in (outcome.reason, *evidence.notes) if part),
+        **evidence.runs,
     )

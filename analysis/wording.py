@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from analysis import rules
 from analysis.claims import Claim
+from analysis.formats import number, three_digits
 from analysis.rows import AGAINST, NOT_RUN, VERDICTS, Row
 from analysis.rules.base import Unit
 from analysis.statistics import BY_COUNT, CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
@@ -28,6 +29,19 @@ def effect(row: Row) -> str:
     if row.low is not None and row.high is not None:
         text += f" [{unit.factor * row.low:+.{unit.digits}f}, {unit.factor * row.high:+.{unit.digits}f}]"
     return text
+
+
+def levels(row: Row) -> str:
+    """The mean scores of both sides, such as "97.0 % against 81.5 %"; of a trend or an interaction what it compares."""
+    if row.score_a is None or row.score_b is None:
+        return ""
+    if rules.known()[row.rule].gains:
+        unit = _unit(row)
+        return " against ".join(f"{unit.factor * value:+.{unit.digits}f}{unit.words}" for value in (row.score_a, row.score_b))
+    metric = _metric(row)
+    assert metric is not None
+    scores = (row.score_a, row.score_b)
+    return " against ".join(three_digits(score) if metric.relative else number(score, metric) for score in scores)
 
 
 def asked(row: Row) -> str:

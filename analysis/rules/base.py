@@ -47,8 +47,8 @@ class Evidence:
     alpha: float = ALPHA
     reading: Reading = field(default_factory=lambda: BETTER)
     shown: Callable[[float], float] = float
-    ended: str = ""
-    collapsed: str = ""
+    levels: tuple[float | None, float | None] = (None, None)  # mean scores of the two sides
+    runs: Mapping[str, str] = field(default_factory=dict)  # column of a row -> how the runs of the two sides went
     records: list[Record] = field(default_factory=list)
 
 
@@ -56,12 +56,13 @@ class Rule(BaseModel, ABC):
     """One contrast of a claim, with the rule that decides it.
 
     The fields of a rule's class, beside those here, are its keys in a claim's file, typed; others are refused. A rule says
-    how its effect is written by three class attributes, which hold for all of its contrasts.
+    how its effect is written by its class attributes, which hold for all of its contrasts.
     """
 
     model_config = ConfigDict(frozen=True)
 
     own_unit: ClassVar[Unit | None] = None  # of its effects, where that is not the metric's
+    gains: ClassVar[bool] = False  # whether its two sides are themselves differences or slopes, told in its unit
     asks: ClassVar[str] = ">"  # what the interval has to do to the margin: exceed it, or lie within it ("±")
 
     name: str

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from analysis.results import Results
 from analysis.rules.base import Evidence, NotRun, Rule
-from analysis.rules.runs import collapsed_runs, endings, held_open
+from analysis.rules.runs import held_open, of_sides
 from analysis.rules.scope import scope
 from analysis.rules.scores import Scores
 from analysis.rules.terms import Names, Side, Slice, Term
@@ -46,8 +46,12 @@ class Measured(Rule):
         return Scores(study, task, f"test.{study.experiment.tasks[task].metric}")
 
     def sides(self) -> Sides:
-        """Whose better scores make for a larger effect, and whose for a smaller one, where training makes them."""
+        """Whose better scores make for a larger effect, and whose for a smaller one."""
         return (), ()
+
+    def levels(self, scores: Scores) -> tuple[float | None, float | None]:
+        """Mean scores of the two sides that are compared, in the metric's own unit."""
+        return None, None
 
     def by_count(self, scores: Scores) -> bool:
         return scores.metric.counted
@@ -83,9 +87,9 @@ class Measured(Rule):
             planned=len(study.planned_seeds),
             alpha=analysis_alpha(1 + bool(sizes.further_seeds), 1 + (len(study.planned_seeds) > len(sizes.verdict_seeds))),
             reading=self.reading,
-            shown=_as_share if scores.metric.relative and self.own_unit is None else float,
-            ended=endings(scores, sides),
-            collapsed=collapsed_runs(scores, sides),
+            shown=as_share if scores.metric.relative and self.own_unit is None else float,
+            levels=self.levels(scores),
+            runs={} if test.by == BY_COUNT else of_sides(scores, sides),
             records=scores.records,
         )
 
@@ -133,6 +137,10 @@ class Compared(Sliced):
     def sides(self) -> Sides:
         return (self.a,), (self.b,)
 
+    def levels(self, scores: Scores) -> tuple[float | None, float | None]:
+        a, b = scores.both(self.a, self.b)
+        return scores.mean(a), scores.mean(b)
+
     def test(self, scores: Scores, margin: float) -> Test:
         test = compared(list(scores.gaps(self.a, self.b).values()), margin)
         if scores.path.endswith("accuracy") and all(r.get("steps_to_solve") is not None for r in scores.records):
@@ -151,5 +159,5 @@ def above_floor(test: Test, scores: Scores, a: Term, floor: float) -> Test:
     return dataclasses.replace(test, place=None, note=f"side a, at {100 * mean:.0f} %, has not learned enough to be compared")
 
 
-def _as_share(log_ratio: float) -> float:
+def as_share(log_ratio: float) -> float:
     return math.expm1(min(log_ratio, MOST_NATS))

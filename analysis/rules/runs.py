@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from analysis.formats import whole
 from analysis.rules.base import Unit
 from analysis.rules.scores import Scores
 from analysis.rules.terms import Term
 from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading, Test
-from analysis.values import IMPROVING, SCORED, collapsed, ended_on, late_gain
-from analysis.values import endings as endings_of
+from analysis.values import IMPROVING, SCORED, collapsed, ended_on, endings, joined, late_gain, measure
 from study.experiments import TaskVariant
 from study.records import Record
 
 
-def endings(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
-    """Of each side, how many runs ended how."""
-    told = [", ".join(_endings(scores, term) for term in _arms(scores, terms)) for terms in sides]
-    return " against ".join(filter(None, told))
+def of_sides(scores: Scores, sides: Sequence[Sequence[Term]]) -> dict[str, str]:
+    """Columns of a contrast's row: how the trainings of each side went, the arms of a side apart."""
+
+    def told(say: Callable[[Sequence[Record]], str]) -> str:
+        each = [[say(list(scores.runs(term).values())) for term in _trained(scores, terms)] for terms in sides]
+        return " against ".join(filter(None, (", ".join(filter(None, words)) for words in each)))
+
+    arms = [term for terms in sides for term in _trained(scores, terms)]
+    runs = [run for term in arms for run in scores.runs(term).values()]
+    cells = dict.fromkeys((run["plan"]["arm"], run["plan"]["task"]) for run in runs)
+    choices = [(arm, scores.study.choices[arm, task]) for arm, task in cells if (arm, task) in scores.study.choices]
+    edges = dict.fromkeys(arm for arm, choice in choices if choice.further is not None or len(choice.curve) == 1)
+    return {
+        "solved": told(_solved),
+        "ended": told(lambda records: endings(records, scores.study.experiment.tasks[records[0]["plan"]["task"]])),
+        "collapsed": _collapsed(scores, arms),
+        "cap": joined(whole(run["config"]["train"]["steps"]) for run in runs),
+        "steps": told(_steps),
+        "parameters": told(lambda records: joined(filter(None, (whole(measure(run, "parameters")) for run in records)))),
+        "rates": f"edge: {', '.join(edges)}" if edges else "bracketed" if choices else "",
+    }
 
 
-def collapsed_runs(scores: Scores, sides: Sequence[Sequence[Term]]) -> str:
+def _solved(records: Sequence[Record]) -> str:
+    hits = [value for record in records if (value := measure(record, "solved")) is not None]
+    return f"{sum(hits):.0f}/{len(hits)}" if hits else ""
+
+
+def _steps(records: Sequence[Record]) -> str:
+    taken = [run["steps"] for run in records if run.get("steps")]
+    return whole(statistics.median(taken)) if taken else ""
+
+
+def _collapsed(scores: Scores, arms: Sequence[Term]) -> str:
     found = []
-    for term in (term for terms in sides for term in _arms(scores, terms)):
-        if (term.metric or scores.path) == "solved":
+    for term in arms:
+        if (term.metric or scores.path).partition(".")[0] not in SCORED:
             continue
         plans = [run["plan"] for run in collapsed(scores.runs(term).values(), term.metric or scores.path)]
         if plans:
@@ -60,14 +87,16 @@ def _far_behind(scores: Scores, test: Test, runs: Sequence[Record]) -> bool:
     return 2 * statistics.median(late_gain(run) or 0.0 for run in runs) < lacking
 
 
+def _trained(scores: Scores, terms: Sequence[Term]) -> list[Term]:
+    """Sides that are trained models."""
+    arms = [term for term in terms if term.arm or term.best_of]
+    return [term for term in arms if _task(scores, term).measure == "training"]
+
+
 def _arms(scores: Scores, terms: Sequence[Term]) -> list[Term]:
     """Sides that are scores of trained models."""
-    trained = [term for term in terms if term.arm or term.best_of]
-    return [term for term in trained if (term.metric or scores.path).partition(".")[0] in (*SCORED, "solved")]
-
-
-def _endings(scores: Scores, term: Term) -> str:
-    return endings_of(scores.runs(term).values(), _task(scores, term))
+    scored = (*SCORED, "solved")
+    return [term for term in _trained(scores, terms) if (term.metric or scores.path).partition(".")[0] in scored]
 
 
 def _task(scores: Scores, term: Term) -> TaskVariant:
@@ -75,7 +104,7 @@ def _task(scores: Scores, term: Term) -> TaskVariant:
 
 
 def _fastest(scores: Scores, task: str) -> float | None:
-    """Median steps to solve of the arm that solves a task soonest, of those of which every run solves it."""
+    """Median steps to solve of the arm that solves a task in the fewest, of those of which every run solves it."""
     found = []
     for arm in scores.study.experiment.tasks[task].arms:
         steps = [record.get("steps_to_solve") for record in scores.study.seeds((arm, task)).values()]

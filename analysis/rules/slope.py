@@ -9,7 +9,7 @@ from pydantic import model_validator
 from analysis import statistics
 from analysis.rules.base import Unit
 from analysis.rules.measured import Scored, Sides
-from analysis.rules.scores import Scores, paired
+from analysis.rules.scores import BySeed, Scores, paired
 from analysis.rules.terms import Conditions, Side, Term
 from analysis.statistics import Test
 from analysis.values import counted, measure, selects
@@ -28,6 +28,7 @@ class Slope(Scored):
     """
 
     own_unit: ClassVar[Unit | None] = Unit(1.0, 2)
+    gains: ClassVar[bool] = True
 
     b: Side = Term(value=0.0)
     axis: str | None = None
@@ -46,12 +47,18 @@ class Slope(Scored):
     def sides(self) -> Sides:
         return (() if self.points else (self.a,)), (tuple(self.points.values()) if self.points else (self.b,))
 
-    def test(self, scores: Scores, margin: float) -> Test:
-        a = self._slopes(scores, self.a)
-        b = _through(scores, self.points) if self.points else self._slopes(scores, self.b)
-        return statistics.bootstrapped(list(paired(a, b).values()), margin)
+    def levels(self, scores: Scores) -> tuple[float | None, float | None]:
+        a, b = self._both(scores)
+        return _mean(a), _mean(b)
 
-    def _slopes(self, scores: Scores, term: Term) -> dict[Any, float] | float:
+    def test(self, scores: Scores, margin: float) -> Test:
+        return statistics.bootstrapped(list(paired(*self._both(scores)).values()), margin)
+
+    def _both(self, scores: Scores) -> tuple[BySeed, BySeed]:
+        b = _through(scores, self.points) if self.points else self._slopes(scores, self.b)
+        return self._slopes(scores, self.a), b
+
+    def _slopes(self, scores: Scores, term: Term) -> BySeed:
         if term.value is not None:
             return term.value
         split, _, name = (term.metric or scores.path).rpartition(".")
@@ -62,6 +69,10 @@ class Slope(Scored):
             known = [(math.log(x), _straight(name, found)) for x, found in kept.items()]
             series[seed] = [(x, y) for x, y in known if y is not None]
         return _fitted(series)
+
+
+def _mean(slopes: BySeed) -> float | None:
+    return statistics.mean_interval(list(slopes.values()) if isinstance(slopes, dict) else [slopes])[0]
 
 
 def _through(scores: Scores, points: Mapping[float, Term]) -> dict[Any, float]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from analysis.effort import steps_to_90
@@ -7,7 +8,7 @@ from analysis.rules.base import Unit
 from analysis.rules.measured import Measured, Sides
 from analysis.rules.scores import Scores
 from analysis.rules.terms import Side
-from analysis.statistics import Test, log_rank, more_solved
+from analysis.statistics import Test, log_rank, mean_interval, more_solved
 from analysis.values import measure
 from study.experiments import TaskVariant
 from study.metrics import Metric
@@ -28,11 +29,15 @@ class Solves(Measured):
     def sides(self) -> Sides:
         return (self.a,), (self.b,)
 
+    def levels(self, scores: Scores) -> tuple[float | None, float | None]:
+        a, b = (mean_interval(_solved(scores.runs(term).values()))[0] for term in (self.a, self.b))
+        return a, b
+
     def test(self, scores: Scores, margin: float) -> Test:
         counts, medians, steps = [], [], []
         for term in (self.a, self.b):
             records = scores.runs(term).values()
-            hits = [value for record in records if (value := measure(record, "solved")) is not None]
+            hits = _solved(records)
             counts += [int(sum(hits)), len(hits)]
             steps.append([steps_to_solve(record) for record in records])
             median = steps_to_90(records)
@@ -42,6 +47,11 @@ class Solves(Measured):
         if (p := log_rank(*steps)) is not None:
             scores.notes.append(f"steps to solve, unsolved runs censored: log-rank p = {p:.3g}")
         return more_solved(*counts)
+
+
+def _solved(records: Iterable[Record]) -> list[float]:
+    """1 or 0, of the runs that can be said to solve."""
+    return [value for record in records if (value := measure(record, "solved")) is not None]
 
 
 def steps_to_solve(record: Record) -> tuple[float, bool]:

@@ -463,7 +463,9 @@ def test_a_side_that_still_improves_loses_nothing():
     gains = {"a": "attention", "b": "convolution", "c": "lstm", "d": "convolution"}
     assert only(contrast("interaction", **gains), studies=studies).verdict == INCONCLUSIVE
     assert only(contrast("solves"), studies=studies).reason.startswith("lstm is still improving") is False, "there is a tie"
-    assert only(contrast(metric="steps", a="lstm", b="attention"), studies=studies).ended == "", "a cost is no score"
+    assert "still improving" not in only(contrast(metric="seconds", a="lstm", b=1), studies=studies).reason, (
+        "a cost is no score"
+    )
 
 
 @pytest.mark.parametrize(("late", "verdict"), [(0.06, SUPPORTED), (0.08, INCONCLUSIVE)])
@@ -481,6 +483,47 @@ def test_where_nothing_can_be_solved_a_side_that_improves_too_little_to_catch_up
 
     row = only(contrast(task="text", a="attention", b="lstm"), studies=study(change=improving))
     assert row.ended == "5 still improving against 5 still improving" and row.verdict == verdict
+
+
+def test_rows_tell_the_scores_and_the_runs_of_both_sides():
+    def solve(record):
+        record["parameters"] = {"embedding": 10, "other": 100 if record["plan"]["arm"] == "lstm" else 90}
+        record["config"]["train"]["steps"], record["solved_at"] = 1500, 0.952
+        record["steps"] = 1500 if record["plan"]["arm"] == "lstm" else 400 + record["plan"]["seed"]
+
+    row = only(contrast(), studies=study(change=solve))
+    assert (row.score_a, row.score_b) == (pytest.approx(0.952), pytest.approx(0.802))
+    assert (row.solved, row.steps, row.cap) == ("3/5 against 0/5", "402 against 1,500", "1,500")
+    assert (row.parameters, row.rates) == ("100 against 110", "edge: attention, lstm")  # a single rate is tried here
+    row = only(contrast("at_least", b=0.5, metric="seconds", margin=0.1))
+    assert (row.score_a, row.score_b) == (pytest.approx(20.0), 0.5)
+    gains = only(contrast("interaction", c="lstm", b="convolution", d=0.5))
+    assert (gains.score_a, gains.score_b) == (pytest.approx(0.35), pytest.approx(0.302))
+    assert wording.levels(row) == "20 against 0.5" and wording.levels(gains) == "+35.0 points against +30.2 points"
+    assert wording.levels(only(contrast(b=0.5))) == "95.2 % against 50.0 %"
+
+
+def test_what_is_counted_says_nothing_of_runs():
+    row = only(contrast(metric="parameters"))
+    assert (row.solved, row.ended, row.steps, row.rates, row.seen) == ("", "", "", "", None)
+    assert wording.levels(row) == "102,400 against 102,400"
+
+
+def test_repeats_at_other_sizes_are_judged_alone_and_make_a_part_stable_or_not():
+    same, less = contrast(name="same", part="", repeats="it"), contrast(name="less", part="", repeats="it", b=0.94)
+    none = contrast(name="none", part="", repeats="it", task="elsewhere")
+    rows = {row.contrast: row for row in judge(contrast(), same, less, none, contrast(name="second")).rows}
+    assert rows["it"].stable == "1 of 3 other sizes agree" and rows["second"].stable == rows["same"].stable == ""
+    assert rows["same"].p_holm == rows["same"].p < rows["it"].p_holm
+
+
+def test_a_control_may_gate_a_measure():
+    failing = contrast(name="built", statement="It passes.", a="lstm", b="attention")
+    built = Control(failing, gates_metrics=("test.accuracy",))
+    row = only(contrast(), controls=[built])
+    assert (row.verdict, row.reason) == (INCONCLUSIVE, "the built control is reversed: It passes")
+    assert only(contrast(task="text"), controls=[built]).verdict == SUPPORTED, "by another measure"
+    assert only(contrast(), controls=[Control(contrast(), gates_metrics=("test.accuracy",)), built]).verdict == INCONCLUSIVE
 
 
 def test_runs_that_collapsed_are_named():
