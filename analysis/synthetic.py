@@ -82,7 +82,7 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     reach = _reach(run)
     longer = bool(run.settings.get("task.out_length", kind in LONGER))
     longest = LONGEST if longer else math.inf
-    inside = {str(v): {**scores, "items": 160} for v in VALUES[axis] if v <= longest}
+    inside = {str(v): {**scores, "items": 160} for v in run.settings.get("task.distances", VALUES[axis]) if v <= longest}
     for value, sliced in inside.items() if axis == "distance" else ():
         sliced["accuracy"] = score if reach is None or int(value) <= reach else 0.125
     slices = {"test": {axis: inside}}
@@ -94,6 +94,9 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     if longer:
         metrics["out"] = {**scores, "accuracy": score / 4}
         slices["out"] = {axis: {str(v): {**scores, "accuracy": score / 4, "items": 160} for v in VALUES[axis] if v > longest}}
+    if run.settings.get("evaluation.gradients"):
+        for when, power in (("start", 2 - score), ("end", 1 - score)):
+            slices[when] = {"distance": {str(k): {"gradient": k**-power} for k in (1, 2, 4, 8, 16, 32)}}
     made: Any = {
         "schema": records.SCHEMA,
         "id": run.digest[:12],
