@@ -15,6 +15,8 @@ from rich.console import Console
 from analysis import budget, load, rows, tables, terminal, verdicts, wording
 from analysis import claims as claims_module
 from analysis.claims import Claims
+from analysis.registration import Registration
+from analysis.registration import read as registered_before
 from analysis.results import Results
 from analysis.verdicts import Verdicts
 from study import experiments
@@ -25,6 +27,7 @@ PARTS = {
     "collect": "gather fresh records (--source) into results/<tier>/records/*.jsonl, to be committed",
     "check": "what is planned, finished, diverged, failed, missing, stale or set aside; exit code 1 unless complete",
     "cost": "hours that each experiment may take, has taken, and may yet take",
+    "registered": "which contrasts stood as they stand before the runs that they judge, from git; registered.csv",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "verdicts.csv, and every contrast in the terminal",
     "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, and _cost.csv of measured costs",
@@ -65,6 +68,7 @@ class Tier:
     results: dict[str, Results]
     chosen: dict[str, Results]
     judged: Verdicts
+    registration: Registration
     folder: Path
 
 
@@ -124,6 +128,11 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         for tier in tiers:
             terminal.costs(budget.table(declared.values(), tier.name, tier.results), tier.name, console)
         return code
+    if options.part == "registered":
+        for tier in tiers:
+            terminal.registered(tier.registration, console)
+            tier.registration.write(tier.folder)
+        return code
     if options.part == "rates":
         for results in (results for tier in tiers for results in tier.chosen.values()):
             terminal.rates(results, console)
@@ -158,9 +167,10 @@ def _tier(
     for without in sorted((present & declared.keys()) - of_tier.keys()):
         loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
     results = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
-    judged = verdicts.judge(claims, results, name)
+    registration = Registration(name, options.claims, options.declarations, committed=registered_before(options.results / name))
+    judged = verdicts.judge(claims, results, name, registration)
     chosen = {key: one for key, one in results.items() if not options.experiment or key in options.experiment}
-    return Tier(name, results, chosen, judged, (options.output or options.results) / name)
+    return Tier(name, results, chosen, judged, registration, (options.output or options.results) / name)
 
 
 def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.Namespace, console: Console) -> None:
@@ -172,6 +182,7 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
     if "verdicts" in parts:
         rows.write(folder / "verdicts.csv", tier.judged.rows)
         rows.write(folder / "controls.csv", tier.judged.controls)
+        tier.registration.write(folder)
     if "tables" in parts:
         for results in chosen:
             reading = wording.experiment_reading(results.experiment.name, tier.judged.rows)

@@ -56,6 +56,7 @@ from analysis.rules.terms import refuse_unknown
 FOLDER = Path(__file__).with_name("claims")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
 MOST_PARTS = 4
+GATES = ("gates", "gates_metrics")  # keys of a control, beside its contrast
 PLACE = re.compile(r"<(\w+)(?:\.(\w+))?>")
 
 
@@ -130,10 +131,19 @@ def _refuse_wrong_parts(contrasts: Sequence[Rule]) -> None:
             )
 
 
+def contrasts(nodes: Mapping[str, Any]) -> dict[str, Rule]:
+    """By name, from what stands under ``contrasts:``, or in the file of controls."""
+    return {each.name: each for each in _contrasts({name: _ungated(node) for name, node in nodes.items()})}
+
+
+def _ungated(node: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in node.items() if key not in GATES}
+
+
 def _controls(path: Path) -> Iterator[Control]:
     for name, node in (_load(path) or {}).items():
-        gates = {key: tuple(node[key]) for key in ("gates", "gates_metrics") if key in node}
-        yield Control(rules.read(name, {key: value for key, value in node.items() if key not in gates}), **gates)
+        gates = {key: tuple(node[key]) for key in GATES if key in node}
+        yield Control(rules.read(name, _ungated(node)), **gates)
 
 
 def _contrasts(nodes: Mapping[str, Any]) -> Iterator[Rule]:

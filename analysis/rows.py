@@ -57,6 +57,7 @@ class Row:
     published: str = ""  # figures of the claim in the literature
     reason: str = ""
     claim_verdict: str = ""
+    registered: str = ""  # whether it stood so before its first run: see ``analysis.registration``
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:

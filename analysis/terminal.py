@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from analysis import tables, wording
 from analysis.claims import Claims
+from analysis.registration import MEANING, Registration
 from analysis.results import Results
 from analysis.rows import AGAINST, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED
 from analysis.verdicts import Verdicts
@@ -57,6 +59,18 @@ def costs(table: pd.DataFrame, tier: str, console: Console) -> None:
         hours = ("-" if pd.isna(row[key]) else f"{row[key]:.2f}" for key in ("at_most", "spent", "left"))
         grid.add_row(row["experiment"], f"{row['cells']:.0f}", f"{row['runs']:.0f}", *hours)
     console.print(grid)
+
+
+def registered(registration: Registration, console: Console) -> None:
+    """Each contrast's state, with what was changed after its first run; then how many there are of each."""
+    grid = Table(title=f"Registration, {registration.tier} tier")
+    for column in ("claim", "contrast", "state", "first run", "revision", "changed since"):
+        grid.add_column(column, overflow="fold")
+    for found in registration.found:
+        grid.add_row(found.claim, found.contrast, found.state, found.first_run, found.revision, found.changes)
+    console.print(grid)
+    counts = Counter(found.state for found in registration.found)
+    say(console, (f"{count} {state}: {MEANING[state]}" for state, count in counts.items()))
 
 
 def rates(results: Results, console: Console) -> None:

@@ -6,7 +6,7 @@ Contrasts are computed on verdict seeds, paired by seed. Positive effects say th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis.claims import Claim, Claims, Control
@@ -16,7 +16,9 @@ from analysis.rules.base import Evidence, NotRun, Rule
 from analysis.settling import Settled, settle
 from analysis.statistics import BY_COUNT, CONTRADICTED, INCONCLUSIVE, SUPPORTED
 from analysis.values import joined, revisions
+from study.records import Record
 
+Registered = Callable[[str, Rule, Sequence[Record]], str]  # (claim, contrast, runs that it judges) -> its registration
 SMOKE = "the smoke tier decides nothing"
 
 
@@ -31,18 +33,18 @@ class Verdicts:
         return [row for row in self.rows if row.claim == claim]
 
 
-def judge(claims: Claims, studies: Mapping[str, Results], tier: str) -> Verdicts:
+def judge(claims: Claims, studies: Mapping[str, Results], tier: str, registered: Registered = lambda *_: "") -> Verdicts:
     """Verdict of each contrast and each claim of one tier; controls first, as they gate what may count."""
     gates: list[tuple[Control, Row]] = []
     for control in claims.controls:  # each a precondition of its own, so none is corrected for the others
-        [row] = _family("control", [control.contrast], studies, tier, ())
+        [row] = _family("control", [control.contrast], studies, tier, (), registered)
         gates.append((control, row))
     rows, overall = [], {}
     for claim in claims.claims.values():
         parts = [contrast for contrast in claim.contrasts if contrast.part]
         repeats = [[contrast] for contrast in claim.contrasts if contrast.repeats]  # judged alone, each
         beside = [contrast for contrast in claim.contrasts if not contrast.part and not contrast.repeats]
-        families = [_family(claim.name, family, studies, tier, gates) for family in (parts, beside, *repeats)]
+        families = [_family(claim.name, family, studies, tier, gates, registered) for family in (parts, beside, *repeats)]
         by_name = {row.contrast: row for family in families for row in family}
         own = [_with_repeats(by_name[contrast.name], claim, by_name) for contrast in claim.contrasts]
         overall[claim.name] = verdict = claim_verdict(own)
@@ -92,7 +94,12 @@ def _closed(gates: Iterable[tuple[Control, Row]], evidence: Evidence) -> Row | N
 
 
 def _family(
-    owner: str, contrasts: Iterable[Rule], studies: Mapping[str, Results], tier: str, gates: Iterable[tuple[Control, Row]]
+    owner: str,
+    contrasts: Iterable[Rule],
+    studies: Mapping[str, Results],
+    tier: str,
+    gates: Iterable[tuple[Control, Row]],
+    registered: Registered,
 ) -> list[Row]:
     """Contrasts that are held against each other (Holm)."""
     decided = [(contrast, _evidence(contrast, studies, tier)) for contrast in contrasts]
@@ -121,6 +128,8 @@ def _family(
                 reason = f"the {gate.contrast} control is {gate.verdict}: {gate.statement.rstrip('.')}"
                 outcome = dataclasses.replace(outcome, verdict=INCONCLUSIVE, reason=reason)
             row = _tested(row, evidence, outcome)
+            if contrast.part or owner == "control":
+                row = dataclasses.replace(row, registered=registered(owner, contrast, evidence.records))
         rows.append(row)
     return rows
 

@@ -126,11 +126,16 @@ class Sizes:
 
 class Experiment:
     """One file of ``conf/experiment``. Raises ``ValueError`` naming the file and the fix where the declaration contradicts
-    itself."""
+    itself. ``protocol`` is what tiers inherit, where that isn't what ``conf/protocol.yaml`` says."""
 
     KEYS = {"name", "title", "question", "claims", "matching", "base", "arms", "tasks", "tiers", "figure"}
 
-    def __init__(self, declaration: Mapping[str, Any], source: str = "experiment"):
+    def __init__(
+        self,
+        declaration: Mapping[str, Any],
+        source: str = "experiment",
+        protocol: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
         self.source = source
         self._refuse_unknown(declaration, self.KEYS, "")
         self.name: str = declaration["name"]
@@ -145,7 +150,8 @@ class Experiment:
         self.tasks = {name: self._task(name, node) for name, node in declaration["tasks"].items()}
         for task in self.tasks.values():
             self._check_rate_of(task)
-        self.tiers = {name: self._sizes(name, node) for name, node in declaration["tiers"].items()}
+        inherited = _protocol() if protocol is None else protocol
+        self.tiers = {name: self._sizes(name, node, inherited.get(name, {})) for name, node in declaration["tiers"].items()}
         if unfit := [name for name in (self.name, *self.arms, *self.tasks) if not NAME.fullmatch(str(name))]:
             raise ValueError(f"{source}: the name {unfit[0]!r} must be of letters, digits and _ . - alone, as files bear it")
 
@@ -331,12 +337,12 @@ class Experiment:
                 f"{self.source}: tasks.{task.name}.rate_of={source.name}: arm {missing[0]!r} does not meet that task"
             )
 
-    def _sizes(self, tier: str, node: Mapping[str, Any]) -> Sizes:
+    def _sizes(self, tier: str, node: Mapping[str, Any], inherited: Mapping[str, Any]) -> Sizes:
         where = f"tiers.{tier}"
         known = {"set", "task_set", "rates", "tuning_seeds", "verdict_seeds", "further_seeds", "arms", "tasks"}
         self._refuse_unknown({tier: None}, set(TIERS), "tiers")
         self._refuse_unknown(node, known, where)
-        node = {**_protocol()[tier], **({"further_seeds": ()} if "verdict_seeds" in node else {}), **node}
+        node = {**inherited, **({"further_seeds": ()} if "verdict_seeds" in node else {}), **node}
         arms, tasks = tuple(node.get("arms", self.arms)), tuple(node.get("tasks", self.tasks))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"{where}.arms")
         self._refuse_unknown(dict.fromkeys(tasks), set(self.tasks), f"{where}.tasks")
