@@ -53,11 +53,10 @@ class Row:
     parameters: str = ""  # of each side, embeddings included
     rates: str = ""  # whether the learning rates of both sides are bracketed, else whose lies on the edge of what was tried
     stable: str = ""  # how many of its repeats at other sizes agree
-    registered: str = ""
+    registered: str = ""  # whether it stood so before its first run: see ``analysis.registration``
     published: str = ""  # figures of the claim in the literature
     reason: str = ""
     claim_verdict: str = ""
-    registered: str = ""  # whether it stood so before its first run: see ``analysis.registration``
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
