@@ -34,7 +34,7 @@ fastest). ``<case>`` stands for a case's name and ``<case.words>`` for its words
 ``controls.yaml`` has contrasts that must be supported before any contrast on the tasks in ``gates``, or by the measures in
 ``gates_metrics``, such as ``[heads.apart]``, is decided;
 ``corrections.yaml`` says where the notes are mistaken; ``published_results.yaml`` has figures to compare with an experiment's
-table, each of a recipe of its own and so never mixed into it.
+table, each of a recipe of its own and so never mixed into it; ``published_directions.yaml`` is read by ``directions``.
 """
 
 from __future__ import annotations
@@ -86,6 +86,7 @@ class Claims:
     controls: tuple[Control, ...] = ()
     corrections: tuple[Mapping[str, Any], ...] = ()
     published_results: tuple[Mapping[str, Any], ...] = ()
+    published_directions: tuple[Mapping[str, Any], ...] = ()
 
 
 def read(folder: Path = FOLDER) -> Claims:
@@ -98,6 +99,7 @@ def read(folder: Path = FOLDER) -> Claims:
         controls=tuple(_controls(folder / "controls.yaml")),
         corrections=tuple(_load(folder / "corrections.yaml") or ()),
         published_results=tuple(_load(folder / "published_results.yaml") or ()),
+        published_directions=tuple(_load(folder / "published_directions.yaml") or ()),
     )
 
 
