@@ -39,7 +39,7 @@ DESCRIPTION = f"""\
 Rebuild every table, figure, verdict and the report from run records. Needs no torch, no GPU and no network.
 
 parts:
-{"".join(f"  {name:10}{text}{chr(10)}" for name, text in PARTS.items())}"""
+{"".join(f"  {name:11}{text}{chr(10)}" for name, text in PARTS.items())}"""
 EPILOG = """\
 exit code: 0; 1 where records were set aside, there are none, or a check does not hold; 2 where nothing could be done
 

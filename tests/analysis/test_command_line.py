@@ -97,7 +97,7 @@ def test_parts_make_their_part(tmp_path):
     assert golden(tmp_path, "tables") == 1
     assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables"}
     assert golden(tmp_path, "verdicts") == 1
-    assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables", "verdicts.csv", "controls.csv"}
+    assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables", "verdicts.csv", "controls.csv", "registered.csv"}
 
 
 def test_a_report_needs_neither_its_folder_nor_a_figure(tmp_path):
