@@ -23,8 +23,11 @@ class Choice:
 
 
 def is_over(run: Mapping[str, Any]) -> bool:
-    """Whether training for longer would change nothing: the run failed, diverged, or stopped as it had solved its task."""
-    if run["status"] != "finished":
+    """Whether training for longer would change nothing: the run failed, diverged, or stopped as it had solved its task.
+
+    So it is of a measuring of costs, which trains nothing.
+    """
+    if run["status"] != "finished" or "validation" not in run["metrics"]:
         return True
     stops = run["config"]["train"].get("stop_when_solved", True)
     accuracy = run["metrics"]["validation"].get("accuracy", -math.inf)

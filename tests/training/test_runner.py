@@ -47,6 +47,7 @@ FINISHED_FIELDS = FIELDS | {
     "steps",
     "steps_to_90",
     "steps_to_solve",
+    "tested_at",
     "parameters",
     "ffn_width",
     "multiply_adds_per_token",
