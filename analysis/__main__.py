@@ -28,6 +28,7 @@ PARTS = {
     "check": "what is planned, finished, diverged, failed, missing, stale or set aside; exit code 1 unless complete",
     "cost": "hours that each experiment may take, has taken, and may yet take",
     "registered": "which contrasts stood as they stand before the runs that they judge, from git; registered.csv",
+    "again": "claims whose runs were made anew on other seeds (sweep.seeds), from --source, beside the committed verdicts",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "verdicts.csv, and every contrast in the terminal",
     "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, and _cost.csv of measured costs; published_directions",
@@ -57,6 +58,7 @@ OPTIONS = {  # option: (default, metavar, help)
     "readme": (load.ROOT / "README.md", "FILE", "file with the table's markers"),
     "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),
 }
+AGAIN = "make some with python run.py -m experiment=NAME tier=core sweep.committed=true sweep.seeds=[20,21,22]"
 SOURCE = "committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project"
 
 
@@ -105,6 +107,8 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     """The exit code."""
     if options.check and options.part != "readme":
         raise ValueError("--check goes with readme; python -m analysis check says what is missing")
+    if options.part == "again":
+        return _again(options, console, errors)
     if options.part == "collect":
         return _collect(options, console, errors)
     claims = claims_module.read(options.claims)
@@ -222,6 +226,25 @@ def _collect(options: argparse.Namespace, console: Console, errors: Console) -> 
     terminal.say(console, said or [f"no records of declared experiments in {source}"])
     terminal.say(errors, (f"set aside: {line}" for line in set_aside), "yellow")
     return 0 if said and not set_aside else 1
+
+
+def _again(options: argparse.Namespace, console: Console, errors: Console) -> int:
+    from analysis import again
+
+    if options.source == "committed":
+        raise ValueError("again holds fresh runs against the committed ones: name their folder, e.g. --source runs")
+    claims, declared = claims_module.read(options.claims), _declared(options)
+    fresh, committed = load.load(options.source, options.results), load.committed(options.results)
+    pairs = [
+        pair
+        for tier in options.tier or TIERS
+        for pair in again.pairs(claims, declared, fresh.by_tier.get(tier, ()), committed.by_tier.get(tier, ()), tier)
+    ]
+    if not pairs:
+        terminal.say(errors, [f"analysis: {options.source} has no runs of a contrast on seeds of their own; {AGAIN}"], "red")
+        return 1
+    terminal.again(pairs, console)
+    return 0
 
 
 def _readme(

@@ -13,7 +13,7 @@ from analysis import tables, wording
 from analysis.claims import Claims
 from analysis.registration import MEANING, Registration
 from analysis.results import Results
-from analysis.rows import AGAINST, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED
+from analysis.rows import AGAINST, INCONCLUSIVE, NOT_RUN, QUALIFIED, SUPPORTED, Row
 from analysis.verdicts import Verdicts
 
 NAMED = 5  # of what is missing; check names all
@@ -71,6 +71,21 @@ def registered(registration: Registration, console: Console) -> None:
     console.print(grid)
     counts = Counter(found.state for found in registration.found)
     say(console, (f"{count} {state}: {MEANING[state]}" for state, count in counts.items()))
+
+
+def again(pairs: Sequence[tuple[Row, Row]], console: Console) -> None:
+    """Contrasts as committed and as measured anew."""
+    grid = Table(title="Measured anew, on this machine and on other seeds")
+    for column in ("claim", "what is compared", "committed [interval]", "n", "verdict", "anew [interval]", "n", "verdict"):
+        grid.add_column(column, overflow="fold")
+    for was, now in pairs:
+        cells = (
+            cell
+            for row in (was, now)
+            for cell in (wording.effect(row).replace("[", "\\["), str(row.n or ""), _coloured(row.verdict))
+        )
+        grid.add_row(was.claim, was.statement, *cells)
+    console.print(grid)
 
 
 def rates(results: Results, console: Console) -> None:

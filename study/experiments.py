@@ -204,8 +204,17 @@ class Experiment:
         """Whether rates are dropped after a share of the steps: where there are more than go to the end."""
         return len(self.sizes(tier).rates) > FINALISTS
 
-    def narrowed(self, arms: Iterable[str] = (), tasks: Iterable[str] = (), changes: Settings | None = None) -> Experiment:
-        """These arms and tasks alone (all of them, where none is named), and every run with ``changes``: another run then."""
+    def narrowed(
+        self,
+        arms: Iterable[str] = (),
+        tasks: Iterable[str] = (),
+        changes: Settings | None = None,
+        seeds: Sequence[int] = (),
+    ) -> Experiment:
+        """These arms and tasks alone (all of them, where none is named), and every run with ``changes``: another run then.
+
+        With ``seeds`` verdict runs are on these. Raises ``ValueError`` where one of them serves tuning.
+        """
         narrow = copy.copy(self)
         narrow.changes = {**self.changes, **(changes or {})}
         arms, tasks = set(arms) or self.arms.keys(), set(tasks) or self.tasks.keys()
@@ -214,9 +223,13 @@ class Experiment:
                 sizes,
                 arms=tuple(arm for arm in sizes.arms if arm in arms),
                 tasks=tuple(task for task in sizes.tasks if task in tasks),
+                verdict_seeds=tuple(seeds) or sizes.verdict_seeds,
+                further_seeds=() if seeds else sizes.further_seeds,
             )
             for tier, sizes in self.tiers.items()
         }
+        for tier, sizes in narrow.tiers.items():
+            self._keep_apart(tier, sizes)
         return narrow
 
     def cells(self, tier: str) -> list[Cell]:
@@ -361,11 +374,14 @@ class Experiment:
         for task in sizes.tasks:
             if (source := self.tasks[task].rate_of) and source not in sizes.tasks:
                 raise ValueError(f"{self.source}: {where}.tasks: {task!r} takes its learning rates from {source!r}; add that")
-        if both := set(sizes.tuning_seeds) & {*sizes.verdict_seeds, *sizes.further_seeds}:
-            raise ValueError(f"{self.source}: {where}: seeds {sorted(both)} serve tuning and verdict; keep them apart")
+        self._keep_apart(tier, sizes)
         if list(sizes.rates) != sorted(set(sizes.rates)):
             raise ValueError(f"{self.source}: {where}.rates must grow and not repeat, e.g. [0.001, 0.003, 0.01]")
         return sizes
+
+    def _keep_apart(self, tier: str, sizes: Sizes) -> None:
+        if both := set(sizes.tuning_seeds) & {*sizes.verdict_seeds, *sizes.further_seeds}:
+            raise ValueError(f"{self.source}: tiers.{tier}: seeds {sorted(both)} serve tuning and verdict; keep them apart")
 
     def _refuse_unknown(self, node: Mapping[str, Any], known: set[str], where: str) -> None:
         if unknown := [key for key in node if key not in known]:

@@ -229,6 +229,7 @@ class Sweep:
 
     arms: list[str] = neutral([], "these arms only; [] for all")
     tasks: list[str] = neutral([], "these tasks only; [] for all")
+    seeds: list[int] = neutral([], "verdict seeds instead of the declared ones, to measure anew; [] for those", at_least=0)
     further_seeds: bool = neutral(False, "true: also the seeds declared for verdicts that the first ones leave open")
     committed: bool = neutral(False, "true: a run whose record is committed in results/ counts as done")
     wait: bool = neutral(True, "false: leave a run that another process trains just now to it, instead of waiting")

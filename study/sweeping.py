@@ -75,7 +75,8 @@ class Sweep:
         self.keep_weights: bool = probe.trainer.keep_weights
         self.narrow = probe.sweep
         self._refuse_contradictions(declared)
-        self.experiments = [e.narrowed(self.narrow.arms, self.narrow.tasks, self.departures) for e in declared]
+        narrow = (self.narrow.arms, self.narrow.tasks, self.departures, self.narrow.seeds)
+        self.experiments = [experiment.narrowed(*narrow) for experiment in declared]
         self.committed = self._committed() if self.narrow.committed else {}
 
     def run(self) -> int:
