@@ -62,11 +62,14 @@ def _collapsed(scores: Scores, arms: Sequence[Term]) -> str:
 def held_open(scores: Scores, test: Test, reading: Reading, sides: Sequence[Sequence[Term]], unit: Unit | None) -> str:
     """Why a finding must not stand: at least half of the runs of an arm that loses by it still improve. Empty if it may.
 
+    An arm that is said to be at a number, such as chance, loses by that as well.
+
     It may, too, where a score can't be solved, such as bits per character, and twice what such a run gained in its last third
     is less than it lacks: such scores improve by less and less. ``unit`` is that of an effect not told in the score itself.
     """
     gains, losses = sides
-    losing = {ABOVE: losses, BELOW: gains, WITHIN: gains if reading.get(WITHIN) == EQUAL else ()}.get(test.place or "", ())
+    within = gains if reading.get(WITHIN) == EQUAL or not _arms(scores, losses) else ()
+    losing = {ABOVE: losses, BELOW: gains, WITHIN: within}.get(test.place or "", ())
     for term in _arms(scores, losing):
         runs = scores.runs(term).values()
         late = [run for run in runs if ended_on(run, _task(scores, term)) == IMPROVING]

@@ -460,6 +460,8 @@ def test_a_side_that_still_improves_loses_nothing():
     assert only(contrast(a="lstm", b="attention"), studies=studies).verdict == INCONCLUSIVE, "nor is it contradicted"
     assert only(contrast(a="lstm", b="convolution"), studies=studies).verdict == SUPPORTED, "it may win"
     assert only(contrast("equivalent"), studies=studies).verdict == INCONCLUSIVE
+    stays = only(contrast("equivalent", a="lstm", b=0.8, differs=["attention"]), studies=studies)
+    assert stays.reason.startswith("lstm is still improving"), "it need not stay where it is"
     gains = {"a": "attention", "b": "convolution", "c": "lstm", "d": "convolution"}
     assert only(contrast("interaction", **gains), studies=studies).verdict == INCONCLUSIVE
     assert only(contrast("solves"), studies=studies).reason.startswith("lstm is still improving") is False, "there is a tie"
