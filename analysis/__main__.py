@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import budget, directions, load, rows, tables, terminal, verdicts, wording
+from analysis import budget, directions, load, rows, tables, terminal, verdict_table, verdicts, wording
 from analysis import claims as claims_module
 from analysis.claims import Claims
 from analysis.registration import Registration
@@ -31,7 +31,7 @@ PARTS = {
     "again": "claims whose runs were made anew on other seeds (sweep.seeds), from --source, beside the committed verdicts",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "verdicts.csv, and every contrast in the terminal",
-    "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, and _cost.csv of measured costs; published_directions",
+    "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
     "report": "report.html, from the figures that are there (missing ones are drawn)",
     "readme": "the verdict table in README.md, and how often its rules err; with --check only say whether both are up to date",
@@ -191,7 +191,8 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
         for results in chosen:
             reading = wording.experiment_reading(results.experiment.name, tier.judged.rows)
             tables.write(folder / "tables", results, claims.published_results, reading)
-        if claims.published_directions:
+        if not options.experiment:
+            verdict_table.write(folder / "tables", tier.judged.rows)
             directions.write(folder / "tables", directions.compared(claims.published_directions, tier.judged.rows))
     if "figures" in parts or "report" in parts:
         _draw(tier, "figures" in parts)

@@ -36,6 +36,9 @@ def compared(entries: Iterable[Mapping[str, Any]], rows: Iterable[Row]) -> list[
 
 
 def write(folder: Path, lines: Sequence[Mapping[str, str]]) -> None:
+    """No file where there are no lines."""
+    if not lines:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     counts = Counter(line["outcome"] for line in lines)
     told = ", ".join(f"{counts[word]} {word}" for word in (AGREES, REVERSED, UNTESTED) if counts[word])

@@ -15,13 +15,12 @@ from study.experiments import Experiment
 
 BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
 RULES = "<!-- rules:begin -->", "<!-- rules:end -->"  # where a file says how often the rules err
-MOST_EFFECTS = 6  # in one cell; more are told by their number, each stands in the report
 TIERS = ("full", "core")  # a claim's verdict is that of the first tier that decides it; the smoke tier decides none
 
 
 def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str, Experiment]) -> str:
     """Markdown: a line per claim that has been run, one that names the rest; the corrections; the experiments."""
-    lines = ["| claim | it says | verdict | effect [interval] | n | scope |", "|---|---|---|---|---|---|"]
+    lines = ["| claim | it says | verdict | its parts: scores, effect [interval] | n | registered | scope |", f"|{7 * '---|'}"]
     waiting: list[str] = []
     verdicts: Counter[str] = Counter()
     for claim in claims.claims.values():
@@ -31,11 +30,9 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
         rows = [row for row in judged.of(claim.name) if row.part and row.verdict != NOT_RUN]
-        effects = [f"{row.contrast}: {wording.effect(row)} ({_because(row)})" for row in rows if row.effect is not None]
-        if len(effects) > MOST_EFFECTS:
-            effects = [wording.tally(row for row in rows if row.effect is not None)]
-        verdict = f"**{judged.overall[claim.name]}**"
-        cells = [claim.name, claim.en, verdict, "<br>".join(effects), _counts(rows), _scope(rows)]
+        parts, verdict = "<br>".join(map(_part, rows)), f"**{judged.overall[claim.name]}**"
+        registered = ", ".join(dict.fromkeys(row.registered for row in rows if row.registered))
+        cells = [claim.name, claim.en, verdict, parts, _counts(rows), registered, _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     counts = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
     lines = [f"Of {len(claims.claims)} claims: {counts}.", "", chance(by_tier), "", *lines]
@@ -57,8 +54,9 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
             made = sorted({word for row in by_tier[tier].rows for word in row.revision.replace("/", " ").split()})
             lines += [
                 "",
-                f"Every contrast that decides a claim in the {tier} tier, with its interval, in units of its margin ([numbers]"
-                f"({folder}/verdicts.csv), [tables]({folder}/tables)); records of "
+                f"Every part of a claim in the {tier} tier, with its interval, in units of its margin ([all that stands behind "
+                f"them]({folder}/tables/verdicts.md), [numbers]({folder}/verdicts.csv), [tables]({folder}/tables), [published "
+                f"directions]({folder}/tables/published_directions.md)); records of "
                 f"revision {', '.join(made)}:",
                 "",
                 f"![Contrasts of the {tier} tier]({folder}/figures/verdicts.png)",
@@ -72,8 +70,8 @@ def chance(by_tier: Mapping[str, Verdicts]) -> str:
     decided = [row for row in rows if row.verdict in DECIDED]
     claims = len({row.claim for row in decided})
     return (
-        f"{len(decided)} contrasts of {claims} claims are decided by runs on random seeds. As each claim is held to "
-        f"{100 * ALPHA:g} % for a false verdict in any of its contrasts, at most {ALPHA * claims:.1f} claims with one are to "
+        f"{len(decided)} parts of {claims} claims are decided by runs on random seeds. As each claim is held to "
+        f"{100 * ALPHA:g} % for a false verdict in any of its parts, at most {ALPHA * claims:.1f} claims with one are to "
         "be expected."
     )
 
@@ -108,9 +106,12 @@ def _deciding(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
     return None
 
 
-def _because(row: Row) -> str:
-    asked = wording.asked(row)
-    return f"{asked}: {wording.verdict(row)}" if asked else wording.verdict(row)
+def _part(row: Row) -> str:
+    """What was found of one part, such as "recall: 97.0 % against 81.5 %, +15.5 points [+12.0, +19.0] (> 2: supported)"."""
+    found = ", ".join(filter(None, (wording.levels(row), wording.effect(row))))
+    verdict = ": ".join(filter(None, (wording.asked(row), wording.verdict(row))))
+    because = f"({verdict}; {row.stable})" if row.stable else f"({verdict})"
+    return f"{row.part}: {found} {because}" if found else f"{row.part}: {verdict}"
 
 
 def _counts(rows: Sequence[Row]) -> str:

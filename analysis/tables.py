@@ -149,7 +149,7 @@ def score_cells(row: TableRow) -> dict[str, str]:
     if row["of"]:
         cells["solved"] = f"{row['solved']} of {row['of']}"
         cells["median steps to 90 %"] = row["steps_to_90"] or "-"
-    cells |= {"ended": row["ended"], "lost runs": failures(row)}
+    cells |= {"ended": row["ended"], "failed runs": failures(row)}
     cells["differs"] = row["differs"]
     return cells
 

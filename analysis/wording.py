@@ -51,6 +51,11 @@ def asked(row: Row) -> str:
     return f"{rules.known()[row.rule].asks} {_unit(row).factor * row.margin:g}"
 
 
+def seen(row: Row) -> str:
+    """The smallest effect that would have been found, in the unit of its effect."""
+    return "" if row.seen is None else f"{_unit(row).factor * row.seen:.{_unit(row).digits}f}"
+
+
 def margin_unit(row: Row) -> float:
     """What an effect is measured in where effects of several metrics stand on one axis: its margin, else a tenth."""
     if row.margin:

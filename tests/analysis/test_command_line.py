@@ -100,6 +100,14 @@ def test_parts_make_their_part(tmp_path):
     assert {path.name for path in (tmp_path / "core").iterdir()} == {"tables", "verdicts.csv", "controls.csv", "registered.csv"}
 
 
+def test_all_that_stands_behind_a_part_is_in_one_table(made):
+    lines = (made / "tables" / "verdicts.md").read_text().splitlines()
+    [head, line] = [[cell.strip() for cell in row.split("|")] for row in lines if row.startswith(("| claim", "| C1 | better "))]
+    cells = dict(zip(head, line, strict=True))
+    assert (cells["scores"], cells["solved"]) == ("91.0 % against 81.0 %", "3/3 against 0/3")
+    assert (cells["steps"], cells["rates"], cells["seen"]) == ("200 against 200 of 200", "bracketed", "5.3")
+
+
 def test_a_report_needs_neither_its_folder_nor_a_figure(tmp_path):
     """Nothing can be drawn of runs that failed."""
     made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")
@@ -290,7 +298,8 @@ def test_readme_table_is_written_and_checked(tmp_path, capsys):
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
     assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
-    assert "3 contrasts of 2 claims are decided by runs" in text and "at most 0.1 claims" in text
+    assert "better: 91.0 % against 81.0 %, +10.0 points [+7.5, +12.5] (> 2: supported)<br>equal: 91.0 % against 91.0 %" in text
+    assert "3 parts of 2 claims are decided by runs" in text and "at most 0.1 claims" in text
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
     assert "up to date" in capsys.readouterr().out
 
