@@ -1,4 +1,4 @@
-"""Records in; verdicts, tables, figures, report and README's verdict table out. See ``python -m analysis --help``."""
+"""Records in; verdicts, tables, figures, page and README's verdict table out. See ``python -m analysis --help``."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ PARTS = {
     "verdicts": "verdicts.csv, and every contrast in the terminal",
     "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
-    "report": "report.html, from the figures that are there (missing ones are drawn)",
+    "page": "page.html: findings, experiments and all runs, with the figures that are there (missing ones are drawn)",
     "readme": "the verdict table in README.md, and how often its rules err; with --check only say whether both are up to date",
 }
 DESCRIPTION = f"""\
-Rebuild every table, figure, verdict and the report from run records. Needs no torch, no GPU and no network.
+Rebuild every table, figure, verdict and the page from run records. Needs no torch, no GPU and no network.
 
 parts:
 {"".join(f"  {name:11}{text}{chr(10)}" for name, text in PARTS.items())}"""
@@ -47,6 +47,7 @@ exit code: 0; 1 where records were set aside, there are none, or a check does no
 examples:
   python -m analysis                                     all tiers with committed records
   python -m analysis --source runs --tier smoke          straight from fresh runs
+  python -m analysis page --source runs --serve          follow a sweep while it trains
   python -m analysis tables --tier core --experiment heads
   python -m analysis collect --source runs --tier core   then commit results/core/records
   python -m analysis --source wandb:entity/project --output /tmp/results
@@ -59,6 +60,7 @@ OPTIONS = {  # option: (default, metavar, help)
     "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),
 }
 AGAIN = "make some with python run.py -m experiment=NAME tier=core sweep.committed=true sweep.seeds=[20,21,22]"
+PORT = 8765
 SOURCE = "committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project"
 
 
@@ -99,6 +101,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--source", default="committed", metavar="WHERE", help=SOURCE)
     for name, (default, metavar, text) in OPTIONS.items():
         made.add_argument(f"--{name}", type=Path, default=default, metavar=metavar, help=text)
+    serve = f"with page: follow runs that train, at http://127.0.0.1:PORT (default {PORT}), until Ctrl-C"
+    made.add_argument("--serve", nargs="?", type=int, const=PORT, metavar="PORT", help=serve)
     made.add_argument("--check", action="store_true", help="with readme: change nothing; exit code 1 when the table is stale")
     return made
 
@@ -109,6 +113,8 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         raise ValueError("--check goes with readme; python -m analysis check says what is missing")
     if options.part == "again":
         return _again(options, console, errors)
+    if options.serve is not None:
+        return _serve(options, console)
     if options.part == "collect":
         return _collect(options, console, errors)
     claims = claims_module.read(options.claims)
@@ -119,6 +125,9 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         names = options.tier or ["core"]  # what is decided by construction stands without a record
     tiers = [_tier(name, declared, loaded, claims, options) for name in names]
     terminal.say(errors, [*(f"set aside: {line}" for line in loaded.set_aside), *loaded.replaced], "yellow")
+    if not names and loaded.singles and options.part in ("all", "page"):
+        _page(tiers, loaded, claims, options, console)
+        return 1 if loaded.set_aside else 0
     if not names:
         terminal.say(errors, [_nothing(options, loaded)], "red")
         return 1
@@ -144,7 +153,9 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     if options.part == "readme":
         return max(code, _readme(options, claims, tiers, declared, console))
     for tier in tiers:
-        _write(tier, claims, [*loaded.set_aside, *loaded.replaced], options, console)
+        _write(tier, claims, options, console)
+    if options.part in ("all", "page"):
+        _page(tiers, loaded, claims, options, console)
     narrowed = options.tier or options.experiment or options.output or options.source != "committed"
     if options.part == "all" and not narrowed:
         _readme(options, claims, tiers, declared, console)
@@ -177,9 +188,9 @@ def _tier(
     return Tier(name, results, chosen, judged, registration, (options.output or options.results) / name)
 
 
-def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.Namespace, console: Console) -> None:
+def _write(tier: Tier, claims: Claims, options: argparse.Namespace, console: Console) -> None:
     folder, chosen = tier.folder, tier.chosen.values()
-    parts = [part for part in ("verdicts", "tables", "figures", "report") if options.part in ("all", part)]
+    parts = [part for part in ("verdicts", "tables", "figures", "page") if options.part in ("all", part)]
     count = sum(len(results.records) for results in chosen)
     terminal.say(console, [f"{tier.name} tier: {', '.join(parts)} from {count} records of {len(chosen)} experiments ..."])
     folder.mkdir(parents=True, exist_ok=True)
@@ -194,20 +205,45 @@ def _write(tier: Tier, claims: Claims, set_aside: list[str], options: argparse.N
         if not options.experiment:
             verdict_table.write(folder / "tables", tier.judged.rows)
             directions.write(folder / "tables", directions.compared(claims.published_directions, tier.judged.rows))
-    if "figures" in parts or "report" in parts:
+    if "figures" in parts or "page" in parts:
         _draw(tier, "figures" in parts)
-    if "report" in parts:
-        from analysis import page
-
-        text = page.build(claims, tier.judged, tier.results, set_aside, _source_words(options), folder / "figures")
-        (folder / "report.html").write_text(text, encoding="utf-8")
     if "verdicts" in parts:
         terminal.verdicts(tier.judged, claims, options.experiment or (), console)
     terminal.summaries(chosen, console)
     source = "" if options.source == "committed" else f" --source {shlex.quote(options.source)}"
     terminal.gaps(chosen, f"python -m analysis check --tier {tier.name}{source}", console)
-    written = f"report: {(folder / 'report.html').resolve()}" if "report" in parts else f"written to: {folder.resolve()}"
-    terminal.say(console, [written])
+    if options.part != "page":
+        terminal.say(console, [f"written to: {folder.resolve()}"])
+
+
+def _page(tiers: Sequence[Tier], loaded: load.Loaded, claims: Claims, options: argparse.Namespace, console: Console) -> None:
+    from analysis import page
+
+    shown = [page.Shown(tier.judged, tier.results, tier.folder / "figures") for tier in tiers]
+    path = (options.output or options.results) / page.NAME
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page.build(claims, shown, loaded, _source_words(options)), encoding="utf-8")
+    terminal.say(console, [f"page: {path.resolve()}"])
+
+
+def _serve(options: argparse.Namespace, console: Console) -> int:
+    """Until Ctrl-C. The page is made anew when there are new records; its figures are those that are there."""
+    from analysis import page
+    from analysis.page import live
+
+    source = "runs" if options.source == "committed" else options.source
+    if options.part != "page" or not Path(source).is_dir():
+        raise ValueError("--serve goes with page and a folder of runs: python -m analysis page --source runs --serve")
+    declared = _declared(options)
+
+    def made(loaded: load.Loaded) -> str:
+        claims = claims_module.read(options.claims)
+        names = [tier for tier in loaded.by_tier if not options.tier or tier in options.tier]
+        tiers = [_tier(name, declared, loaded, claims, options) for name in names]
+        shown = [page.Shown(tier.judged, tier.results, tier.folder / "figures") for tier in tiers]
+        return page.build(claims, shown, loaded, f"the runs in {source}", live=True)
+
+    return live.serve(Path(source), declared, made, options.serve, console)
 
 
 def _draw(tier: Tier, anew: bool) -> None:

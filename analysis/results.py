@@ -138,12 +138,12 @@ def frame(source: str = "committed", results: Path = load.RESULTS) -> pd.DataFra
     loaded = load.load(source, results)
     for line in loaded.set_aside:
         warnings.warn(f"left out: {line}", stacklevel=2)
-    rows = [_columns(record) for record in (*chain.from_iterable(loaded.by_tier.values()), *loaded.singles)]
+    rows = [columns(record) for record in (*chain.from_iterable(loaded.by_tier.values()), *loaded.singles)]
     scores, other, config = (pd.DataFrame([row[part] for row in rows]) for part in range(3))
     return pd.concat([scores, other, config.convert_dtypes()], axis=1)  # so that heads are 1, 2, not 1.0, 2.0, NaN
 
 
-def _columns(record: Record) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def columns(record: Record) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What a run is and its scores; what else its record says; its config."""
     known = {**record, **record["plan"]}
     parameters = sum(record["parameters"].values()) if record.get("parameters") else None

@@ -27,7 +27,7 @@ USAGE = """\
 Train one model:             python run.py task=recall mixer=lstm train.rate=0.001
 Launch a declared sweep:     python run.py -m experiment=heads tier=core hydra/launcher=joblib
 Several values of one key:   python run.py -m mixer=attention,lstm seed=0,1
-Verdicts, tables, report:    python -m analysis --tier core --source runs
+Verdicts, tables, page:      python -m analysis --tier core --source runs
 
 What each of these is, and how it is set: python run.py --help GROUP, e.g. --help mixer, or --help keys
 """

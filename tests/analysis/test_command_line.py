@@ -60,10 +60,10 @@ def test_golden_files_say_what_the_hand_says():
 
 def test_same_records_give_the_same_bytes(made, tmp_path):
     assert golden(tmp_path) == 1
-    files = sorted(path.relative_to(made) for path in made.rglob("*") if path.is_file())
-    assert files and Path("report.html") in files and Path("figures/tiny.png") in files
+    files = sorted(path.relative_to(made.parent) for path in made.parent.rglob("*") if path.is_file())
+    assert files and Path("page.html") in files and Path("core/figures/tiny.png") in files
     for file in files:
-        assert (tmp_path / "core" / file).read_bytes() == (made / file).read_bytes(), file
+        assert (tmp_path / file).read_bytes() == (made.parent / file).read_bytes(), file
 
 
 def test_bad_records_are_named_and_set_aside(tmp_path, capsys):
@@ -108,15 +108,15 @@ def test_all_that_stands_behind_a_part_is_in_one_table(made):
     assert (cells["steps"], cells["rates"], cells["seen"]) == ("200 against 200 of 200", "bracketed", "5.3")
 
 
-def test_a_report_needs_neither_its_folder_nor_a_figure(tmp_path):
+def test_a_page_needs_neither_its_folder_nor_a_figure(tmp_path):
     """Nothing can be drawn of runs that failed."""
     made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")
     failed = [record | {"status": "failed", "error": "out of memory"} for record in made if record["plan"]["role"] == "tuning"]
     failed = [record | {"checksum": records.checksum(record)} for record in failed]
     records.write_lines(tmp_path / "results" / "core" / "records" / "tiny.jsonl", failed)
-    arguments = ["report", "--results", str(tmp_path / "results"), *INPUT, "--output", str(tmp_path / "new")]
+    arguments = ["page", "--results", str(tmp_path / "results"), *INPUT, "--output", str(tmp_path / "new")]
     assert main(arguments) == 0
-    assert "out of memory" in (tmp_path / "new" / "core" / "report.html").read_text()
+    assert "out of memory" in (tmp_path / "new" / "page.html").read_text()
 
 
 def test_chosen_rates_are_printed(tmp_path, capsys):
@@ -195,7 +195,25 @@ def test_straight_from_fresh_runs(tmp_path, capsys):
         "not run",
     }
     assert all("smoke tier decides nothing" in row["reason"] for row in rows if row["verdict"] == "inconclusive")
-    assert "report.html" in capsys.readouterr().out
+    assert f"page: {tmp_path / 'results' / 'page.html'}" in capsys.readouterr().out.replace("\n", "")
+
+
+def test_single_runs_have_a_page_of_their_own(tmp_path, capsys):
+    """Plain grids belong to no experiment: nothing is judged, all of them are in the table of runs."""
+    made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")[:3]
+    for record in made:
+        record["plan"] |= dict.fromkeys(("experiment", "arm", "task", "digest"))
+        (tmp_path / "runs" / record["name"]).mkdir(parents=True)
+        records.write(tmp_path / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"})
+    assert main(["page", "--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"), *INPUT]) == 0
+    assert '{"count":3,' in (tmp_path / "out" / "page.html").read_text()
+    assert "page: " in capsys.readouterr().out
+
+
+def test_serving_asks_for_a_folder_of_runs(capsys):
+    for arguments in (["page", "--serve"], ["tables", "--source", str(ROOT), "--serve"]):
+        assert main([*arguments, *INPUT]) == 2 or not (ROOT / "runs").is_dir()
+    assert "--serve goes with page and a folder of runs" in capsys.readouterr().err
 
 
 HOSTILE = ["../../planted", "/planted", "..", "<script>alert(1)</script>", "a/b", "a\nb", "\x1b[2J"]
@@ -228,11 +246,11 @@ def test_names_in_a_record_lead_nowhere(part, tmp_path, capsys):
     results = {"all": ours / "out", "collect": ours / "results"}[part]
     written = [path for path in sorted(tmp_path.rglob("*")) if path not in before]
     assert written and all(path == results or results in path.parents for path in written)
-    assert [path.name for path in results.iterdir()] == ["core"]
+    assert sorted(path.name for path in results.iterdir()) == (["core"] if part == "collect" else ["core", "page.html"])
     if part == "collect":
         assert len(load.committed(results).by_tier["core"]) == len(made)
     else:
-        page = (results / "core" / "report.html").read_text()
+        page = (results / "page.html").read_text()
         assert "<script>alert" not in page and "&lt;script&gt;alert" in page
 
 

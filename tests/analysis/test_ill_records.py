@@ -162,7 +162,7 @@ def test_ill_records_are_used_or_named_and_the_others_count(batch, declarations,
     before = [path for path in sorted(tmp_path.rglob("*")) if out not in (path, *path.parents)]
     arguments = ["--results", str(tmp_path / "results"), "--output", str(out), "--declarations", str(declarations)]
 
-    for part in ["tables", "report"] if batch else ["all"]:
+    for part in ["tables", "page"] if batch else ["all"]:
         assert command.main([part, *arguments] if batch else arguments) == 1
         said = capsys.readouterr().err
     for (name, number), good in believed.items():
@@ -176,5 +176,5 @@ def test_ill_records_are_used_or_named_and_the_others_count(batch, declarations,
     for table in (load.RESULTS / "core" / "tables").glob(f"{WHOLE}*"):
         assert (out / "core" / "tables" / table.name).read_bytes() == table.read_bytes()
     assert [path for path in sorted(tmp_path.rglob("*")) if out not in (path, *path.parents)] == before
-    assert {path.name for path in out.iterdir()} == {"core"}
-    assert "<script>alert" not in (out / "core" / "report.html").read_text()
+    assert {path.name for path in out.iterdir()} == {"core", "page.html"}
+    assert "<script>alert" not in (out / "page.html").read_text()

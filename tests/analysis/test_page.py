@@ -1,133 +1,57 @@
-"""The report: self-contained, complete where runs are missing, and in a real browser, over the committed records."""
+"""The page: whole in itself, complete where runs are missing, and its data equal to the records."""
 
 import html
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
+from itertools import accumulate
 
 import pytest
 
-from analysis import claims, figures, load, verdicts
+from analysis import claims, figures, synthetic, verdicts
 from analysis import page as page_
+from analysis.load import Loaded
+from analysis.page import curves, findings, table
+from analysis.page import studies as studies_
 from analysis.results import Results
+from analysis.rows import Row
 from study import experiments
 
-pytestmark = pytest.mark.slow
-
 CLAIMS = claims.read()
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-    "--window-size=1200,900",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=10000",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-]
-# Whatever the page tries to fetch is refused, and the refusal written to the console.
-NO_FETCHING = """<meta http-equiv="Content-Security-Policy"
-  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'">"""
-WALK = """<pre id="walked"></pre><script>
-function walk(section) {
-  const plot = () => section.querySelector('svg[aria-label="learning curves"]');
-  const drawn = () => [...plot().querySelectorAll("path, circle")].filter((shape) => {
-    const style = getComputedStyle(shape), box = shape.getBoundingClientRect();
-    const inked = [style.stroke, style.fill].some((paint) => !["none", "transparent", "rgba(0, 0, 0, 0)"].includes(paint));
-    return inked && box.width + box.height > 0;
-  }).length;
-  const selects = () => [...section.querySelectorAll("select")];
-  const texts = (select) => select.options[select.selectedIndex].text;
-  const seen = [];
-  function choose(index) {
-    const select = selects()[index];
-    if (select === undefined) { seen.push([selects().map(texts).join(", "), drawn()]); return; }
-    for (let option = 0; option < select.options.length; option++) {
-      selects()[index].selectedIndex = option;
-      selects()[index].dispatchEvent(new Event("change", { bubbles: true }));
-      choose(index + 1);
-    }
-    selects()[index].selectedIndex = 0;
-    selects()[index].dispatchEvent(new Event("change", { bubbles: true }));
-  }
-  choose(0);
-  const all = drawn();
-  section.querySelector("button.on").click();
-  const without_arm = drawn();
-  [...section.querySelectorAll("button")].find((button) => button.textContent === "clear choice").click();
-  const cleared = drawn();
-  section.querySelector("input[type=checkbox]").click();
-  return { seen, all, without_arm, cleared, without_run: drawn() };
-}
-const walked = {};
-for (const section of document.querySelectorAll("section")) {
-  if (section.querySelector("select")) walked[section.id] = walk(section);
-}
-document.getElementById("walked").textContent = JSON.stringify(walked);
-</script>"""
+
+
+def runs_of(column, count):
+    """Values of a column as its docstring says they are written: a plain reader."""
+    if "is" in column:
+        return [float(text) if text else None for text in column["is"].split(",")]
+    pairs = column.get("runs", [])
+    at = column.get("at") or [index for place in range(0, len(pairs), 2) for index in [pairs[place]] * pairs[place + 1]]
+    assert len(at) == count
+    return [None if index < 0 else column["of"][index] for index in at]
 
 
 @pytest.fixture(scope="module")
-def visit(tmp_path_factory):
-    """The records, what was found on the page, and what its browser's console said."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    folder = tmp_path_factory.mktemp("page")
-    stated, records = claims.read(), load.committed().by_tier["core"]
-    declared = [experiments.load(name) for name in experiments.names()]
-    studies = {one.name: Results(one, "core", records) for one in declared if "core" in one.tiers}
-    page = page_.build(stated, verdicts.judge(stated, studies, "core"), studies, [], "the committed records", folder)
-    assert page.count("<head>") == page.count("</body>") == 1
-    path = folder / "report.html"
-    path.write_text(page.replace("<head>", f"<head>{NO_FETCHING}").replace("</body>", f"{WALK}</body>"), encoding="utf-8")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom", path.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    walked = re.search(r'<pre id="walked">(.*?)</pre>', done.stdout, re.S)
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return records, json.loads(html.unescape(walked[1]) or "{}"), console
+def studies():
+    """Made-up results of an experiment on text and of one with maps."""
+    found = [experiments.load(name) for name in ("tying", "structure")]
+    return {one.name: Results(one, "core", synthetic.complete(one, "core")) for one in found}
 
 
-def test_nothing_goes_wrong_and_nothing_is_fetched(visit):
-    _, _, console = visit
-    assert console == []
-
-
-def test_every_choice_of_every_comparison_draws_curves(visit):
-    records, walked, _ = visit
-    with_curves = {}
-    for record in records:
-        if record.get("curve"):
-            with_curves.setdefault(record["plan"]["experiment"], set()).add(record["plan"]["task"])
-    assert walked.keys() == with_curves.keys()
-    for name, tasks in with_curves.items():
-        assert len({choice for choice, _ in walked[name]["seen"]}) == 4 * len(tasks), name  # two roles, two measures
-        assert [choice for choice, drawn in walked[name]["seen"] if not drawn] == [], name
-
-
-def test_arms_and_runs_can_be_hidden_and_shown_again(visit):
-    _, walked, _ = visit
-    assert walked
-    for name, found in walked.items():
-        assert 0 < found["without_arm"] < found["all"] == found["cleared"] > found["without_run"] > 0, name
-
-
-def test_data_of_one_file_or_of_several_are_named_by_their_hashes():
-    found = page_._hashes({"train": ["a" * 64, "b" * 64], "test": "c" * 64})
-    assert page_._hashes("a" * 64) == "a" * 16 and found == " ".join(letter * 16 for letter in "abc")
+@pytest.fixture(scope="module")
+def page(studies, gaps, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    shown = studies | {"positions": gaps}
+    figures.write(folder, shown["tying"])
+    found = verdicts.judge(CLAIMS, shown, "core")
+    loaded = Loaded(set_aside=["x.jsonl:3: <cut> short"])
+    loaded.by_tier["core"] = [record for one in shown.values() for record in one.records]
+    return page_.build(CLAIMS, [page_.Shown(found, shown, folder)], loaded, "the committed records"), loaded.by_tier["core"]
 
 
 class Page(HTMLParser):
     """Collects ids, links and sources, and checks that tags close as they opened."""
 
-    VOID = {"meta", "img", "br", "input", "link", "hr"}
+    VOID = {"meta", "img", "br", "input", "link", "hr", "rect", "line", "circle", "path"}
 
     def __init__(self, text):
         super().__init__()
@@ -139,7 +63,7 @@ class Page(HTMLParser):
         if tag not in self.VOID:
             self.open.append(tag)
         for key, value in attributes:
-            {"id": self.ids, "href": self.links, "src": self.sources}.get(key, []).append(value)
+            {"id": self.ids, "href": self.links, "src": self.sources, "data-src": self.sources}.get(key, []).append(value)
 
     def handle_startendtag(self, tag, attributes):
         pass
@@ -148,47 +72,152 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.fixture(scope="module")
-def page(studies, gaps, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("figures")
-    shown = {**studies, "positions": gaps}
-    figures.write(folder, studies["tying"])
-    found = verdicts.judge(CLAIMS, shown, "core")
-    return page_.build(CLAIMS, found, shown, ["x.jsonl:3: <cut> short"], "the committed records", folder)
+def test_libraries_are_what_their_packages_hold_and_nothing_else_lies_there():
+    assert page_.changed_files() == []
+    vendor = page_.HERE / "vendor"
+    listed = {file for library in page_.libraries().values() for file in library["files"]}
+    assert {str(path.relative_to(vendor)) for path in vendor.rglob("*") if path.is_file()} == listed | {"libraries.yaml"}
+    for library in page_.libraries().values():
+        assert library["version"] and library["licence"] == "MIT" and library["version"] in library["package"]
+        [licence] = [file for file in library["files"] if file.endswith("LICENSE")]
+        assert "Permission is hereby granted, free of charge" in (vendor / licence).read_text()
 
 
-def test_report_is_one_page_that_fetches_nothing(page):
-    parsed = Page(page)
+def test_a_changed_library_is_found(monkeypatch, tmp_path):
+    for file in ("libraries.yaml", *(file for library in page_.libraries().values() for file in library["files"])):
+        (tmp_path / "vendor" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "vendor" / file).write_bytes((page_.HERE / "vendor" / file).read_bytes())
+    with (tmp_path / "vendor" / "uplot" / "uPlot.min.css").open("a") as file:
+        file.write(" ")
+    monkeypatch.setattr(page_, "HERE", tmp_path)
+    assert page_.changed_files() == ["uplot/uPlot.min.css"]
+
+
+def test_it_is_one_page_that_asks_for_nothing(page):
+    text, _ = page
+    parsed = Page(text)
     assert parsed.sources and all(source.startswith("data:image/svg+xml,") for source in parsed.sources)
-    assert all(link.startswith("#") for link in parsed.links)
-    assert {link[1:] for link in parsed.links} <= set(parsed.ids) and len(parsed.ids) == len(set(parsed.ids))
-    own = re.sub(r'src="data:[^"]*"', "", page)  # pictures are whole in themselves
-    assert not re.search(r"@import|url\(|fetch\(|XMLHttp|<script[^>]+src|https?://(?!www.w3.org/2000/svg)", own)
-    assert len(page) < 3_000_000
+    inside = [link[1:] for link in parsed.links if not link.startswith(("#runs", "data:,"))]
+    assert all(link.startswith("#") or link == "data:," for link in parsed.links)
+    assert set(inside) <= set(parsed.ids) and len(parsed.ids) == len(set(parsed.ids))
+    assert not re.search(r"@import|<script[^>]+src|sourceMappingURL|<link(?! rel=.icon. href=.data:,.)", text)
+    for name in ("Tabulator", "uPlot"):
+        assert f"{name} {page_.libraries()[name]['version']} (MIT licence)" in text
 
 
-def test_report_shows_claims_gaps_and_corrections(page):
+def test_it_shows_claims_gaps_and_corrections(page):
+    text = html.unescape(page[0])
     for claim in CLAIMS.claims.values():
-        assert claim.zh in html.unescape(page)
-    assert "learned: position 20 is past the learned table" in page
-    assert "x.jsonl:3: &lt;cut&gt; short" in page
-    assert "reverse, learned: verdict" in page  # the missing run
+        assert text.index(f"<span>{claim.en}</span>") < text.index(f'lang="zh">{claim.zh}<')
+    assert "learned: position 20 is past the learned table" in text
+    assert "x.jsonl:3: &lt;cut&gt; short" in page[0]
+    assert "reverse, learned: verdict" in text  # the missing run
     for entry in CLAIMS.corrections:
-        assert entry["notes"] in html.unescape(page)
+        assert entry["notes"] in text
 
 
-def test_report_carries_every_learning_curve(page, studies, gaps):
-    data = json.loads(re.search(r'id="runs">(.*?)</script>', page, re.S).group(1))
-    for name, study in {**studies, "positions": gaps}.items():
-        trained = [r for r in study.records if study.is_trained(r["plan"]["task"])]
-        assert {run[0] for run in data[name]["runs"]} == {r["name"] for r in trained}
-    record = next(iter(studies["heads"].verdict.values()))[0]
-    run = next(run for run in data["heads"]["runs"] if run[0] == record["name"])
-    assert data["heads"]["steps"][run[8]] == [row["step"] for row in record["curve"]]
-    assert run[9] == pytest.approx([row["validation_accuracy"] for row in record["curve"]], rel=1e-3)
+def test_the_table_says_what_the_records_say(page):
+    text, records = page
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
+    names, before = [], ""
+    for shared, rest in zip(data["names"][::2], data["names"][1::2], strict=True):
+        names.append(before := before[:shared] + rest)
+    assert names == [record["name"] for record in records] and data["count"] == len(records)
+    columns = {column["name"]: runs_of(column, len(records)) for column in data["columns"]}
+    for at, record in enumerate(records):
+        scores = {f"{split}.{name}": score for split, found in record["metrics"].items() for name, score in found.items()}
+        for name, score in scores.items():
+            assert columns[name][at] == pytest.approx(score, rel=1e-4), (record["name"], name)
+        assert columns["test.accuracy"][at] is None or "test.accuracy" in scores
+        assert [columns[key][at] for key in ("task", "arm", "seed", "rate", "status")] == [
+            *(record["plan"][key] for key in ("task", "arm", "seed", "rate")),
+            record["status"],
+        ]
+        assert columns["model.width"][at] == record["config"]["model"]["width"]
+    assert {column["name"]: column["differs"] for column in data["columns"]}["arm"] is True
+    assert all(column["differs"] is (len(set(columns[column["name"]])) > 1) for column in data["columns"])
+    assert sum(status != "finished" for status in columns["status"]) == 2
 
 
-def test_long_curves_are_thinned_and_keep_their_end():
+def test_a_collapsed_run_is_named(studies):
+    made = [json.loads(json.dumps(record)) for record in studies["tying"].records]
+    fallen = next(record for record in made if record["plan"]["role"] == "verdict" and record["metric"] == "bits_per_character")
+    fallen["metrics"]["test"]["bits_per_character"] *= 2
+    results = Results(experiments.load("tying"), "core", made)
+    [column] = [column for column in table.table(made, [results]) if column["name"] == "collapsed"]
+    assert [record["name"] for record, how in zip(made, runs_of(column, len(made)), strict=True) if how] == [fallen["name"]]
+
+
+def test_numbers_are_kept_to_five_digits_and_names_share_their_starts():
+    [column] = [column for column in [table._column({0: 1 / 3, 2: 20000.0}, 3)]]
+    assert runs_of(column, 3) == [pytest.approx(0.33333), None, 20000]
+    assert table.front_coded(["heads-a-s0", "heads-a-s1", "text"]) == [0, "heads-a-s0", 9, "1", 0, "text"]
+
+
+def test_curves_come_back_as_they_were(page):
+    text, records = page
+    coded = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))["curves"]
+    seen = 0
+    for record, run in zip(records, coded["runs"], strict=True):
+        rows = curves.thinned(record["curve"])
+        if not run:
+            assert not rows
+            continue
+        assert list(accumulate(coded["steps"][run[0]])) == [row["step"] for row in rows]
+        for series, decimals, *differences in run[1:]:
+            name = coded["series"][series].replace(" ", "_")
+            values = [total / 10**decimals for total in accumulate(differences)]
+            assert values == pytest.approx([row[name] for row in rows], rel=0, abs=0.5000001 * 10**-decimals)
+            assert max(abs(value) for value in values) >= 10 ** (4 - decimals)  # five digits
+            seen += 1
+    assert seen > len(records)
+
+
+def test_long_curves_are_thinned_and_keep_their_end_and_gaps():
     rows = [{"step": step} for step in range(1, 1001)]
-    kept = page_._thinned(rows)
-    assert len(kept) <= page_.MOST_POINTS + 1 and kept[0] is rows[0] and kept[-1] is rows[-1]
+    kept = curves.thinned(rows)
+    assert len(kept) <= curves.MOST_POINTS + 1 and kept[0] is rows[0] and kept[-1] is rows[-1]
+    assert curves._coded([0.5, None, 0.25]) == [5, 50000, None, -25000]
+
+
+def test_maps_have_their_tokens():
+    record = {
+        "structure": {"head": [1, 2], "example": {"tokens": [7, 8], "map": [[100, 0], [25, 75]], "edges": [[1, 0]]}},
+        "written": {"test": {"samples": [{"source": ["a", "b"], "output": ["c"], "weights": [[0.125, 0.875]]}]}},
+    }
+    assert curves.maps([record]) == [
+        [0, "layer 1, head 2", ["7", "8"], ["7", "8"], ["100 0", "25 75"], [[1, 0]]],
+        [0, "alignment, test", ["c"], ["a", "b"], ["12 88"], []],
+    ]
+
+
+def row(verdict, effect, margin=0.02, rule="better", **more):
+    return Row(
+        "C1", "x", "A beats B.", verdict, part="p", effect=effect, margin=margin, metric="test.accuracy", rule=rule, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (row("equal", 0.0), "no meaningful difference: +0.0 points, less than the 2 that would count"),
+        (row("supported", 0.051), "holds: +5.1 points, more than the 2 that count"),
+        (row("reversed", -0.4), "the other way round: -40.0 points, more than the 2 that count"),
+        (row("supported", 0.001, rule="equivalent"), "holds: +0.1 points, less than the 2 that would count"),
+        (row("inconclusive", 0.01), "left open: +1.0 points, 2 would count"),
+        (row("not run", None), "not measured"),
+    ],
+)
+def test_a_verdict_in_a_readers_words(given, said):
+    assert findings.plainly(given) == said
+
+
+def test_bars_are_cut_with_arrows():
+    inside, beyond = findings.bar(row("supported", 0.04, low=0.0, high=0.08)), findings.bar(row("supported", 1, low=-1, high=2))
+    assert not inside["cut_low"] and not inside["cut_high"] and inside["low"] == findings.WIDTH / 2
+    assert beyond["cut_low"] and beyond["cut_high"] and 0 < beyond["low"] < beyond["effect"] < findings.WIDTH
+
+
+def test_data_of_one_file_or_of_several_are_named_by_their_hashes():
+    found = studies_._hashes({"train": ["a" * 64, "b" * 64], "test": "c" * 64})
+    assert studies_._hashes("a" * 64) == "a" * 16 and found == " ".join(letter * 16 for letter in "abc")

@@ -1,0 +1,108 @@
+// Scatter plot (on uPlot) and parallel coordinates of the runs that are shown, over any columns.
+
+class Charts {
+  constructor(root, view) {
+    Object.assign(this, { root, view });
+    this.later = calm(() => this.draw(), 150);
+    this.scatter = element("div");
+    this.lines = element("canvas", { class: "parallel", role: "img", "aria-label": "parallel coordinates" });
+    this.tip = element("div", { class: "tip", "aria-live": "polite" });
+    this.tools = element("div", { class: "tools" });
+    this.axes = element("div", { class: "tools" });
+    this.folds = [
+      element("details", { class: "card", open: place.of.chart === "scatter" }, [element("summary", {}, ["Scatter plot of the runs shown"]), this.tools, this.scatter, this.tip]),
+      element("details", { class: "card", open: place.of.chart === "parallel" }, [element("summary", {}, ["Parallel coordinates of the runs shown"]), this.axes, this.lines]),
+    ];
+    for (const [i, fold] of this.folds.entries()) fold.addEventListener("toggle", () => { if (fold.open) { writeLink({ chart: ["scatter", "parallel"][i] }); this.draw(); } });
+    root.replaceChildren(...this.folds);
+  }
+  draw() {
+    if (this.folds[0].open) this.drawScatter();
+    if (this.folds[1].open) this.drawParallel();
+  }
+  names() { return this.view.store.columns.filter((column) => column.differs).map((column) => column.name); }
+  drawScatter() {
+    const { store, shown, metrics } = this.view;
+    const names = this.names();
+    const of = { x: place.of.x ?? "rate", y: place.of.y ?? metrics[0] ?? names[0], by: place.of.by ?? "arm" };
+    this.tools.replaceChildren(
+      choice("x", names, of.x, (x) => { writeLink({ x }); this.draw(); }), choice("y", names, of.y, (y) => { writeLink({ y }); this.draw(); }), choice("colour by", names, of.by, (by) => { writeLink({ by }); this.draw(); }),
+      tick("logarithmic x", place.of.lx === "1", (on) => { writeLink({ lx: on ? 1 : "" }); this.draw(); }), tick("logarithmic y", place.of.ly === "1", (on) => { writeLink({ ly: on ? 1 : "" }); this.draw(); }),
+    );
+    this.chart?.destroy();
+    this.chart = null;
+    const [x, y, by] = [store.column(of.x), store.column(of.y), store.column(of.by)];
+    this.drawn = 0;
+    if (!x || !y || !by) return;
+    const [lx, ly] = [place.of.lx === "1" && x.isNumber, place.of.ly === "1" && y.isNumber];
+    const at = (column, run) => (column.isNumber ? column.numbers[run] : column.codes[run]);
+    const runs = shown.filter((run) => x.codes[run] >= 0 && y.codes[run] >= 0 && (!lx || at(x, run) > 0) && (!ly || at(y, run) > 0)).sort((a, b) => at(x, a) - at(x, b));
+    const counts = new Map();
+    for (const run of runs) counts.set(by.codes[run], (counts.get(by.codes[run]) ?? 0) + 1);
+    const kept = [...counts.entries()].sort((a, b) => b[1] - a[1]).slice(0, COLOURS.length - 1).map(([code]) => code);
+    const rest = counts.size > kept.length ? [null] : [];
+    const groups = [...kept, ...rest];
+    const data = [runs.map((run) => at(x, run)), ...groups.map((code) => runs.map((run) => ((code === null ? !kept.includes(by.codes[run]) : by.codes[run] === code) ? at(y, run) : null)))];
+    const label = (code) => (code === null ? "all others" : code < 0 ? "none" : String(by.values[code]));
+    this.drawn = runs.length;
+    if (!runs.length) { this.tip.textContent = "No run shown has both."; return; }
+    const ticks = (column) => (_, values) => values.map((value) => (column.isNumber ? short(value) : Number.isInteger(value) ? String(column.values[value] ?? "") : ""));
+    const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
+    this.chart = new uPlot({
+      width: Math.max(280, this.scatter.clientWidth || 800), height: 380, legend: { show: false }, cursor: { drag: { x: true, y: true, uni: 30 }, focus: { prox: 16 } },
+      scales: { x: { time: false, distr: lx ? 3 : 1 }, y: { distr: ly ? 3 : 1 } },
+      axes: [{ ...axis, label: of.x, labelSize: 20, values: ticks(x) }, { ...axis, size: y.isNumber ? 56 : 110, label: of.y, labelSize: 20, values: ticks(y) }],
+      series: [{}, ...groups.map((code, i) => ({ label: label(code), stroke: look(i).colour, paths: () => null, points: { show: true, size: 6, fill: look(i).colour + "99" } }))],
+      hooks: { setCursor: [(chart) => { const run = runs[chart.cursor.idx]; this.tip.textContent = run === undefined ? "" : `${store.names[run]}: ${of.x} ${x.text(run)}, ${of.y} ${y.text(run)}`; }] },
+    }, data, this.scatter);
+    this.scatter.append(element("div", { class: "legend" }, groups.map((code, i) => swatch({ label: label(code), runs: [], colour: look(i).colour, dash: [] }))));
+    this.scatter.replaceChildren(this.chart.root, this.scatter.lastChild);
+  }
+  drawParallel() {
+    const { store, shown, metrics } = this.view;
+    const some = (name) => store.column(name)?.differs;
+    const names = (place.of.axes ? listed("axes") : ["mixer", "task", "rate", "model.layers", "model.width", "steps", metrics[0]]).filter(some);
+    const kept = boxes("axes", [["", this.names()]], (name) => names.includes(name), (name, on) => { writeLink({ axes: (on ? [...names, name] : names.filter((one) => one !== name)).join(",") }); this.draw(); this.axes.querySelector("details").open = true; });
+    this.axes.replaceChildren(kept, element("span", { class: "note" }, ["coloured by the last axis"]));
+    const columns = names.map((name) => store.column(name));
+    const canvas = this.lines, scale = window.devicePixelRatio || 1;
+    const [width, height] = [canvas.clientWidth || 800, 340];
+    canvas.width = width * scale; canvas.height = height * scale;
+    const pen = canvas.getContext("2d");
+    pen.scale(scale, scale);
+    pen.font = "12px system-ui, sans-serif";
+    if (columns.length < 2) return;
+    const [left, right, top, bottom] = [50, 70, 34, 16];
+    const x = (i) => left + (i * (width - left - right)) / (columns.length - 1);
+    const spans = columns.map((column) => {
+      const present = [...new Set(shown.map((run) => column.codes[run]).filter((code) => code >= 0))];
+      if (!column.isNumber) { const order = present.sort((a, b) => (column.values[a] < column.values[b] ? -1 : 1)); return { place: (run) => (order.length > 1 ? order.indexOf(column.codes[run]) / (order.length - 1) : 0.5), ends: order.map((code) => column.values[code]) }; }
+      const values = present.map((code) => column.values[code]);
+      const [low, high] = [Math.min(...values), Math.max(...values)];
+      const log = low > 0 && high / low > 50;
+      const scaled = (value) => (log ? Math.log(value) : value);
+      return { place: (run) => (high > low ? (scaled(column.numbers[run]) - scaled(low)) / (scaled(high) - scaled(low)) : 0.5), ends: [low, high].map(short) };
+    });
+    const y = (share) => height - bottom - share * (height - top - bottom);
+    pen.globalAlpha = Math.max(0.06, Math.min(0.7, 60 / shown.length));
+    this.parallels = 0;
+    for (const run of shown) {
+      if (columns.some((column) => column.codes[run] < 0)) continue;
+      this.parallels += 1;
+      const last = spans.at(-1).place(run);
+      pen.strokeStyle = `hsl(${220 - 190 * last} 70% 50%)`;
+      pen.beginPath();
+      columns.forEach((_, i) => pen.lineTo(x(i), y(spans[i].place(run))));
+      pen.stroke();
+    }
+    pen.globalAlpha = 1;
+    pen.fillStyle = colour("ink"); pen.strokeStyle = colour("soft");
+    columns.forEach((column, i) => {
+      pen.beginPath(); pen.moveTo(x(i), y(0)); pen.lineTo(x(i), y(1)); pen.stroke();
+      pen.textAlign = "center"; pen.fillText(column.name.slice(-22), x(i), 12 + 14 * (i % 2));
+      pen.textAlign = "left";
+      const { ends } = spans[i];
+      ends.forEach((end, j) => { if (ends.length <= 14 || j % Math.ceil(ends.length / 14) === 0) pen.fillText(String(end).slice(0, 14), x(i) + 4, y(ends.length > 1 ? j / (ends.length - 1) : 0.5) + 4); });
+    });
+  }
+}

@@ -1,0 +1,44 @@
+// The chosen runs beside each other: curves, in which settings they differ, attention maps with their tokens.
+
+const MOST_BESIDE = 12;
+
+class Compare {
+  constructor(root, view) {
+    Object.assign(this, { root, view });
+    this.later = calm(() => this.draw(), 80);
+  }
+  draw() {
+    const { view } = this;
+    const { store, picked } = view;
+    if (!picked.size) {
+      this.root.replaceChildren(element("p", { class: "note" }, ["Choose runs or groups by their boxes to see their curves, how their settings differ, and their attention maps."]));
+      return;
+    }
+    const runs = [...picked].sort((a, b) => a - b);
+    const curves = element("div");
+    const plot = element("div", { class: "card" }, [element("h2", {}, ["Curves"]), curves]);
+    const cards = [plot, this.difference(store, runs)];
+    const maps = mapsOf(store, runs);
+    if (maps.length) cards.push(element("div", { class: "card" }, [element("h2", {}, ["Attention maps and alignments"]), element("div", { class: "maps" }, maps)]));
+    this.root.replaceChildren(...cards);
+    const of = { series: place.of.show ?? "", x: place.of.against ?? "steps", logx: place.of.logx === "1", logy: place.of.logy === "1", smooth: Number(place.of.smooth ?? 0) };
+    this.panel = new CurvePanel(curves, store, () => view.lines(), of, (chosen) => writeLink({
+      show: chosen.series, against: chosen.x === "steps" ? "" : chosen.x, logx: chosen.logx ? 1 : "", logy: chosen.logy ? 1 : "", smooth: chosen.smooth || "",
+    }));
+  }
+  difference(store, runs) {
+    const shown = runs.slice(0, MOST_BESIDE);
+    const differ = store.columns.filter((column) => ["run", "setting", "score"].includes(column.kind) && shown.some((run) => column.codes[run] !== column.codes[shown[0]]));
+    const cells = (column) => shown.map((run) => element("td", {}, [column.isNumber ? digits(column.value(run)) : column.text(run)]));
+    const table = element("table", { class: "numbers" }, [
+      element("thead", {}, [element("tr", {}, [element("th", { scope: "col" }, ["differs in"]), ...shown.map((run) => element("th", { scope: "col", style: "white-space: normal; overflow-wrap: anywhere; min-width: 7rem" }, [store.names[run]]))])]),
+      element("tbody", {}, differ.map((column) => element("tr", {}, [element("th", { scope: "row" }, [column.name]), ...cells(column)]))),
+    ]);
+    const words = runs.length > shown.length ? `The first ${shown.length} of ${runs.length} chosen runs.` : shown.length < 2 ? "Choose a second run to see in what they differ." : "";
+    return element("div", { class: "card difference" }, [
+      element("h2", {}, ["Differences"]), element("p", { class: "note" }, [words]),
+      element("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "differences" }, [table]),
+      element("div", { class: "tools" }, savers("differences", () => cellsOf(table))),
+    ]);
+  }
+}

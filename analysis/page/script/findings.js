@@ -1,0 +1,44 @@
+// Findings: search and filter of the claims; a link to a claim opens it.
+
+function startFindings(root = document) {
+  for (const section of root.querySelectorAll("#findings .of-tier")) {
+    const claims = [...section.querySelectorAll(".claim")];
+    const search = section.querySelector(".search");
+    const buttons = [...section.querySelectorAll("[data-show]")];
+    const left = section.querySelector(".left");
+    let shown = "";
+    const apply = () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      for (const claim of claims) claim.hidden = (shown !== "" && claim.dataset.verdict !== shown) || !words.every((word) => claim.dataset.words.includes(word));
+      const count = claims.filter((claim) => !claim.hidden).length;
+      left.textContent = count === claims.length ? "" : `${count} of ${claims.length}`;
+    };
+    search.addEventListener("input", apply);
+    for (const one of buttons) one.addEventListener("click", () => {
+      shown = one.dataset.show;
+      for (const other of buttons) { other.classList.toggle("on", other === one); other.setAttribute("aria-pressed", String(other === one)); }
+      apply();
+    });
+  }
+}
+
+function openClaim(name) {
+  const claim = name && document.getElementById(name);
+  if (!claim) return;
+  const section = claim.closest(".of-tier");
+  if (section && section.hidden) chooseTier(section.dataset.tier);
+  claim.hidden = false;
+  if (claim.tagName === "DETAILS") claim.open = true;
+  claim.scrollIntoView();
+}
+
+function shownTier() {
+  const select = document.getElementById("tier");
+  return select ? select.value : document.querySelector(".of-tier")?.dataset.tier;
+}
+
+function chooseTier(tier) {
+  const select = document.getElementById("tier");
+  if (select) select.value = tier;
+  for (const part of document.querySelectorAll(".of-tier")) part.hidden = part.dataset.tier !== tier;
+}

@@ -1,0 +1,29 @@
+// The page's start: data, views, links.
+
+const page = { store: null, runs: null };
+
+function show() {
+  readLink();
+  for (const view of document.querySelectorAll(".view")) view.hidden = view.dataset.view !== place.view;
+  for (const link of document.querySelectorAll("header nav a")) link.dataset.view === place.view ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current");
+  document.querySelector("main").classList.toggle("runs-shown", place.view === "runs");
+  if (place.view === "experiments") showExperiment(page.store, place.target);
+  if (place.view === "runs") page.runs ? page.runs.restore() : (page.runs = new RunsView(document.getElementById("runs"), page.store));
+  if (place.view === "findings") openClaim(place.target);
+}
+
+function take(data) {
+  page.store = new Store(data);
+  page.runs = null;
+  startFindings();
+  chooseTier(shownTier());
+  show();
+}
+
+document.addEventListener("DOMContentLoaded", () => {
+  const node = document.getElementById("data");
+  document.getElementById("tier")?.addEventListener("change", (event) => { chooseTier(event.target.value); if (place.view === "experiments") location.hash = "#experiments"; });
+  window.addEventListener("hashchange", show);
+  take(JSON.parse(node.textContent));
+  if ("live" in document.documentElement.dataset) followRuns({ take });
+});

@@ -1,0 +1,194 @@
+// All runs: filter, group, choose columns, pick runs and compare them. What is shown stands in the address (`place.of`).
+
+const ALL_BUT_THE_SEED = "*";
+const MOST_PICKED = 400;
+
+class RunsView {
+  constructor(root, store) {
+    Object.assign(this, { root, store, all: Array.from({ length: store.count }, (_, run) => run) });
+    this.picked = new Set();
+    this.ends = new Map(); // a run's short name, where no other run has it
+    for (const [run, name] of store.names.entries()) { const end = name.split("-").pop(); this.ends.set(end, this.ends.has(end) ? null : run); }
+    this.build();
+  }
+  build() {
+    this.box = element("input", { type: "search", "aria-label": "filter", placeholder: 'mixer == "attention" && test.accuracy > .9', spellcheck: "false", autocapitalize: "off" });
+    this.box.addEventListener("input", () => { writeLink({ filter: this.box.value }); this.filter(); });
+    this.wrong = element("div", { class: "said-wrong", role: "alert" });
+    this.count = element("div", { class: "facts", "aria-live": "polite" });
+    this.tools = element("div", { class: "tools" });
+    this.runsRoot = element("div", { id: "runs-table" });
+    this.groupsRoot = element("div", { id: "groups-table", hidden: true });
+    this.compared = element("div", { id: "compared" });
+    this.charts = element("div", { id: "charts" });
+    this.root.replaceChildren(
+      element("div", { class: "tools" }, [element("div", { class: "filter-box" }, [this.box, this.wrong])]),
+      this.tools, this.count, this.runsRoot, this.groupsRoot, this.compared, this.charts,
+    );
+    this.compare = new Compare(this.compared, this);
+    this.scatter = new Charts(this.charts, this);
+    this.restore();
+  }
+  // Everything anew from the address.
+  restore() {
+    this.box.value = place.of.filter ?? "";
+    this.picked = new Set(listed("pick").map((name) => this.store.byName.get(name) ?? this.ends.get(name)).filter((run) => run !== undefined && run !== null));
+    this.drawTools();
+    this.table?.destroy();
+    this.table = null;
+    this.filter();
+    this.compare.draw();
+  }
+  get keys() {
+    if (place.of.group === ALL_BUT_THE_SEED) return keysButSeed(this.store);
+    return listed("group").filter((name) => this.store.column(name));
+  }
+  get columns() {
+    if (place.of.columns === ALL_BUT_THE_SEED) return this.store.columns.map((column) => column.name);
+    return place.of.columns ? listed("columns") : this.differing;
+  }
+  get differing() { return this.store.columns.filter((column) => column.differs).map((column) => column.name); }
+  // Numbers that groups are described by: those among the columns chosen, else the scores that these runs have.
+  get metrics() {
+    const some = (column) => this.shown.some((run) => column.codes[run] >= 0);
+    const results = this.store.columns.filter((column) => column.isNumber && ["score", "fact"].includes(column.kind));
+    if (place.of.columns && place.of.columns !== ALL_BUT_THE_SEED) return results.map((column) => column.name).filter((name) => this.columns.includes(name));
+    const main = results.filter((column) => /^(test|out)\./.test(column.name) && !/(items|tokens|characters|loss)$/.test(column.name) && some(column));
+    const steps = ["steps_to_90"].map((name) => this.store.column(name)).filter((column) => column && some(column));
+    const chosen = main.length ? [...main.slice(0, 4), ...steps] : results.filter((column) => /^validation\./.test(column.name) && some(column)).slice(0, 2);
+    return chosen.map((column) => column.name);
+  }
+  filter() {
+    try {
+      const keep = filterOf(this.box.value, this.store);
+      this.shown = this.all.filter(keep);
+      this.wrong.textContent = "";
+    } catch (error) {
+      if (!(error instanceof ExpressionError)) throw error;
+      this.wrong.textContent = error.message;
+      this.shown ??= this.all;
+    }
+    this.mask = new Uint8Array(this.store.count);
+    for (const run of this.shown) this.mask[run] = 1;
+    this.drawTable();
+    this.scatter.later();
+  }
+  drawTable() {
+    const keys = this.keys;
+    const grouped = place.of.group !== undefined;
+    this.runsRoot.hidden = grouped;
+    this.groupsRoot.hidden = !grouped;
+    const ill = illOf(this.store, this.shown);
+    this.count.replaceChildren(`${this.shown.length} of ${this.store.count} runs`, ...(ill ? [", ", element("span", { class: "bad" }, [ill])] : []), `; ${this.picked.size} chosen`);
+    if (grouped) this.drawGroups(keys);
+    else if (this.table) this.table.setFilter((row) => this.mask[row.run] === 1);
+    else this.makeRuns();
+  }
+  makeRuns() {
+    const columns = runColumns(this.store, this.columns, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
+    const sort = place.of.sort;
+    this.table = makeTable(this.runsRoot, columns, this.all.map((run) => ({ run })), {
+      initialFilter: (row) => this.mask[row.run] === 1,
+      initialSort: sort ? [{ column: sort.replace(/^-/, ""), dir: sort.startsWith("-") ? "desc" : "asc" }] : [],
+      rowFormatter: (row) => {
+        const { run } = row.getData();
+        row.getElement().classList.toggle("picked", this.picked.has(run));
+        row.getElement().classList.toggle("ill", isIll(this.store, run));
+      },
+    });
+    this.table.on("dataSorted", (sorters) => {
+      if (place.view === "runs" && sorters.length) writeLink({ sort: (sorters[0].dir === "desc" ? "-" : "") + sorters[0].field });
+    });
+  }
+  drawGroups(keys) {
+    const metrics = this.metrics;
+    const columns = keys.map((name) => this.store.column(name));
+    const asked = [...keys, "|", ...metrics].join();
+    if (this.groupTable && this.grouped === this.mask && this.asked === asked) return; // it is still there
+    Object.assign(this, { grouped: this.mask, asked });
+    this.groups = describeGroups(this.store, groupsOf(this.shown, columns), metrics);
+    const telling = tellingKeys(this.shown, columns);
+    const shape = [...telling, "|", ...metrics].join();
+    if (this.groupTable && this.groupShape === shape) { this.groupTable.replaceData(this.groups); return; }
+    this.groupTable?.destroy();
+    this.groupShape = shape;
+    this.groupTable = makeTable(this.groupsRoot, groupColumns(this.store, telling, metrics, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on)), this.groups);
+  }
+  pick(runs, on) {
+    for (const run of runs) on ? this.picked.add(run) : this.picked.delete(run);
+    const names = [...this.picked].slice(0, MOST_PICKED).map((run) => { const end = this.store.names[run].split("-").pop(); return this.ends.get(end) === run ? end : this.store.names[run]; });
+    writeLink({ pick: names.join(",") });
+    this.count.lastChild.textContent = `; ${this.picked.size} chosen`;
+    this.compare.later();
+  }
+  // Lines of curves: each chosen run, or the chosen runs group by group while the table is grouped.
+  lines() {
+    const runs = [...this.picked].sort((a, b) => a - b);
+    const keys = place.of.group === undefined ? null : this.keys;
+    if (!keys) return runs.map((run, i) => ({ label: this.store.names[run], runs: [run], ...look(i) }));
+    return groupsOf(runs, keys.map((name) => this.store.column(name))).map((group, i, groups) => ({ label: labelOf(this.store, keys, group.runs[0], groups), runs: group.runs, ...look(i) }));
+  }
+  set(changes) {
+    writeLink(changes);
+    this.drawTools();
+    if ("columns" in changes || "sort" in changes) { this.table?.destroy(); this.table = null; }
+    this.drawTable();
+    this.scatter.later();
+    this.compare.later();
+  }
+  drawTools() {
+    const { store } = this;
+    const kinds = { run: "what it is", setting: "settings", score: "scores", fact: "more" };
+    const names = (wanted) => Object.entries(kinds).map(([kind, title]) => [title, store.columns.filter((column) => column.kind === kind && wanted(column)).map((column) => column.name)]);
+    const grouped = place.of.group !== undefined;
+    const regroup = (name, on) => { const now = place.of.group === ALL_BUT_THE_SEED ? this.keys : listed("group"); this.set({ group: (on ? [...now, name] : now.filter((one) => one !== name)).join(",") }); this.tools.querySelector(".choices.by").open = true; };
+    const recolumn = (name, on) => { const now = this.columns; this.set({ columns: (on ? [...now, name] : now.filter((one) => one !== name)).join(",") }); this.tools.querySelector(".choices.which").open = true; };
+    const by = boxes("group by", names((column) => isKey(column) && column.differs), (name) => listed("group").includes(name), regroup);
+    const which = boxes("columns", names(() => true), (name) => this.columns.includes(name), recolumn, [element("div", { class: "tools" }, [
+      button("only keys that differ", () => this.set({ columns: "" })), button("all", () => this.set({ columns: ALL_BUT_THE_SEED })),
+      button("scores and settings of these runs", () => this.set({ columns: this.telling().join(",") })),
+    ])]);
+    by.classList.add("by"); which.classList.add("which");
+    const sort = (place.of.sort ?? "").replace(/^-/, "");
+    this.tools.replaceChildren(
+      button("group: all but the seed", () => this.set({ group: ALL_BUT_THE_SEED }), { "aria-pressed": String(place.of.group === ALL_BUT_THE_SEED), id: "all-but-the-seed" }), by,
+      button("single runs", () => this.set({ group: "" }), { "aria-pressed": String(!grouped), id: "ungroup" }),
+      which,
+      choice("sort by", [["", "name"], ...this.columns], sort, (name) => this.set({ sort: name })),
+      button("reverse", () => this.set({ sort: (place.of.sort ?? "").startsWith("-") ? sort : `-${sort}` }), { disabled: !sort }),
+      button("choose all shown", () => { this.pick(this.shown.slice(0, MOST_PICKED), true); this.redraw(); }),
+      button("choose none", () => { this.pick([...this.picked], false); this.redraw(); }),
+      ...savers("runs", () => this.rows()),
+      button("copy link", () => navigator.clipboard?.writeText(location.href.split("#")[0] + linkOfView())),
+    );
+  }
+  redraw() { (place.of.group === undefined ? this.table : this.groupTable)?.redraw(true); this.drawTable(); }
+  // Columns that tell the shown runs apart.
+  telling() {
+    return this.store.columns.filter((column) => column.kind !== "fact" && new Set(this.shown.map((run) => column.codes[run])).size > 1).map((column) => column.name);
+  }
+  // What is shown, as lines of cells.
+  rows() {
+    const { store } = this;
+    const table = place.of.group === undefined ? this.table : this.groupTable;
+    const order = table ? table.getRows("active").map((row) => row.getData()) : [];
+    if (place.of.group === undefined) {
+      const columns = this.columns.map((name) => store.column(name)).filter(Boolean);
+      return [["name", ...columns.map((column) => column.name)], ...order.map(({ run }) => [store.names[run], ...columns.map((column) => column.text(run))])];
+    }
+    const [keys, metrics] = [this.keys, this.metrics];
+    const head = [...keys, "runs", "went wrong", ...metrics.flatMap((name) => [`${name} mean`, `${name} sd`, `${name} low`, `${name} high`, `${name} n`])];
+    const number = (value) => (value === null ? "" : String(Number(value.toPrecision(6))));
+    return [head, ...order.map((group) => [
+      ...keys.map((name) => store.column(name).text(group.runs[0])), group.runs.length, group.ill,
+      ...group.found.flatMap(({ n, mean, sd, half }) => [number(mean), number(sd), half === null ? "" : number(mean - half), half === null ? "" : number(mean + half), n]),
+    ])];
+  }
+}
+
+// What tells a group from the others: its values in the columns in which they differ.
+function labelOf(store, keys, run, groups) {
+  const columns = keys.map((name) => store.column(name));
+  const telling = columns.filter((column) => groups.some((group) => column.codes[group.runs[0]] !== column.codes[run]));
+  return (telling.length ? telling : columns).slice(0, 6).map((column) => `${column.name}=${column.text(run) || "none"}`).join(" ") || "all";
+}

@@ -1,0 +1,67 @@
+// Means over groups of runs: over all that have the value, with the standard deviation and the 95 % t interval of the mean.
+
+function describe(values, t) {
+  let n = 0, sum = 0, squares = 0;
+  for (const value of values) if (value === value && value !== null) { n += 1; sum += value; }
+  if (!n) return { n, mean: null, sd: null, half: null };
+  const mean = sum / n;
+  if (n < 2) return { n, mean, sd: null, half: null };
+  for (const value of values) if (value === value && value !== null) squares += (value - mean) ** 2;
+  const sd = Math.sqrt(squares / (n - 1));
+  return { n, mean, sd, half: ((t[n - 2] ?? 1.96) * sd) / Math.sqrt(n) };
+}
+
+// Groups of runs that are alike in all columns: [{runs}], in the order in which they come. Runs are told apart by a hash of
+// 53 bits of their values, column by column: texts of all values would take ten times as long.
+function groupsOf(runs, columns) {
+  const high = new Int32Array(runs.length), low = new Int32Array(runs.length);
+  for (const { codes } of columns) {
+    for (let i = 0; i < runs.length; i++) {
+      const code = codes[runs[i]] + 2;
+      high[i] = mixed(high[i] ^ Math.imul(code, 0x9e3779b1));
+      low[i] = mixed(low[i] ^ Math.imul(code, 0x85ebca77)) + 1;
+    }
+  }
+  const groups = new Map();
+  for (let i = 0; i < runs.length; i++) {
+    const key = (high[i] >>> 0) * 2 ** 21 + (low[i] >>> 11);
+    const group = groups.get(key);
+    if (group) group.runs.push(runs[i]);
+    else groups.set(key, { runs: [runs[i]] });
+  }
+  return [...groups.values()];
+}
+
+function mixed(bits) {
+  const once = Math.imul(bits ^ (bits >>> 15), 0x2c1b3c6d);
+  return Math.imul(once ^ (once >>> 12), 0x297a2d39);
+}
+
+// What tells runs apart but the seed: every setting that differs among all runs.
+function keysButSeed(store) {
+  return store.columns.filter((column) => isKey(column) && column.name !== "seed" && column.differs).map((column) => column.name);
+}
+
+// Of the columns that runs are grouped by, those that need be shown: not the ones that are the same in all groups, nor settings
+// that what a run is called (experiment, task, arm, ...) tells already.
+function tellingKeys(runs, columns) {
+  const differs = columns.filter(({ codes }) => runs.some((run) => codes[run] !== codes[runs[0]]));
+  const named = differs.filter((column) => column.kind === "run");
+  const alike = groupsOf(runs, named);
+  const further = differs.filter(({ kind, codes }) => kind !== "run" && alike.some((group) => group.runs.some((run) => codes[run] !== codes[group.runs[0]])));
+  return [...named, ...further].map((column) => column.name);
+}
+
+const RESULTS_OF_A_RUN = ["status", "ended", "collapsed", "planned", "kind"];
+function isKey(column) {
+  return column.kind === "setting" || (column.kind === "run" && !RESULTS_OF_A_RUN.includes(column.name));
+}
+
+function digits(value, half) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "";
+  if (Number.isInteger(value) && !half) return String(value);
+  const last = half ? Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(half)))) : null;
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toPrecision(4);
+  return last === null ? String(Number(value.toPrecision(4))) : value.toFixed(Math.min(last, 5));
+}

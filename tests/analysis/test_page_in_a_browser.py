@@ -1,0 +1,341 @@
+"""The page in a real browser, over the committed records and over 5,000 made-up runs: all of its views, and how fast it is."""
+
+import json
+import math
+import re
+import threading
+import time
+
+import pandas as pd
+import pytest
+import yaml
+from scipy import stats
+
+from analysis import __main__ as command
+from analysis import claims, load, page, synthetic, verdicts
+from analysis.page import live
+from analysis.results import Results
+from study import experiments, records
+from tests.chromium import PATH, Chromium
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(PATH is None, reason="chromium is not installed")]
+
+ROWS = "[...document.querySelectorAll('{} .tabulator-row')].length"
+SETTLED = "new Promise((done) => setTimeout(done, 400))"
+MOST_MILLISECONDS = {"open": 1500, "filter": 50, "group": 50}
+MOST_BYTES = 6_000_000
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("profile")) as chromium:
+        yield chromium
+
+
+def without_figures(folder):
+    """Empty ones in their place, as drawing takes most of the time and is tested elsewhere."""
+    (folder / "figures").mkdir(parents=True)
+    for name in (*experiments.names(), "verdicts"):
+        (folder / "figures" / f"{name}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The address of the page of the committed records, and those records."""
+    folder = tmp_path_factory.mktemp("committed")
+    without_figures(folder / "core")
+    assert command.main(["page", "--output", str(folder)]) == 0
+    loaded = load.committed()
+    return (folder / "page.html").as_uri(), [record for found in loaded.by_tier.values() for record in found]
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """The page of 5,000 made-up runs."""
+    folder = tmp_path_factory.mktemp("many")
+    assert synthetic.write_records(folder, 5000) >= 5000
+    without_figures(folder / "out" / "core")
+    where = ["--results", str(folder / "results"), "--declarations", str(folder / "declarations")]
+    assert command.main(["page", *where, "--output", str(folder / "out")]) == 0
+    return folder / "out" / "page.html"
+
+
+@pytest.fixture
+def quiet(browser):
+    """Nothing is complained of, and nothing but the page is asked for."""
+    browser.resize(1200)
+    browser.errors.clear()
+    browser.requests.clear()
+    yield browser
+    assert browser.errors == []
+    assert [address for address in browser.requests if "page.html" not in address] == []
+
+
+def typed(browser, text):
+    browser.run(f"page.runs.box.value = {json.dumps(text)}; page.runs.box.dispatchEvent(new Event('input'))")
+    return set(browser.run("page.runs.shown.map((run) => page.store.names[run])"))
+
+
+def test_filters_show_the_runs_that_they_name(quiet, committed):
+    address, all_records = committed
+    quiet.open(address + "#runs")
+    assert typed(quiet, "") == {record["name"] for record in all_records}
+
+    def where(condition):
+        return {record["name"] for record in all_records if condition(record)}
+
+    def accuracy(record):
+        return record["metrics"].get("test", {}).get("accuracy", -1)
+
+    attention = where(lambda r: r["config"]["mixer"]["name"] == "attention" and accuracy(r) > 0.9)
+    assert typed(quiet, 'mixer == "attention" && test.accuracy > .9') == attention and attention
+    assert typed(quiet, "!(test.accuracy <= 0.5 || test.accuracy == null)") == where(lambda r: accuracy(r) > 0.5)
+    assert typed(quiet, "experiment in ['heads', \"text\"] && `model.layers` * 2 >= 3 + 1") == where(
+        lambda r: r["plan"]["experiment"] in ("heads", "text") and r["config"]["model"]["layers"] >= 2
+    )
+    assert typed(quiet, 'name ~ "LSTM" && seed != 0') == where(lambda r: "lstm" in r["name"] and r["plan"]["seed"] != 0)
+    assert typed(quiet, "lstm verdict") == where(lambda r: "lstm" in r["name"] and "verdict" in r["name"])
+    before = quiet.run("page.runs.shown.length")
+    for wrong, said in [("test.acuracy > 1", "no column test.acuracy"), ("seed ==", "missing at the end"), ("(seed", "needs")]:
+        typed(quiet, wrong)
+        assert quiet.run("page.runs.wrong.textContent").find(said) >= 0 or wrong == "(seed"
+        assert quiet.run("page.runs.wrong.textContent") != "" and quiet.run("page.runs.shown.length") == before
+
+
+def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, committed):
+    address, all_records = committed
+    quiet.open(address + "#runs?filter=" + "role%20%3D%3D%20%22verdict%22")
+    quiet.run("document.getElementById('all-but-the-seed').click()")
+    groups = quiet.run("""page.runs.groups.map((group) => ({ names: group.runs.map((run) => page.store.names[run]),
+        found: group.found[page.runs.metrics.indexOf("test.accuracy")] }))""")
+    by_name = {record["name"]: record for record in all_records}
+    shown = [record for record in all_records if record["plan"]["role"] == "verdict"]
+    cells = {(r["plan"]["experiment"], r["plan"]["task"], r["plan"]["arm"], r["plan"]["rate"]) for r in shown}
+    assert sum(len(group["names"]) for group in groups) == len(shown) and len(groups) >= len(cells)
+    for group in groups:
+        own = [by_name[name] for name in group["names"]]
+        assert len({(r["plan"]["experiment"], r["plan"]["task"], r["plan"]["arm"]) for r in own}) == 1
+        assert len({r["plan"]["seed"] for r in own}) == len(own) or len({json.dumps(r["config"]) for r in own}) > 1
+        values = pd.Series([r["metrics"].get("test", {}).get("accuracy") for r in own], dtype=float).dropna()
+        assert group["found"]["n"] == len(values)
+        if len(values):
+            assert group["found"]["mean"] == pytest.approx(values.mean(), rel=1e-4)
+        if len(values) > 1:
+            half = stats.t.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
+            assert group["found"]["sd"] == pytest.approx(values.std(), rel=1e-2, abs=1e-5)
+            assert group["found"]["half"] == pytest.approx(half, rel=1e-2, abs=1e-5)
+    assert quiet.run(ROWS.format("#groups-table")) > 5
+    quiet.run("document.getElementById('ungroup').click()")
+    assert quiet.run("document.getElementById('groups-table').hidden") and quiet.run(ROWS.format("#runs-table")) > 5
+
+
+def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
+    address, all_records = committed
+    quiet.open(address + "#runs?filter=alignment&sort=-seed")
+    quiet.run("document.querySelectorAll('#runs-table .tabulator-row input')[0].click()")
+    quiet.run("document.querySelectorAll('#runs-table .tabulator-row input')[3].click()")
+    quiet.run(SETTLED)
+    chosen = quiet.run("[...page.runs.picked].map((run) => page.store.names[run])")
+    assert len(chosen) == 2 and quiet.run("page.runs.compare.panel.drawn") == 2
+    said = quiet.run("document.querySelector('.difference table').textContent")
+    assert all(name in said for name in chosen)
+    for x in ("samples", "multiply_adds", "seconds"):
+        quiet.run(f"page.runs.compare.panel.set('x', '{x}')")
+        assert quiet.run("page.runs.compare.panel.drawn") == 2, x
+    for key in ("logx", "logy"):
+        quiet.run(f"page.runs.compare.panel.set('{key}', true)")
+    quiet.run("page.runs.compare.panel.set('smooth', 0.5)")
+    quiet.run(SETTLED)
+    link = quiet.run("location.href")
+    quiet.open(link)
+    quiet.run(SETTLED)
+    assert set(quiet.run("[...page.runs.picked].map((run) => page.store.names[run])")) == set(chosen)
+    assert quiet.run("page.runs.box.value") == "alignment" and quiet.run("page.runs.table.getSorters()[0].dir") == "desc"
+    of = quiet.run("page.runs.compare.panel.of")
+    assert (of["x"], of["logx"], of["logy"], of["smooth"]) == ("seconds", True, True, 0.5)
+    with_maps = quiet.run("[...page.store.maps.keys()].slice(0, 2)")
+    if with_maps:
+        quiet.run(f"page.runs.pick({with_maps}, true)")
+        quiet.run(SETTLED)
+        assert quiet.run("document.querySelectorAll('.map td').length") > 4
+        assert quiet.run("[...document.querySelectorAll('.map thead th')].some((cell) => cell.textContent !== '')")
+
+
+def test_what_is_shown_is_saved_as_csv_and_latex(quiet, committed):
+    address, _ = committed
+    quiet.open(address + "#runs?columns=task,test.accuracy&filter=" + "test.accuracy%20%3E%200.99")
+    lines = quiet.run("asCsv(page.runs.rows())").splitlines()
+    assert lines[0] == "name,task,test.accuracy" and len(lines) == 1 + quiet.run("page.runs.shown.length") > 2
+    assert all(float(line.rsplit(",", 1)[1]) > 0.99 for line in lines[1:])
+    latex = quiet.run("asLatex(page.runs.rows())")
+    assert latex.startswith("\\begin{tabular}{lrr}") and latex.count("\\\\\n") == len(lines) and "\\_" in latex
+    assert quiet.run("""asCsv([['a "b", c']])""") == '"a ""b"", c"\n'
+    assert quiet.run("asLatex([['a', 'b'], ['50 %', 'x_1']])").count("50 \\% & x\\_1") == 1
+
+
+def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
+    address, _ = committed
+    quiet.open(address + "#runs?chart=scatter&x=rate&y=validation.accuracy&by=arm&lx=1&filter=heads")
+    quiet.run(SETTLED)
+    shown = quiet.run("page.runs.shown.filter((run) => page.store.value(run, 'validation.accuracy') !== null).length")
+    assert quiet.run("page.runs.scatter.drawn") == shown > 0
+    quiet.open(address + "#runs?chart=parallel&axes=task,rate,validation.accuracy&filter=heads")
+    quiet.run(SETTLED)
+    assert quiet.run("page.runs.scatter.parallels") == shown
+    assert quiet.run("""(() => { const canvas = document.querySelector("canvas.parallel");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        return data.some((value) => value > 0); })()""")
+
+
+def test_every_experiment_shows_its_tables_and_curves(quiet, committed):
+    address, _ = committed
+    quiet.open(address + "#experiments")
+    names = quiet.run("[...document.querySelectorAll('.experiment')].map((section) => section.id)")
+    assert len(names) > 10
+    for name in names:
+        quiet.run(f"location.hash = '#{name}'")
+        quiet.run("new Promise((done) => setTimeout(done, 60))")
+        shown = quiet.run("[...document.querySelectorAll('.experiment')].filter((one) => !one.hidden).map((one) => one.id)")
+        assert shown == [name]
+        root = f"document.getElementById('{name}').querySelector('.curves')"
+        if quiet.run(f"{root} !== null"):
+            assert quiet.run(f"{root}.panel.drawn") > 0, name
+            quiet.run(f"{root}.panel.set('singles', true)")
+            assert quiet.run(f"{root}.querySelector('canvas') !== null"), name
+
+
+def test_claims_are_searched_filtered_and_linked(quiet, committed):
+    address, _ = committed
+    quiet.open(address)
+    count = "[...document.querySelectorAll('.claim')].filter((claim) => !claim.hidden).map((claim) => claim.id)"
+    everything = quiet.run(count)
+    assert "C13" in everything and quiet.run("document.querySelectorAll('.sentences li').length") >= 2
+    quiet.run("document.querySelector('.search').value = 'heads'")
+    quiet.run("document.querySelector('.search').dispatchEvent(new Event('input'))")
+    found = quiet.run(count)
+    assert "C13" in found and len(found) < len(everything)
+    quiet.open(address)
+    for button in range(1, quiet.run("document.querySelectorAll('[data-show]').length")):
+        quiet.run(f"document.querySelectorAll('[data-show]')[{button}].click()")
+        said = quiet.run(f"document.querySelectorAll('[data-show]')[{button}].textContent")
+        assert len(quiet.run(count)) == int(said.rsplit(" ", 1)[1])
+    quiet.open(address + "#C13")
+    assert quiet.run("document.getElementById('C13').open")
+
+
+def test_it_is_usable_on_a_telephone_in_the_dark_and_by_keyboard(quiet, committed):
+    address, _ = committed
+    quiet.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    quiet.resize(400)
+    for view in ("", "#experiments", "#runs", "#runs?group=*"):
+        quiet.open(address + view)
+        assert quiet.run("document.documentElement.scrollWidth") <= 400, view
+    ground = quiet.run("getComputedStyle(document.body).backgroundColor")
+    assert sum(map(int, re.findall(r"\d+", ground)[:3])) < 150
+    quiet.call("Emulation.setEmulatedMedia", features=[])
+    quiet.resize(1200)
+    quiet.open(address)
+    seen = []
+    for _ in range(14):
+        quiet.press("Tab")
+        seen.append(quiet.run("document.activeElement.textContent.trim() || document.activeElement.className"))
+    assert {"Findings", "Experiments", "Runs", "search"} <= set(seen)
+    quiet.run("document.querySelector('.claim summary').focus()")
+    quiet.press("Enter")
+    assert quiet.run("document.querySelector('.claim').open")
+    quiet.open(address + "#runs")
+    quiet.run("document.querySelector('#runs-table .tabulator-row input').focus()")
+    quiet.press(" ")
+    assert quiet.run("page.runs.picked.size") == 1
+
+
+def processor_milliseconds(browser, script):
+    """What a step costs the page's thread, layout and drawing with it: by its own time, as others use the machine too."""
+
+    def spent():
+        metrics = {one["name"]: one["value"] for one in browser.call("Performance.getMetrics")["metrics"]}
+        return 1000 * metrics["TaskDuration"]
+
+    before = spent()
+    browser.run(f"new Promise((done) => {{ {script}; requestAnimationFrame(() => setTimeout(done)); }})")
+    return spent() - before
+
+
+def test_it_is_fast_with_5000_runs(quiet, many):
+    assert many.stat().st_size <= MOST_BYTES
+    quiet.call("Performance.enable", timeDomain="threadTicks")
+    opened = []
+    for view in ("", "#runs"):
+        quiet.open(many.as_uri() + view)
+        [spent] = [one["value"] for one in quiet.call("Performance.getMetrics")["metrics"] if one["name"] == "TaskDuration"]
+        opened.append(1000 * spent)
+    assert quiet.run("page.store.count") >= 5000 and quiet.run(ROWS.format("#runs-table")) > 10
+    set_to = "page.runs.box.value = {}; page.runs.box.dispatchEvent(new Event('input'))"
+    filters = ['mixer == "attention" && test.accuracy > .9', "", "lstm", 'role == "verdict"', ""]
+    filtered = [processor_milliseconds(quiet, set_to.format(json.dumps(text))) for text in filters]
+    press = "document.getElementById('{}').click()"
+    grouped = [processor_milliseconds(quiet, press.format(name)) for name in ("all-but-the-seed", "ungroup") * 3]
+    seen = {"open": opened, "filter": filtered, "group": grouped}
+    print({name: [round(value) for value in values] for name, values in seen.items()})
+    for name, values in seen.items():
+        assert sorted(values)[len(values) // 2] <= MOST_MILLISECONDS[name], seen
+
+
+def waited(browser, script):
+    """Until an expression is true in the page."""
+    until = time.monotonic() + 30
+    while not browser.run(script):
+        assert time.monotonic() < until, script
+        time.sleep(0.2)
+
+
+def heard(browser, text):
+    """What the live view says, as soon as it says ``text``."""
+    live_view = "document.getElementById('live').textContent"
+    waited(browser, f"{live_view}.includes({json.dumps(text)})")
+    return browser.run(live_view)
+
+
+def test_a_live_page_follows_the_runs(browser, tmp_path):
+    declared = {"heads": experiments.load("heads")}
+    made = [one for one in synthetic.complete(declared["heads"], "core")][:6]
+    runs = tmp_path / "runs"
+
+    def begin(record):
+        folder = runs / record["name"]
+        folder.mkdir(parents=True)
+        origin = {"experiment": "heads", "arm": record["plan"]["arm"], "task": record["plan"]["task"]}
+        (folder / "config.yaml").write_text(yaml.safe_dump({"tier": "core", "origin": origin, "train": {"steps": 1200}}))
+        (folder / "history.jsonl").write_text('{"step": 300, "validation_accuracy": 0.5}\n')
+        return folder
+
+    def finish(record):
+        records.write(runs / record["name"], {key: value for key, value in record.items() if key != "checksum"})
+
+    for record in made[:3]:
+        begin(record)
+    finish(made[0])
+    built, stated = [], claims.read()
+
+    def make(loaded):
+        built.append(loaded)
+        results = {"heads": Results(declared["heads"], "core", loaded.by_tier["core"])}
+        shown = [page.Shown(verdicts.judge(stated, results, "core"), results, tmp_path)]
+        return page.build(stated, shown, loaded, "the runs", live=True)
+
+    server = live.server_of(live.Folder(runs, declared), make)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        browser.resize(1200)
+        browser.errors.clear()
+        browser.open(f"http://127.0.0.1:{server.server_port}/#live")
+        said = heard(browser, "1 done")
+        assert "1 done, 2 running" in said and "300 of 1200 steps" in said and made[1]["name"] in said
+        finish(made[1])
+        assert "2 done, 1 running" in heard(browser, "2 done")
+        waited(browser, "page.store.count === 2")
+        assert len(built) == 2 and browser.run("document.querySelector('.claim') !== null")
+        assert browser.errors == []
+    finally:
+        server.shutdown()
+        server.server_close()
