@@ -7,11 +7,28 @@ EXTRAS ?= test
 BIN := .venv/bin
 INSTALLED := .venv/installed.$(EXTRAS)
 
-.PHONY: study check test style results
+.PHONY: study smoke full check test style results
 
-study: $(INSTALLED) ## the smoke tier of every experiment, then verdicts and report
+study: $(INSTALLED) ## verdicts and page from the committed records, then one claim measured anew beside its verdict
+	$(BIN)/python -m analysis --tier core
+	$(BIN)/python run.py -m experiment=dynamic tier=core sweep.tasks=[mqar] sweep.arms=[attention,static,static_offset] \
+	  sweep.seeds=[20,21,22] sweep.committed=true hydra/launcher=joblib
+	$(BIN)/python -m analysis again --tier core --source runs
+	@echo "page: $(CURDIR)/results/page.html"
+
+smoke: $(INSTALLED) ## every experiment at a size of seconds, then what the analysis makes of them
 	$(BIN)/python run.py -m experiment=all tier=smoke hydra/launcher=joblib
 	$(BIN)/python -m analysis --tier smoke --source runs
+
+# What decides most parts by the hour comes first; stopped (MINUTES=10 does so in time), the same command goes on.
+FULL ?= dynamic keyvalue scoring saliency addnorm structure heads extrapolation positions selection window distance memory skew \
+  text size tying dropout alignment glimpse translation complexity speed
+MINUTES ?= 100000
+JOBS ?= 8
+full: $(INSTALLED) ## the full tier on one GPU
+	timeout --signal=INT --kill-after=60 $(MINUTES)m sh -c 'for name in $(FULL); do \
+	  $(BIN)/python run.py -m experiment=$$name tier=full trainer=gpu sweep.committed=true \
+	    hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS) || exit; done'
 
 check: style ## style, types and the quick tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
@@ -24,7 +41,7 @@ style: $(INSTALLED)
 	$(BIN)/ruff format -q --check .
 	$(BIN)/mypy
 
-results: $(INSTALLED) ## every table, figure and verdict from the committed records
+results: $(INSTALLED) ## every table, figure, verdict and the page from the committed records
 	$(BIN)/python -m analysis
 
 $(INSTALLED): pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""Records in; verdicts, tables, figures, page and README's verdict table out. See ``python -m analysis --help``."""
+"""Records in; verdicts, tables, figures, page and README's findings out. See ``python -m analysis --help``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import budget, directions, load, rows, tables, terminal, verdict_table, verdicts, wording
+from analysis import budget, directions, load, readme, rows, tables, terminal, verdict_table, verdicts, wording
 from analysis import claims as claims_module
+from analysis.arguments import AGAIN, parser
 from analysis.claims import Claims
 from analysis.registration import Registration
 from analysis.registration import read as registered_before
@@ -21,47 +22,6 @@ from analysis.results import Results
 from analysis.verdicts import Verdicts
 from study import experiments
 from study.experiments import TIERS, Experiment
-
-PARTS = {
-    "all": "everything below but collect (the default)",
-    "collect": "gather fresh records (--source) into results/<tier>/records/*.jsonl, to be committed",
-    "check": "what is planned, finished, diverged, failed, missing, stale or set aside; exit code 1 unless complete",
-    "cost": "hours that each experiment may take, has taken, and may yet take",
-    "registered": "which contrasts stood as they stand before the runs that they judge, from git; registered.csv",
-    "again": "claims whose runs were made anew on other seeds (sweep.seeds), from --source, beside the committed verdicts",
-    "rates": "the chosen learning rates, with the validation score at each rate",
-    "verdicts": "verdicts.csv, and every contrast in the terminal",
-    "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
-    "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
-    "page": "page.html: findings, experiments and all runs, with the figures that are there (missing ones are drawn)",
-    "readme": "the verdict table in README.md, and how often its rules err; with --check only say whether both are up to date",
-}
-DESCRIPTION = f"""\
-Rebuild every table, figure, verdict and the page from run records. Needs no torch, no GPU and no network.
-
-parts:
-{"".join(f"  {name:11}{text}{chr(10)}" for name, text in PARTS.items())}"""
-EPILOG = """\
-exit code: 0; 1 where records were set aside, there are none, or a check does not hold; 2 where nothing could be done
-
-examples:
-  python -m analysis                                     all tiers with committed records
-  python -m analysis --source runs --tier smoke          straight from fresh runs
-  python -m analysis page --source runs --serve          follow a sweep while it trains
-  python -m analysis tables --tier core --experiment heads
-  python -m analysis collect --source runs --tier core   then commit results/core/records
-  python -m analysis --source wandb:entity/project --output /tmp/results
-"""
-OPTIONS = {  # option: (default, metavar, help)
-    "results": (load.RESULTS, "FOLDER", "where committed records lie (default: results)"),
-    "declarations": (experiments.FOLDER, "FOLDER", "experiments (default: conf/experiment)"),
-    "claims": (claims_module.FOLDER, "FOLDER", "claims (default: analysis/claims)"),
-    "readme": (load.ROOT / "README.md", "FILE", "file with the table's markers"),
-    "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),
-}
-AGAIN = "make some with python run.py -m experiment=NAME tier=core sweep.committed=true sweep.seeds=[20,21,22]"
-PORT = 8765
-SOURCE = "committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project"
 
 
 @dataclass
@@ -85,26 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         terminal.say(errors, [f"analysis: {error}"], "red")
         return 2
-
-
-def parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="python -m analysis",
-        usage="python -m analysis [PART] [options]",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    made.add_argument("part", nargs="?", choices=PARTS, default="all", metavar="PART", help="one of the parts above")
-    made.add_argument("--tier", action="append", choices=TIERS, help="this tier; may be repeated (default: all with records)")
-    made.add_argument("--experiment", action="append", metavar="NAME", help="this one; may be repeated (default: all)")
-    made.add_argument("--source", default="committed", metavar="WHERE", help=SOURCE)
-    for name, (default, metavar, text) in OPTIONS.items():
-        made.add_argument(f"--{name}", type=Path, default=default, metavar=metavar, help=text)
-    serve = f"with page: follow runs that train, at http://127.0.0.1:PORT (default {PORT}), until Ctrl-C"
-    made.add_argument("--serve", nargs="?", type=int, const=PORT, metavar="PORT", help=serve)
-    made.add_argument("--check", action="store_true", help="with readme: change nothing; exit code 1 when the table is stale")
-    return made
 
 
 def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
@@ -151,14 +91,14 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
             terminal.rates(results, console)
         return code
     if options.part == "readme":
-        return max(code, _readme(options, claims, tiers, declared, console))
+        return max(code, _readme(options, claims, tiers, console))
     for tier in tiers:
-        _write(tier, claims, options, console)
+        _write(tier, claims, declared, options, console)
     if options.part in ("all", "page"):
         _page(tiers, loaded, claims, options, console)
     narrowed = options.tier or options.experiment or options.output or options.source != "committed"
     if options.part == "all" and not narrowed:
-        _readme(options, claims, tiers, declared, console)
+        _readme(options, claims, tiers, console)
     return code
 
 
@@ -188,7 +128,9 @@ def _tier(
     return Tier(name, results, chosen, judged, registration, (options.output or options.results) / name)
 
 
-def _write(tier: Tier, claims: Claims, options: argparse.Namespace, console: Console) -> None:
+def _write(
+    tier: Tier, claims: Claims, declared: Mapping[str, Experiment], options: argparse.Namespace, console: Console
+) -> None:
     folder, chosen = tier.folder, tier.chosen.values()
     parts = [part for part in ("verdicts", "tables", "figures", "page") if options.part in ("all", part)]
     count = sum(len(results.records) for results in chosen)
@@ -196,6 +138,7 @@ def _write(tier: Tier, claims: Claims, options: argparse.Namespace, console: Con
     folder.mkdir(parents=True, exist_ok=True)
     if "verdicts" in parts:
         rows.write(folder / "verdicts.csv", tier.judged.rows)
+        (folder / "VERDICTS.md").write_text(readme.table(claims, tier.judged, declared), encoding="utf-8")
         rows.write(folder / "controls.csv", tier.judged.controls)
         tier.registration.write(folder)
     if "tables" in parts:
@@ -284,25 +227,19 @@ def _again(options: argparse.Namespace, console: Console, errors: Console) -> in
     return 0
 
 
-def _readme(
-    options: argparse.Namespace,
-    claims: Claims,
-    tiers: Sequence[Tier],
-    declared: dict[str, Experiment],
-    console: Console,
-) -> int:
-    from analysis import readme, simulation
+def _readme(options: argparse.Namespace, claims: Claims, tiers: Sequence[Tier], console: Console) -> int:
+    from analysis import simulation
 
-    text = readme.table(claims, {tier.name: tier.judged for tier in tiers}, declared)
-    fresh = readme.put(options.readme, text, options.check)
-    if readme.has_rules(options.readme):
+    fresh = readme.put(options.readme, readme.findings(claims, {tier.name: tier.judged for tier in tiers}), options.check)
+    method = options.results / "METHOD.md"
+    if method.is_file():
         rows = [row for tier in tiers for row in tier.judged.rows if row.part]
-        fresh &= readme.put(options.readme, simulation.sentence(rows), options.check, readme.RULES)
+        fresh &= readme.put(method, simulation.sentence(rows), options.check, readme.RULES)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"
     else:
         words = "was up to date" if fresh else "written"
-    terminal.say(console, [f"{options.readme}: verdict table {words}"])
+    terminal.say(console, [f"{options.readme}: findings {words}"])
     return 1 if options.check and not fresh else 0
 
 

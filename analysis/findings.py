@@ -23,7 +23,9 @@ def sentences(claims: Claims, judged: Verdicts, most: int = MOST) -> list[str]:
         for claim in claims.claims.values()
         if judged.overall[claim.name] == verdict and any(row.n for row in _parts(judged, claim))
     ]
-    firsts, seconds, topics = [], [], set[str]()
+    firsts: list[tuple[Claim, str]] = []
+    seconds: list[tuple[Claim, str]] = []
+    topics: set[str] = set()
     for claim, verdict in found:
         (seconds if claim.topic in topics else firsts).append((claim, verdict))
         topics.add(claim.topic)

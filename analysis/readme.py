@@ -1,4 +1,4 @@
-"""The verdict table between the markers of README.md, written from the verdicts and never by hand."""
+"""What README and ``VERDICTS.md`` say of the verdicts, written from them and never by hand."""
 
 from __future__ import annotations
 
@@ -8,25 +8,48 @@ from pathlib import Path
 
 from analysis import wording
 from analysis.claims import Claims
+from analysis.findings import sentences
 from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
 from analysis.statistics import ALPHA
 from analysis.verdicts import Verdicts
 from study.experiments import Experiment
 
-BEGIN, END = "<!-- verdicts:begin -->", "<!-- verdicts:end -->"
+BEGIN, END = "<!-- findings:begin -->", "<!-- findings:end -->"
 RULES = "<!-- rules:begin -->", "<!-- rules:end -->"  # where a file says how often the rules err
+HEAD = """# Verdicts of the {tier} tier
+
+Each part of a claim: the mean scores of both sides; the effect with the interval that decides it; what was asked of that
+(`> 2`: to lie above 2; `± 2`: to lie within) and what came of it. n counts seeds. [METHOD.md](../METHOD.md) says how. More:
+[all behind each part](tables/verdicts.md), [numbers](verdicts.csv), [published directions](tables/published_directions.md).
+"""
 TIERS = ("full", "core")  # a claim's verdict is that of the first tier that decides it; the smoke tier decides none
 
 
-def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str, Experiment]) -> str:
-    """Markdown: a line per claim that has been run, one that names the rest; the corrections; the experiments."""
+def findings(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
+    """For README: how many claims came out how, the clearest of them in sentences, and the picture of all parts."""
+    verdicts: Counter[str] = Counter()
+    for name in claims.claims:
+        judged = _deciding(name, by_tier)
+        verdicts[judged.overall[name] if judged else NOT_RUN] += 1
+    lines = [f"Of {len(claims.claims)} claims: {counts(verdicts)}. {chance(by_tier)}", ""]
+    for tier in TIERS:
+        if tier in by_tier and (found := sentences(claims, by_tier[tier])):
+            lines += [f"- {sentence}" for sentence in found]
+            lines += ["", f"![Parts of claims, in units of their margins](results/{tier}/figures/verdicts.png)"]
+            break
+    return "\n".join(lines).rstrip()
+
+
+def counts(verdicts: Mapping[str, int]) -> str:
+    return ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts.get(word))
+
+
+def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) -> str:
+    """``VERDICTS.md`` of a tier: a line per claim that has been run, one that names the rest; corrections; experiments."""
     lines = ["| claim | it says | verdict | its parts: scores, effect [interval] | n | registered | scope |", f"|{7 * '---|'}"]
     waiting: list[str] = []
-    verdicts: Counter[str] = Counter()
     for claim in claims.claims.values():
-        judged = _deciding(claim.name, by_tier)
-        verdicts[judged.overall[claim.name] if judged else NOT_RUN] += 1
-        if judged is None or judged.overall[claim.name] == NOT_RUN:
+        if judged.overall[claim.name] == NOT_RUN:
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
         rows = [row for row in judged.of(claim.name) if row.part and row.verdict != NOT_RUN]
@@ -34,8 +57,8 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
         registered = ", ".join(dict.fromkeys(row.registered for row in rows if row.registered))
         cells = [claim.name, claim.en, verdict, parts, _counts(rows), registered, _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    counts = ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts[word])
-    lines = [f"Of {len(claims.claims)} claims: {counts}.", "", chance(by_tier), "", *lines]
+    head = [HEAD.format(tier=judged.tier), f"Of {len(claims.claims)} claims: {counts(Counter(judged.overall.values()))}.", ""]
+    lines = [*head, *lines]
     if waiting:
         lines += ["", f"Not run: {', '.join(waiting)}."]
     lines += ["", "Where the notes are mistaken:", "", "| the notes | correct is | source | claims |", "|---|---|---|---|"]
@@ -44,24 +67,14 @@ def table(claims: Claims, by_tier: Mapping[str, Verdicts], declared: Mapping[str
         lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| experiment | asks | claims | measured |", "|---|---|---|---|"]
     for experiment in declared.values():
-        ran = [tier for tier, judged in by_tier.items() if any(r.experiment == experiment.name and r.n for r in judged.rows)]
-        name = f"[{experiment.name}](conf/experiment/{experiment.name}.yaml)"
-        links = ", ".join(f"[{tier}](results/{tier}/tables/{experiment.name}.md)" for tier in TIERS if tier in ran)
-        lines.append(f"| {name} | {experiment.question} | {' '.join(experiment.claims)} | {links} |")
-    for tier in TIERS:
-        if tier in by_tier and any(row.effect is not None for row in by_tier[tier].rows):
-            folder = f"results/{tier}"
-            made = sorted({word for row in by_tier[tier].rows for word in row.revision.replace("/", " ").split()})
-            lines += [
-                "",
-                f"Every part of a claim in the {tier} tier, with its interval, in units of its margin ([all that stands behind "
-                f"them]({folder}/tables/verdicts.md), [numbers]({folder}/verdicts.csv), [tables]({folder}/tables), [published "
-                f"directions]({folder}/tables/published_directions.md)); records of "
-                f"revision {', '.join(made)}:",
-                "",
-                f"![Contrasts of the {tier} tier]({folder}/figures/verdicts.png)",
-            ]
-    return "\n".join(lines)
+        ran = any(row.experiment == experiment.name and row.n for row in judged.rows)
+        name = f"[{experiment.name}](../../conf/experiment/{experiment.name}.yaml)"
+        link = f"[tables](tables/{experiment.name}.md)" if ran else ""
+        lines.append(f"| {name} | {experiment.question} | {' '.join(experiment.claims)} | {link} |")
+    made = sorted({word for row in judged.rows for word in row.revision.replace("/", " ").split()})
+    if made:
+        lines += ["", f"Records of revision {', '.join(made)}."]
+    return "\n".join([*lines, ""])
 
 
 def chance(by_tier: Mapping[str, Verdicts]) -> str:
@@ -74,10 +87,6 @@ def chance(by_tier: Mapping[str, Verdicts]) -> str:
         f"{100 * ALPHA:g} % for a false verdict in any of its parts, at most {ALPHA * claims:.1f} claims with one are to "
         "be expected."
     )
-
-
-def has_rules(path: Path) -> bool:
-    return RULES[0] in path.read_text(encoding="utf-8")
 
 
 def put(path: Path, text: str, check: bool = False, markers: tuple[str, str] = (BEGIN, END)) -> bool:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from analysis import load, readme, synthetic
-from analysis.__main__ import PARTS, main
+from analysis.__main__ import main
+from analysis.arguments import PARTS
 from analysis.terminal import NAMED
 from study import experiments, records
 
@@ -307,7 +308,14 @@ def test_imports_neither_torch_nor_lightning_nor_wandb(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-def test_readme_table_is_written_and_checked(tmp_path, capsys):
+def test_verdicts_are_told_claim_by_claim(tmp_path):
+    assert golden(tmp_path, "verdicts") == 1
+    text = (tmp_path / "core" / "VERDICTS.md").read_text()
+    assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
+    assert "better: 91.0 % against 81.0 %, +10.0 points [+7.5, +12.5] (> 2: supported)<br>equal: 91.0 % against 91.0 %" in text
+
+
+def test_readme_findings_are_written_and_checked(tmp_path, capsys):
     path = tmp_path / "README.md"
     path.write_text(f"before\n{readme.BEGIN}\nstale words\n{readme.END}\nafter\n")
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
@@ -315,8 +323,7 @@ def test_readme_table_is_written_and_checked(tmp_path, capsys):
     assert golden(tmp_path, "readme", "--readme", str(path)) == 1
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
-    assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
-    assert "better: 91.0 % against 81.0 %, +10.0 points [+7.5, +12.5] (> 2: supported)<br>equal: 91.0 % against 91.0 %" in text
+    assert "- So it is: “First claim” (C1)." in text and "results/core/figures/verdicts.png" in text
     assert "3 parts of 2 claims are decided by runs" in text and "at most 0.1 claims" in text
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
     assert "up to date" in capsys.readouterr().out
