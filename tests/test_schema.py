@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study import experiments, keys, parts, records, schema
+from study import keys, parts, records, schema
+from study.experiments import Experiment
 from study.help import explain
 from study.training.build import validate
 
@@ -272,24 +273,24 @@ def test_ids_do_not_depend_on_the_order_of_keys(compose):
 
 def declared(compose, run):
     """The config of a planned run, as the sweeper composes it."""
-    experiment = experiments.load(run.experiment)
-    claims = f"[{','.join(experiment.claims)}]"
-    origin = {"experiment": run.experiment, "arm": run.arm, "task": run.task, "role": run.role, "claims": claims}
+    origin = {"experiment": run.experiment, "arm": run.arm, "task": run.task, "role": run.role}
     return compose(*run.overrides, *(f"origin.{key}={value}" for key, value in origin.items()))
 
 
 def test_ids_never_move_by_accident(compose):
-    """Committed records have this run; should its id move, a sweep would train them all again."""
-    run = experiments.load("positions").tuning_runs("core")[0]
-    assert run.settings == {
-        "tier": "core",
-        "task": "reverse",
-        "position": "none",
-        "train.steps": 800,
-        "train.evaluate_every": 50,
-        "train.rate": 0.001,
-        "seed": 100,
-    }
+    """Should the id of a declared run move, a sweep would train all committed ones again."""
+    experiment = Experiment(
+        {
+            "name": "positions",
+            "title": "t",
+            "question": "q",
+            "claims": [],
+            "arms": {"none": {"set": {"position": "none"}}},
+            "tasks": {"reverse": {"set": {"task": "reverse", "train.steps": 800, "train.evaluate_every": 50}}},
+            "tiers": {"core": {"rates": [0.001], "tuning_seeds": [100], "verdict_seeds": [0]}},
+        }
+    )
+    [run] = experiment.tuning_runs("core")
     assert run.digest == "e1e9a115ea9a6417"
     assert schema.name(declared(compose, run)) == "positions-reverse-none-tuning-lr0.001-s100-48484e5a78b9"
 
