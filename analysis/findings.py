@@ -40,7 +40,7 @@ def _sentence(claim: Claim, verdict: str, rows: Sequence[Row]) -> str:
     holds = _clearest([row for row in rows if row.verdict == SUPPORTED])
     fails = _clearest([row for row in rows if row.verdict in AGAINST])
     shown = {SUPPORTED: [holds], CONTRADICTED: [fails], QUALIFIED: [holds, fails]}[verdict]
-    evidence = "; ".join(_evidence(row) for row in shown if row is not None)
+    evidence = ". ".join(_evidence(row) for row in shown if row is not None)
     return f"{LEADS[verdict]}: “{claim.en.rstrip('.')}” ({claim.name}). {evidence}."
 
 

@@ -28,7 +28,7 @@ def test_a_claim_is_told_by_its_clearest_part_on_each_side():
         part("C1", "inconclusive", 0.9, "Who knows."),
     ]
     assert said({"C1": "qualified"}, rows) == [
-        "Only in part: “C1 is so” (C1). A lot: +50.0 points [+49.0, +51.0], n = 5; "
+        "Only in part: “C1 is so” (C1). A lot: +50.0 points [+49.0, +51.0], n = 5. "
         "Nothing: no difference that counts, +0.0 points [-1.0, +1.0], n = 5."
     ]
 
