@@ -83,7 +83,7 @@ class Registration:
             texts = [text for path in files if (text := _show(self.root, commit, path)) is not None]
             return _declared(texts, name, contrast.name, self.tier, cells) if len(texts) == len(files) else None
 
-        if not _has(self.root, revision):
+        if not all(path.is_relative_to(self.root) for path in files) or not _has(self.root, revision):
             return Finding(*known, UNKNOWN, revision[:10], day)
         today = _declared([path.read_text(encoding="utf-8") for path in files], name, contrast.name, self.tier, cells)
         then = at(revision)
@@ -178,10 +178,7 @@ def _has(root: Path, commit: str) -> bool:
 
 @cache
 def _show(root: Path, commit: str, path: Path) -> str | None:
-    try:
-        return _git(root, "show", f"{commit}:{path.relative_to(root)}")
-    except ValueError:  # a file elsewhere has no history here
-        return None
+    return _git(root, "show", f"{commit}:{path.relative_to(root)}")
 
 
 def _commits(root: Path, since: str, files: Sequence[Path]) -> list[str]:

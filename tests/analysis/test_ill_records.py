@@ -16,8 +16,8 @@ from study import experiments, records
 
 pytestmark = pytest.mark.slow
 
-ILL = ("structure", "glimpse", "complexity", "translation")
-WHOLE = "text"
+ILL = tuple(name for name in ("structure", "glimpse", "complexity", "translation") if records.committed("core", name).exists())
+WHOLE = "speed"
 MUTATIONS, BATCHES = 1000, 4
 
 VALUES = [
