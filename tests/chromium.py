@@ -67,7 +67,7 @@ class Chromium:
         os.close(self.out)
         os.close(self.into)
 
-    def call(self, method, patience=60, **parameters):
+    def call(self, method, patience=300, **parameters):
         """The answer of one command; what happens meanwhile is noted."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}

@@ -48,7 +48,7 @@ SAID_ELSEWHERE = {  # fields of a row that its line of the table has, or that ev
     ),
     *("task", "revision", "device"),
 }
-LABELS = {"dropped": "pairs without a score", "cap": "steps at most", "rates": "learning rates", "stable": "at other sizes"}
+LABELS = {"dropped": "pairs without a score", "cap": "steps at most", "rates": "learning rates"}
 
 
 def of(claims: Claims, judged: Verdicts, run: Container[str]) -> dict[str, Any]:
@@ -177,7 +177,8 @@ def scores(row: Row) -> str:
     metric = METRICS.get(row.metric.rpartition(".")[2])
     if metric is None or rules.known()[row.rule].own_unit is not None:
         return ""
-    return " against ".join(number(score, metric) for score in (row.score_a, row.score_b) if score is not None)
+    sides = [score for score in (row.score_a, row.score_b) if score is not None]
+    return " against ".join(number(score, metric) if metric.percent else f"{score:,.4g}" for score in sides)
 
 
 def _facts(row: Row) -> list[tuple[str, str]]:

@@ -125,6 +125,11 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
             assert group["found"]["sd"] == pytest.approx(values.std(), rel=1e-2, abs=1e-5)
             assert group["found"]["half"] == pytest.approx(half, rel=1e-2, abs=1e-5)
     assert quiet.run(ROWS.format("#groups-table")) > 5
+    quiet.run("page.runs.set({ sort: '-test.accuracy' })")
+    quiet.run(SETTLED)
+    means = quiet.run("page.runs.rows().slice(1).map((row) => row[page.runs.rows()[0].indexOf('test.accuracy mean')])")
+    known = [float(mean) for mean in means if mean]
+    assert known == sorted(known, reverse=True) and len(known) > 5
     quiet.run("document.getElementById('ungroup').click()")
     assert quiet.run("document.getElementById('groups-table').hidden") and quiet.run(ROWS.format("#runs-table")) > 5
 
@@ -221,6 +226,12 @@ def test_claims_are_searched_filtered_and_linked(quiet, committed):
         assert len(quiet.run(count)) == int(said.rsplit(" ", 1)[1])
     quiet.open(address + "#C13")
     assert quiet.run("document.getElementById('C13').open")
+    told = "document.querySelector('#C13 .notes').textContent"
+    if quiet.run("drawnSign('学') === drawnSign('問')"):  # two boxes
+        assert "no font" in quiet.run(told)
+    else:
+        assert quiet.run(told) == claims.read().claims["C13"].zh
+    assert quiet.run("drawnSign('a') !== drawnSign('b')")
 
 
 def test_it_is_usable_on_a_telephone_in_the_dark_and_by_keyboard(quiet, committed):

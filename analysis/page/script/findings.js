@@ -22,6 +22,20 @@ function startFindings(root = document) {
   }
 }
 
+// Where no font has Chinese signs, every one of them is the same box: then the notes' own words are left out, and it is said.
+function hideWhatNoFontShows(root = document) {
+  if (drawnSign("学") !== drawnSign("問")) return;
+  for (const node of root.querySelectorAll("[lang=zh]")) node.replaceChildren(element("small", { lang: "en" }, ["(The notes say it in Chinese, for which this machine has no font.)"]));
+}
+
+function drawnSign(sign) {
+  const canvas = element("canvas", { width: 24, height: 24 });
+  const pen = canvas.getContext("2d");
+  pen.font = `20px ${getComputedStyle(document.body).fontFamily}`;
+  pen.fillText(sign, 2, 20);
+  return pen.getImageData(0, 0, 24, 24).data.join();
+}
+
 function openClaim(name) {
   const claim = name && document.getElementById(name);
   if (!claim) return;

@@ -16,6 +16,7 @@ function take(data) {
   page.store = new Store(data);
   page.runs = null;
   startFindings();
+  hideWhatNoFontShows();
   chooseTier(shownTier());
   show();
 }

@@ -33,10 +33,11 @@ class RunsView {
   restore() {
     this.box.value = place.of.filter ?? "";
     this.picked = new Set(listed("pick").map((name) => this.store.byName.get(name) ?? this.ends.get(name)).filter((run) => run !== undefined && run !== null));
-    this.drawTools();
     this.table?.destroy();
-    this.table = null;
+    this.groupTable?.destroy();
+    this.table = this.groupTable = null;
     this.filter();
+    this.drawTools();
     this.compare.draw();
   }
   get keys() {
@@ -86,19 +87,19 @@ class RunsView {
   }
   makeRuns() {
     const columns = runColumns(this.store, this.columns, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
-    const sort = place.of.sort;
     this.table = makeTable(this.runsRoot, columns, this.all.map((run) => ({ run })), {
       initialFilter: (row) => this.mask[row.run] === 1,
-      initialSort: sort ? [{ column: sort.replace(/^-/, ""), dir: sort.startsWith("-") ? "desc" : "asc" }] : [],
+      initialSort: sorted(columns),
       rowFormatter: (row) => {
         const { run } = row.getData();
         row.getElement().classList.toggle("picked", this.picked.has(run));
         row.getElement().classList.toggle("ill", isIll(this.store, run));
       },
     });
-    this.table.on("dataSorted", (sorters) => {
-      if (place.view === "runs" && sorters.length) writeLink({ sort: (sorters[0].dir === "desc" ? "-" : "") + sorters[0].field });
-    });
+    this.rememberSort(this.table);
+  }
+  rememberSort(table) {
+    table.on("dataSorted", (sorters) => { if (place.view === "runs" && sorters.length) writeLink({ sort: (sorters[0].dir === "desc" ? "-" : "") + sorters[0].field }); });
   }
   drawGroups(keys) {
     const metrics = this.metrics;
@@ -107,12 +108,14 @@ class RunsView {
     if (this.groupTable && this.grouped === this.mask && this.asked === asked) return; // it is still there
     Object.assign(this, { grouped: this.mask, asked });
     this.groups = describeGroups(this.store, groupsOf(this.shown, columns), metrics);
-    const telling = tellingKeys(this.shown, columns);
+    const telling = (this.telling = tellingKeys(this.shown, columns));
     const shape = [...telling, "|", ...metrics].join();
     if (this.groupTable && this.groupShape === shape) { this.groupTable.replaceData(this.groups); return; }
     this.groupTable?.destroy();
     this.groupShape = shape;
-    this.groupTable = makeTable(this.groupsRoot, groupColumns(this.store, telling, metrics, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on)), this.groups);
+    const made = groupColumns(this.store, telling, metrics, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
+    this.groupTable = makeTable(this.groupsRoot, made, this.groups, { initialSort: sorted(made) });
+    this.rememberSort(this.groupTable);
   }
   pick(runs, on) {
     for (const run of runs) on ? this.picked.add(run) : this.picked.delete(run);
@@ -131,7 +134,11 @@ class RunsView {
   set(changes) {
     writeLink(changes);
     this.drawTools();
-    if ("columns" in changes || "sort" in changes) { this.table?.destroy(); this.table = null; }
+    if ("columns" in changes || "sort" in changes) {
+      this.table?.destroy();
+      this.groupTable?.destroy();
+      this.table = this.groupTable = null;
+    }
     this.drawTable();
     this.scatter.later();
     this.compare.later();
@@ -146,7 +153,7 @@ class RunsView {
     const by = boxes("group by", names((column) => isKey(column) && column.differs), (name) => listed("group").includes(name), regroup);
     const which = boxes("columns", names(() => true), (name) => this.columns.includes(name), recolumn, [element("div", { class: "tools" }, [
       button("only keys that differ", () => this.set({ columns: "" })), button("all", () => this.set({ columns: ALL_BUT_THE_SEED })),
-      button("scores and settings of these runs", () => this.set({ columns: this.telling().join(",") })),
+      button("scores and settings of these runs", () => this.set({ columns: this.tellingApart().join(",") })),
     ])]);
     by.classList.add("by"); which.classList.add("which");
     const sort = (place.of.sort ?? "").replace(/^-/, "");
@@ -154,7 +161,7 @@ class RunsView {
       button("group: all but the seed", () => this.set({ group: ALL_BUT_THE_SEED }), { "aria-pressed": String(place.of.group === ALL_BUT_THE_SEED), id: "all-but-the-seed" }), by,
       button("single runs", () => this.set({ group: "" }), { "aria-pressed": String(!grouped), id: "ungroup" }),
       which,
-      choice("sort by", [["", "name"], ...this.columns], sort, (name) => this.set({ sort: name })),
+      choice("sort by", [["", grouped ? "as they come" : "name"], ...(grouped ? [...tellingKeys(this.shown, this.keys.map((name) => store.column(name))), "runs", ...this.metrics] : this.columns)], sort, (name) => this.set({ sort: name })),
       button("reverse", () => this.set({ sort: (place.of.sort ?? "").startsWith("-") ? sort : `-${sort}` }), { disabled: !sort }),
       button("choose all shown", () => { this.pick(this.shown.slice(0, MOST_PICKED), true); this.redraw(); }),
       button("choose none", () => { this.pick([...this.picked], false); this.redraw(); }),
@@ -164,7 +171,7 @@ class RunsView {
   }
   redraw() { (place.of.group === undefined ? this.table : this.groupTable)?.redraw(true); this.drawTable(); }
   // Columns that tell the shown runs apart.
-  telling() {
+  tellingApart() {
     return this.store.columns.filter((column) => column.kind !== "fact" && new Set(this.shown.map((run) => column.codes[run])).size > 1).map((column) => column.name);
   }
   // What is shown, as lines of cells.
@@ -176,7 +183,7 @@ class RunsView {
       const columns = this.columns.map((name) => store.column(name)).filter(Boolean);
       return [["name", ...columns.map((column) => column.name)], ...order.map(({ run }) => [store.names[run], ...columns.map((column) => column.text(run))])];
     }
-    const [keys, metrics] = [this.keys, this.metrics];
+    const [keys, metrics] = [this.telling, this.metrics];
     const head = [...keys, "runs", "went wrong", ...metrics.flatMap((name) => [`${name} mean`, `${name} sd`, `${name} low`, `${name} high`, `${name} n`])];
     const number = (value) => (value === null ? "" : String(Number(value.toPrecision(6))));
     return [head, ...order.map((group) => [
@@ -184,6 +191,12 @@ class RunsView {
       ...group.found.flatMap(({ n, mean, sd, half }) => [number(mean), number(sd), half === null ? "" : number(mean - half), half === null ? "" : number(mean + half), n]),
     ])];
   }
+}
+
+// The sort that the address asks for, where there is such a column.
+function sorted(columns) {
+  const [name, dir] = [(place.of.sort ?? "").replace(/^-/, ""), (place.of.sort ?? "").startsWith("-") ? "desc" : "asc"];
+  return columns.some((column) => column.field === name) ? [{ column: name, dir }] : [];
 }
 
 // What tells a group from the others: its values in the columns in which they differ.
