@@ -1,6 +1,6 @@
 """The rules tested as a whole: made-up studies whose truth is known go through the same tests and the same settling.
 
-A study is a claim of four contrasts, each on five seeds, and where these leave one open on five more.
+A study is a claim of four parts, as many as one may have, each on five seeds, and where these leave one open on five more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from analysis.rows import Row
 from analysis.settling import analysis_alpha, settle
 from analysis.statistics import BETTER, BY_T, EQUAL, INCONCLUSIVE, REVERSED, SEED, SUPPORTED, compared, t_quantile
 
-CONTRASTS, FIRST, BOTH = 4, 5, 10
+PARTS, FIRST, BOTH = 4, 5, 10
 STUDIES = 10_000
 
 
@@ -26,8 +26,8 @@ def verdicts(differences: np.ndarray, margin: float) -> list[str]:
 
 
 def share(effect: float, spread: float, words: Iterable[str], studies: int = STUDIES) -> tuple[float, float]:
-    """Of all claims those with such a verdict in any contrast, and of all contrasts those with one. In margins."""
-    draws = np.random.default_rng(SEED).normal(effect, spread, (studies, CONTRASTS, BOTH))
+    """Of all claims those with such a verdict in any part, and of all parts those with one. In margins."""
+    draws = np.random.default_rng(SEED).normal(effect, spread, (studies, PARTS, BOTH))
     hits = np.array([[verdict in words for verdict in verdicts(study, 1.0)] for study in draws])
     return float(hits.any(axis=1).mean()), float(hits.mean())
 
@@ -49,7 +49,7 @@ def sentence(rows: Iterable[Row], studies: int = STUDIES) -> str:
     edge, _ = share(1.0, seen, (SUPPORTED, EQUAL, REVERSED), studies)
     _, found = share(3.0, seen, (SUPPORTED,), studies)
     return (
-        f"Of {studies:,} made-up claims of {CONTRASTS} contrasts, at the spread seen here (the median standard deviation of "
+        f"Of {studies:,} made-up claims of {PARTS} parts, at the spread seen here (the median standard deviation of "
         f"paired differences is {seen:.1f} margins), {100 * nothing:.1f} % get a false verdict where there is no effect, and "
         f"{100 * edge:.1f} % where each effect equals its margin, the hardest case; of effects of three margins "
         f"{100 * found:.0f} % are found."

@@ -19,7 +19,9 @@ four times in five. Registered: whether the contrast stood as it stands before t
 
 
 def write(folder: Path, rows: Iterable[Row]) -> None:
-    lines = as_markdown([_cells(row) for row in rows if row.part])
+    parts = [row for row in rows if row.part]
+    first = {row.claim: row.part for row in reversed(parts)}  # which tells the figures that are published of its claim
+    lines = as_markdown([_cells(row) | {"published": row.published * (first[row.claim] == row.part)} for row in parts])
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "verdicts.md").write_text("\n".join([HEAD, *lines, ""]), encoding="utf-8")
 
@@ -43,6 +45,5 @@ def _cells(row: Row) -> dict[str, str]:
         "seen": wording.seen(row),
         "other sizes": row.stable,
         "registered": row.registered,
-        "published": row.published,
         "reason": row.reason,
     }
