@@ -28,10 +28,17 @@ TIERS = ("full", "core")  # a claim's verdict is that of the first tier that dec
 def findings(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
     """For README: how many claims came out how, the clearest of them in sentences, and the picture of all parts."""
     verdicts: Counter[str] = Counter()
-    for name in claims.claims:
+    waiting = 0
+    for name, claim in claims.claims.items():
         judged = _deciding(name, by_tier)
-        verdicts[judged.overall[name] if judged else NOT_RUN] += 1
+        verdicts[verdict := judged.overall[name] if judged else NOT_RUN] += 1
+        waiting += verdict == NOT_RUN and not claim.nothing_to_run
     lines = [f"Of {len(claims.claims)} claims: {counts(verdicts)}. {chance(by_tier)}", ""]
+    if waiting:
+        lines += [
+            f"{waiting} claims wait for their runs: `python -m analysis check` names these, `cost` says how long they take.",
+            "",
+        ]
     for tier in TIERS:
         if tier in by_tier and (found := sentences(claims, by_tier[tier])):
             lines += [f"- {sentence}" for sentence in found]
