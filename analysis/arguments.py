@@ -18,7 +18,7 @@ PARTS = {
     "again": "claims whose runs were made anew on other seeds (sweep.seeds), from --source, beside the committed verdicts",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "VERDICTS.md, verdicts.csv, and every contrast in the terminal",
-    "tables": "tables/<experiment>.csv and .md, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
+    "tables": "tables/<experiment>.csv, .md, .tex, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
     "page": "page.html: findings, experiments and all runs, with the figures that are there (missing ones are drawn)",
     "readme": "findings in README.md, how often rules err in results/METHOD.md; with --check only whether they are up to date",

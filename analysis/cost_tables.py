@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -50,11 +51,12 @@ def measured(results: Results) -> pd.DataFrame:
     for point, group in repeated:
         row = dict(zip(POINT, point, strict=True))
         for key in MEASURED:
-            row[key], row[f"{key}_low"], row[f"{key}_high"] = mean_interval(group[key].dropna().tolist())
+            found = mean_interval(group[key].dropna().tolist(), bounds=(0.0, math.inf))
+            row[key], row[f"{key}_low"], row[f"{key}_high"] = found
         rows.append({**row, "seeds": group["seconds"].count()})
     bounds = [f"{key}{end}" for key in MEASURED for end in ("", "_low", "_high")]
-    found = pd.DataFrame(rows, columns=[*POINT, *bounds, "seeds"])
-    return found.astype(dict.fromkeys(bounds, float))
+    table = pd.DataFrame(rows, columns=[*POINT, *bounds, "seeds"])
+    return table.astype(dict.fromkeys(bounds, float))
 
 
 def measured_cells(results: Results, task: str) -> Cells:

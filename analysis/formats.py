@@ -1,13 +1,18 @@
-"""How numbers and tables are written: CSV, Markdown, a score with its interval."""
+"""How numbers and tables are written: CSV, Markdown, LaTeX, a score with its interval."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from study.metrics import Metric
+
+NOTHING = ("", "-", "none")
+TEX = {character: f"\\{character}" for character in "#$%&_{}"}
+TEX |= {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": "$<$", ">": "$>$", "±": r"$\pm$"}
 
 
 def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
@@ -21,34 +26,60 @@ def as_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] = ()) -> st
     return text.getvalue()
 
 
-def as_markdown(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Lines of a table. Columns that no row fills are left out."""
+def as_markdown(rows: Sequence[Mapping[str, str]], best: Collection[tuple[int, str]] = ()) -> list[str]:
+    """Lines of a table, ``best``, its cells by (row, column), in bold. Columns that no row fills are left out."""
     if not rows:
         return ["Nothing planned."]
     names = columns(rows)
     lines = ["| " + " | ".join(names) + " |", "|" + "---|" * len(names)]
-    return lines + ["| " + " | ".join(_escaped(row.get(name, "")) for name in names) + " |" for row in rows]
+    for i, row in enumerate(rows):
+        cells = [f"**{row[name]}**" if (i, name) in best else row.get(name, "") for name in names]
+        lines.append("| " + " | ".join(map(_escaped, cells)) + " |")
+    return lines
+
+
+def as_latex(rows: Sequence[Mapping[str, str]], best: Collection[tuple[int, str]] = ()) -> list[str]:
+    """As ``as_markdown``, a tabular with the rules of the package booktabs."""
+    if not rows:
+        return ["Nothing planned."]
+    names = columns(rows)
+    lines = [rf"\begin{{tabular}}{{{'l' * len(names)}}}", r"\toprule", f"{' & '.join(map(_tex, names))} \\\\", r"\midrule"]
+    for i, row in enumerate(rows):
+        cells = [rf"\textbf{{{_tex(row[name])}}}" if (i, name) in best else _tex(row.get(name, "")) for name in names]
+        lines.append(f"{' & '.join(cells)} \\\\")
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
 def columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Names of the columns that some row fills, and the arm's."""
+    """Names of the columns that some row fills with more than a word for nothing, and the arm's."""
     names = dict.fromkeys(name for row in rows for name in row)
-    return [name for name in names if name == "arm" or any(row.get(name) for row in rows)]
+    return [name for name in names if name == "arm" or any(row.get(name, "") not in NOTHING for row in rows)]
 
 
 def number(value: float | None, metric: Metric) -> str:
     if value is None:
         return "-"
-    return f"{100 * value:.1f} %" if metric.percent else f"{value:.3f}"
+    return f"{100 * value:.1f} %" if metric.percent else f"{value:.{_decimals(metric)}f}"
 
 
 def with_interval(mean: float | None, low: float | None, high: float | None, metric: Metric) -> str:
+    """To the digits that the interval supports: two of its half width, but no finer than ``number``."""
     if mean is None:
         return "-"
     if low is None or high is None:
         return number(mean, metric)
-    scale, digits = (100, 1) if metric.percent else (1, 3)
-    return f"{number(mean, metric)} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+    scale, unit = (100, " %") if metric.percent else (1, "")
+    half = scale * max(mean - low, high - mean)
+    digits = min(_decimals(metric), max(0, 1 - math.floor(math.log10(half)))) if half > 0 else _decimals(metric)
+    return f"{scale * mean:.{digits}f}{unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def short(value: float | None) -> str:
+    """Three digits at most, with a letter for thousands (k), millions (M), 1e9 (G) or 1e12 (T)."""
+    if value is None:
+        return ""
+    power = max(0, min(4, math.floor(math.log10(float(f"{abs(value):.3g}")) / 3))) if value else 0
+    return f"{float(f'{value:.3g}') / 1000**power:g}{' kMGT'[power].strip()}"
 
 
 def whole(value: float | None) -> str:
@@ -66,6 +97,14 @@ def _csv_cell(value: Any) -> Any:
     if value is None or value != value:
         return ""
     return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def _decimals(metric: Metric) -> int:
+    return 1 if metric.percent or metric.margin >= 0.1 else 3
+
+
+def _tex(text: str) -> str:
+    return "".join(TEX.get(character, character) for character in text.replace("\n", " "))
 
 
 def _escaped(text: str) -> str:

@@ -20,6 +20,7 @@ POWER = 0.8  # of finding the smallest effect that a test is said to see
 RESAMPLES = 9999
 SEED = 20170612
 FLAT = 0.01  # a logarithm that rises by less per e-fold has no base to speak of
+UNBOUNDED = (-math.inf, math.inf)
 TINY = 1e-12  # differences that vary by less are taken as equal
 
 SUPPORTED, EQUAL, REVERSED, CONTRADICTED, INCONCLUSIVE = "supported", "equal", "reversed", "contradicted", "inconclusive"
@@ -54,8 +55,13 @@ class Test:
     interval: Callable[[float], Interval] = field(default=lambda alpha: (None, None), compare=False, repr=False)
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float | None, float | None, float | None]:
-    """Mean and its t interval; the interval is None for fewer than two values."""
+def mean_interval(
+    values: Sequence[float], level: float = 0.95, bounds: tuple[float, float] = UNBOUNDED
+) -> tuple[float | None, float | None, float | None]:
+    """Mean and its t interval; the interval is None for fewer than two values.
+
+    It ends at ``bounds``, the ends of the scale: no mean lies beyond them, so the interval's level stays what it is.
+    """
     n = len(values)
     if not n:
         return None, None, None
@@ -66,7 +72,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float |
         return mean, mean, mean
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
     half = t_quantile(n - 1, (1 + level) / 2) * deviation / math.sqrt(n)
-    return mean, mean - half, mean + half
+    return mean, max(mean - half, bounds[0]), min(mean + half, bounds[1])
 
 
 def ratio_interval(values: Sequence[float]) -> tuple[float | None, float | None, float | None]:
@@ -214,7 +220,7 @@ def growth(letter: str, x: Sequence[float], y: Sequence[float], may_be_log: bool
     off_line = np.sum((line.intercept + line.slope * np.log(x) - y) ** 2)
     if may_be_log and len(set(x)) > 2 and line.slope > FLAT and off_line < off_power:
         return f"log_{math.exp(1 / line.slope):.2g} {letter}"
-    return f"{letter}^{power.slope:.2f}"
+    return f"{letter}^{round(power.slope, 2) + 0.0:.2f}"  # + 0: no -0.00
 
 
 def crossings(x: Sequence[float], a: Sequence[float], b: Sequence[float]) -> list[float]:

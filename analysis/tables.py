@@ -1,6 +1,7 @@
 """Tables of an experiment: scores, training costs, learning rates, slices. One set of rows serves CSV, Markdown and the report.
 
-Means only, each with its 95 % t interval over the verdict seeds; nothing is selected on what is reported.
+Means only, each with its 95 % t interval over the verdict seeds, cut where the score's scale ends; nothing is selected on what
+is reported.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ import pandas as pd
 
 from analysis import cost_tables
 from analysis.bleu import sentence_tables
+from analysis.cells import best, cost_cells, floors, score_cells
 from analysis.effort import QUANTITIES, Effort, effort, median, steps_to_90
-from analysis.formats import as_csv, as_markdown, number, three_digits, whole, with_interval
+from analysis.formats import as_csv, as_latex, as_markdown
 from analysis.results import Cell, Results
 from analysis.statistics import mean_interval
 from analysis.values import collapsed, endings, measure, revisions
-from study.metrics import METRICS
+from study.metrics import METRICS, Metric
 from study.records import Record
 
 TableRow = dict[str, Any]
@@ -30,6 +32,7 @@ MATCHING = {
     "tied": "arms match in all parameters, embeddings included",
     "nothing": "arms are not matched",
 }
+MEANS = "Means over the verdict seeds with 95 % t intervals, cut where the scale ends; the best mean in bold."
 COSTS = ("multiply_adds_per_token", "peak_memory_bytes", "tokens_seen", "seconds")
 
 
@@ -66,7 +69,7 @@ def slice_rows(results: Results) -> list[TableRow]:
         for (split, name), values in slice_scores(records, metric).items():
             for value, scores in values.items():
                 row = {"task": task, "arm": arm, "split": split, "slice": name, "value": value, "metric": metric}
-                rows.append({**row, **_interval("", scores), "seeds": len(scores)})
+                rows.append({**row, **_interval("", scores, METRICS[metric]), "seeds": len(scores)})
     return rows
 
 
@@ -97,7 +100,7 @@ def provenance(results: Results) -> dict[str, str]:
 
 
 def write(folder: Path, results: Results, published: Sequence[Mapping[str, Any]] = (), reading: str = "") -> None:
-    """``<experiment>.csv`` and ``.md`` (with a reading), and ``_rates``, ``_slices`` and ``_cost.csv``."""
+    """``<experiment>.csv``, ``.tex`` and ``.md`` (with a reading), and ``_rates``, ``_slices`` and ``_cost.csv``."""
     folder.mkdir(parents=True, exist_ok=True)
     source = provenance(results)
     named = {key: source[key] for key in ("tier", "device", "revision", "matching")}
@@ -111,16 +114,17 @@ def write(folder: Path, results: Results, published: Sequence[Mapping[str, Any]]
         path.write_text(as_csv({**row, **further} for row in sheet), encoding="utf-8")
     text = markdown(results, rows, published, reading)
     (folder / f"{results.experiment.name}.md").write_text(text, encoding="utf-8")
+    (folder / f"{results.experiment.name}.tex").write_text(latex(results, rows), encoding="utf-8")
 
 
 def markdown(results: Results, rows: Sequence[TableRow], published: Sequence[Mapping[str, Any]] = (), reading: str = "") -> str:
     experiment, source = results.experiment, provenance(results)
     lines = [f"# {experiment.title}", "", experiment.question, "", reading, ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in source.items() if value]
-    lines += [f"- runs: {results.summary()}", "", "Means over the verdict seeds with 95 % t intervals.", ""]
+    lines += [f"- runs: {results.summary()}", "", MEANS, ""]
     for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
-        lines += [f"## {experiment.tasks[task].label}", "", *as_markdown([score_cells(row) for row in own])]
+        lines += [f"## {experiment.tasks[task].label}", "", *as_markdown([score_cells(row) for row in own], best(own))]
         lines += ["", floors(own), ""] if floors(own) else [""]
         lines += published_lines(results, task, published)
         lines += ["", *as_markdown([cost_cells(row) for row in own]), ""]
@@ -129,68 +133,22 @@ def markdown(results: Results, rows: Sequence[TableRow], published: Sequence[Map
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
+def latex(results: Results, rows: Sequence[TableRow]) -> str:
+    """The tables of ``markdown``, each under a comment that names it."""
+    lines = [f"% {results.experiment.title}. {MEANS} Needs the package booktabs."]
+    for task in results.trained_tasks:
+        own = [row for row in rows if row["task"] == task]
+        lines += ["", f"% {results.experiment.tasks[task].label}", *as_latex([score_cells(row) for row in own], best(own))]
+        lines += ["", *as_latex([cost_cells(row) for row in own])]
+    for title, cells in further_tables(results).items():
+        lines += ["", f"% {title}", *as_latex(cells)]
+    return "\n".join([*lines, ""])
+
+
 def further_tables(results: Results) -> dict[str, list[dict[str, str]]]:
     """What an experiment has to show beside its trained tasks, by title."""
     measured = {results.experiment.tasks[task].label: cost_tables.measured_cells(results, task) for task in results.cost_tasks}
     return measured | cost_tables.tables(results) | sentence_tables(results)
-
-
-def score_cells(row: TableRow) -> dict[str, str]:
-    """The cells of a score table as a person reads them."""
-    metric = METRICS[row["metric"]]
-    cells = {
-        "arm": row["label"],
-        "seeds": f"{row['seeds']} of {row['planned']}",
-        f"{metric.label}": with_interval(row["mean"], row["low"], row["high"], metric),
-    }
-    if row["out_mean"] is not None or row["out_note"]:
-        scored = with_interval(row["out_mean"], row["out_low"], row["out_high"], metric)
-        cells["longer than trained on"] = scored if row["out_mean"] is not None else "can't be scored"
-    if row["of"]:
-        cells["solved"] = f"{row['solved']} of {row['of']}"
-        cells["median steps to 90 %"] = row["steps_to_90"] or "-"
-    cells |= {"ended": row["ended"], "failed runs": failures(row)}
-    cells["differs"] = row["differs"]
-    return cells
-
-
-def cost_cells(row: TableRow) -> dict[str, str]:
-    parameters = row["parameters_embedding"], row["parameters_other"]
-    to_target = {}
-    if row.get("target") is not None:
-        to_target = {f"reached validation {str(row['validated']).replace('_', ' ')} {row['target']:g}": row["reached"]}
-        to_target |= {f"median {name.replace('_', '-')} to it": row[f"{name}_to_target"] for name in QUANTITIES}
-    return {
-        "arm": row["label"],
-        "parameters (embedding + other)": " + ".join(filter(None, map(whole, parameters))),
-        "feed-forward width": whole(row["ffn_width"]),
-        "multiply-adds per token": whole(row["multiply_adds_per_token"]),
-        "peak memory, MB": "" if row["peak_memory_bytes"] is None else f"{row['peak_memory_bytes'] / 1e6:.1f}",
-        "tokens seen": whole(row["tokens_seen"]),
-        "seconds": "" if row["seconds"] is None else f"{row['seconds']:.1f}",
-        "learning rate": "" if row["rate"] is None else f"{row['rate']:g}" + (" (edge)" if row["rate_on_edge"] else ""),
-        **to_target,
-    }
-
-
-def failures(row: TableRow) -> str:
-    """Those without a score; and those that collapsed, which count in the mean all the same."""
-    words = [f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]]
-    fallen = row["collapsed"].split()
-    return ", ".join([*words, *([f"{len(fallen)} collapsed (seed {' '.join(fallen)})"] if fallen else [])]) or "none"
-
-
-def floors(rows: Sequence[TableRow]) -> str:
-    """Chance level and trivial heuristic of a task, in one sentence."""
-    known = next((row for row in rows if row["chance"] is not None or row["heuristic"]), None)
-    if known is None:
-        return ""
-    metric, said = METRICS[known["metric"]], []
-    if known["chance"] is not None:
-        said.append(f"Chance: {number(known['chance'], metric)}.")
-    if known["heuristic"]:
-        said.append(f"Trivial heuristic ({known['heuristic']}): {number(known['heuristic_score'], metric)}.")
-    return " ".join(said)
 
 
 def tells_chance(record: Record, metric: str) -> bool:
@@ -240,8 +198,8 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     heuristic = known.get("heuristic") or {}
     choice = results.choices.get(cell)
     row: TableRow = {"task": task, "arm": arm, "label": experiment.arms[arm].label, "metric": metric}
-    row |= {"seeds": len(test), "planned": len(results.planned_seeds), **_interval("", test)}
-    row |= {"out_seeds": len(out), **_interval("out_", out), "out_note": " / ".join(notes)}
+    row |= {"seeds": len(test), "planned": len(results.planned_seeds), **_interval("", test, METRICS[metric])}
+    row |= {"out_seeds": len(out), **_interval("out_", out, METRICS[metric]), "out_note": " / ".join(notes)}
     row |= {
         "chance": known.get("chance"),
         "heuristic": heuristic.get("name", ""),
@@ -272,8 +230,9 @@ def _measured(records: Iterable[Record], path: str) -> list[float]:
     return [value for record in records if (value := measure(record, path)) is not None]
 
 
-def _interval(prefix: str, values: Sequence[float]) -> TableRow:
-    return dict(zip((f"{prefix}mean", f"{prefix}low", f"{prefix}high"), mean_interval(values), strict=True))
+def _interval(prefix: str, values: Sequence[float], metric: Metric) -> TableRow:
+    found = mean_interval(values, bounds=metric.bounds)
+    return dict(zip((f"{prefix}mean", f"{prefix}low", f"{prefix}high"), found, strict=True))
 
 
 def _effort(target: float | None, records: Sequence[Record]) -> TableRow:
@@ -282,7 +241,7 @@ def _effort(target: float | None, records: Sequence[Record]) -> TableRow:
     for quantity in QUANTITIES:
         found = [] if target is None else [e for r in records if (e := effort(r, target, quantity)) is not None]
         row["reached"] = f"{sum(each.reached for each in found)} of {len(found)}" if found else ""
-        row[f"{quantity}_to_target"] = _median(median(found), three_digits)
+        row[f"{quantity}_to_target"] = _median(median(found), "{:.6g}".format)
     return row
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -20,11 +21,18 @@ class Metric:
     unit: str = ""  # said after an effect
     relative: bool = False  # compared as a ratio; the margin is a share
     counted: bool = False  # the same for every seed by construction, so that no chance is in it
+    least: float = 0.0  # no score lies below
+    most: float = math.inf  # none above; of a share 1
 
     @property
     def sign(self) -> int:
         """Times a score, more is better."""
         return 1 if self.better == "higher" else -1
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The ends of its scale."""
+        return self.least, 1.0 if self.percent else self.most
 
     @property
     def best(self) -> float | None:
@@ -36,8 +44,8 @@ _ALL = (
     Metric("accuracy", "accuracy", 0.02, percent=True),
     Metric("bits_per_character", "bits per character", 0.01, "lower", unit="bits"),
     Metric("perplexity", "perplexity", 0.02, "lower", relative=True),
-    Metric("bleu", "BLEU", 0.5),
-    Metric("chrf", "chrF", 0.5),
+    Metric("bleu", "BLEU", 0.5, most=100.0),
+    Metric("chrf", "chrF", 0.5, most=100.0),
     Metric("exact", "exact match", 0.01, percent=True),
     Metric("token_accuracy", "accuracy of the tokens written", 0.02, percent=True),
     Metric("word_error_rate", "word error rate", 0.01, "lower", percent=True),
@@ -50,8 +58,8 @@ _ALL = (
     Metric("steps_to_solve", "steps to solve", 0.1, "lower", relative=True),
     Metric("gold", "share of gold edges found", 0.02, percent=True),
     Metric("gold_offset", "share of gold edges at one distance", 0.02, percent=True),
-    Metric("cut_gold", "accuracy lost with the gold edge", 0.02, percent=True),
-    Metric("cut_random", "accuracy lost with another edge", 0.02, percent=True),
+    Metric("cut_gold", "accuracy lost with the gold edge", 0.02, percent=True, least=-1.0),
+    Metric("cut_random", "accuracy lost with another edge", 0.02, percent=True, least=-1.0),
     Metric("needed", "share of heads needed", 0.02, percent=True),
     Metric("apart", "share of their attention that two heads put on different tokens", 0.02, percent=True),
     Metric("overlap", "overlap of what two heads write", 0.02, "lower"),

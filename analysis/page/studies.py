@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from analysis import tables
+from analysis.cells import cost_cells, floors, score_cells
 from analysis.claims import Claims
 from analysis.figures.style import COLOURS
 from analysis.formats import columns
@@ -30,9 +31,9 @@ def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dic
         by_task.append(
             {
                 "label": experiment.tasks[task].label,
-                "scores": _columns([tables.score_cells(row) for row in own]),
-                "costs": _columns([tables.cost_cells(row) for row in own]),
-                "floors": tables.floors(own),
+                "scores": _columns([score_cells(row) for row in own]),
+                "costs": _columns([cost_cells(row) for row in own]),
+                "floors": floors(own),
                 "published": tables.published_lines(results, task, claims.published_results),
                 "notes": list(dict.fromkeys(f"{row['label']}: {row['out_note']}" for row in own if row["out_note"])),
             }

@@ -368,4 +368,4 @@ def test_narrowing_to_an_experiment_leaves_other_files_alone(tmp_path):
     ]
     assert main(["tables", *where, "--experiment", "tiny"]) == 0
     written = {path.name for path in (tmp_path / "results" / "core" / "tables").iterdir()}
-    assert written == {"tiny.csv", "tiny.md", "tiny_rates.csv", "tiny_slices.csv"}
+    assert written == {"tiny.csv", "tiny.md", "tiny.tex", "tiny_rates.csv", "tiny_slices.csv"}

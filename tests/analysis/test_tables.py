@@ -6,8 +6,9 @@ import io
 
 import pytest
 
-from analysis import claims, formats, tables
+from analysis import cells, claims, formats, tables
 from analysis.bleu import sentence_tables
+from study.metrics import METRICS
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +19,7 @@ def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
     hurt = rows["learned", "reverse"]
     planned = len(gaps.planned_seeds)
     assert (hurt["seeds"], hurt["missing"], hurt["failed"], hurt["diverged"]) == (planned - 3, 1, 1, 1)
-    assert tables.failures(hurt) == "1 diverged, 1 failed, 1 missing"
+    assert cells.failures(hurt) == "1 diverged, 1 failed, 1 missing"
     never = rows["random", "reverse"]
     assert never["mean"] is None and never["rate"] is None and never["missing"] == planned
 
@@ -32,14 +33,14 @@ def test_table_says_how_runs_ended_and_which_collapsed(studies):
     changed.verdict = {**study.verdict, ("learned", "reverse"): {run["plan"]["seed"]: run for run in (first, second, *rest)}}
     [row] = [row for row in tables.main_rows(changed) if (row["arm"], row["task"]) == ("learned", "reverse")]
     seed = first["plan"]["seed"]
-    assert tables.failures(row) == f"1 collapsed (seed {seed})" and row["seeds"] == len(rest) + 2, "it counts in the mean"
-    assert row["ended"] == f"{len(rest) + 1} flat, 1 still improving" == tables.score_cells(row)["ended"]
+    assert cells.failures(row) == f"1 collapsed (seed {seed})" and row["seeds"] == len(rest) + 2, "it counts in the mean"
+    assert row["ended"] == f"{len(rest) + 1} flat, 1 still improving" == cells.score_cells(row)["ended"]
 
 
 def test_table_says_why_out_of_distribution_was_not_scored(gaps):
     rows = {(row["arm"], row["task"]): row for row in tables.main_rows(gaps)}
     assert rows["learned", "copy"]["out_mean"] is None and "past the learned table" in rows["learned", "copy"]["out_note"]
-    assert tables.score_cells(rows["learned", "copy"])["longer than trained on"] == "can't be scored"
+    assert cells.score_cells(rows["learned", "copy"])["longer than trained on"] == "can't be scored"
     assert rows["sinusoidal", "copy"]["out_mean"] == pytest.approx(rows["sinusoidal", "copy"]["mean"] / 4)
 
 
@@ -59,6 +60,8 @@ def test_files_name_tier_seeds_device_and_revision(studies, tmp_path):
     text = (tmp_path / "text.md").read_text()
     assert "- seeds: 0 1 2 3 4" in text and "- device: cpu" in text and "- revision: 00000000" in text
     assert "2.71 bits per character (1.88 nats per character)" in text  # 1.88 / ln 2
+    latex = (tmp_path / "text.tex").read_text()
+    assert latex.count(r"\textbf{") == text.count("| **") > 0
     rates = list(csv.DictReader((tmp_path / "text_rates.csv").open()))
     chosen = [row for row in rates if row["chosen"] == "yes"]
     assert len(chosen) == len({(row["task"], row["arm"]) for row in rates})
@@ -67,9 +70,9 @@ def test_files_name_tier_seeds_device_and_revision(studies, tmp_path):
 def test_what_a_target_took_stands_in_the_table_of_costs(studies):
     study = studies["translation"]
     rows = [row for row in tables.main_rows(study) if row["task"] == "de_en"]
-    cells = tables.cost_cells(rows[0])
-    assert cells["reached validation bleu 0.5"].endswith(" of 5")
-    assert {"median samples to it", "median multiply-adds to it", "median seconds to it"} <= cells.keys()
+    shown = cells.cost_cells(rows[0])
+    assert shown["reached validation bleu 0.5"].endswith(" of 5")
+    assert {"median samples to it", "median multiply-adds to it", "median seconds to it"} <= shown.keys()
     assert "target" not in tables.main_rows(studies["size"])[0]
 
 
@@ -97,3 +100,67 @@ def test_chance_is_shown_for_scores_that_it_is_the_chance_of(studies):
 def test_csv_leaves_empty_what_is_not_there():
     text = formats.as_csv([{"a": None, "b": 0.1234567891, "c": True, "d": "x"}])
     assert list(csv.reader(io.StringIO(text))) == [["a", "b", "c", "d"], ["", "0.123457", "yes", "x"]]
+
+
+@pytest.mark.parametrize(
+    ("metric", "values", "words"),
+    [
+        ("accuracy", [0.9, 0.99, 1.0], "96 % [83, 100]"),  # the mean plus 4.303 standard errors of 0.0318 is 1.10
+        ("cut_gold", [-0.01, 0.01], "0.0 % [-12.7, 12.7]"),  # a difference may be negative: 12.706 standard errors of 0.01
+        ("bleu", [10.0, 25.0], "18 [0, 100]"),
+        ("bleu", [31.42, 31.58], "31.5 [30.5, 32.5]"),
+        ("bits_per_character", [2.341, 2.343, 2.342], "2.342 [2.340, 2.344]"),
+        ("accuracy", [1.0, 1.0], "100.0 % [100.0, 100.0]"),
+        ("accuracy", [0.5], "50.0 %"),
+    ],
+)
+def test_intervals_stay_on_their_scale_and_digits_are_those_they_support(metric, values, words):
+    found = tables._interval("", values, METRICS[metric])
+    assert formats.with_interval(found["mean"], found["low"], found["high"], METRICS[metric]) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0, "0"),
+        (0.8, "0.8"),
+        (999.4, "999"),
+        (999.6, "1k"),
+        (131072, "131k"),
+        (1_279_338_441_799, "1.28T"),
+        (2e15, "2000T"),
+        (None, ""),
+    ],
+)
+def test_large_numbers_are_short(value, words):
+    assert formats.short(value) == words
+
+
+def test_best_means_are_marked_where_they_differ():
+    def row(mean, metric="accuracy", out=None):
+        return {"metric": metric, "mean": mean, "out_mean": out}
+
+    assert cells.best([row(0.5), row(0.9001, out=0.1), row(0.9004, out=0.2), row(None)]) == {
+        (1, "accuracy"),
+        (2, "accuracy"),
+        (2, cells.OUT),
+    }
+    bits = "bits per character"
+    assert cells.best([row(2.2, "bits_per_character"), row(2.1, "bits_per_character")]) == {(1, bits)}
+    assert cells.best([row(1.0), row(1.0)]) == set() == cells.best([])
+
+
+def test_tables_as_markdown_and_latex_mark_the_best_and_leave_out_empty_columns():
+    rows = [{"arm": "a_b", "score": "> 90 %", "note": "-"}, {"arm": "c|d", "score": "5 %", "note": "none"}]
+    best = {(0, "score")}
+    assert formats.as_markdown(rows, best) == ["| arm | score |", "|---|---|", "| a_b | **> 90 %** |", "| c\\|d | 5 % |"]
+    assert formats.as_latex(rows, best) == [
+        r"\begin{tabular}{ll}",
+        r"\toprule",
+        r"arm & score \\",
+        r"\midrule",
+        r"a\_b & \textbf{$>$ 90 \%} \\",
+        r"c|d & 5 \% \\",
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
