@@ -20,6 +20,7 @@ import inspect
 import multiprocessing
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from analysis.figures.costs import costs
 from analysis.figures.forest import forest
 from analysis.figures.style import Panel, assemble, save
 from analysis.figures.training import training
-from analysis.figures.view import View, arms_run
+from analysis.figures.view import View
 from analysis.results import Results
 from analysis.verdicts import Verdicts
 from study.experiments import Experiment
@@ -60,11 +61,10 @@ def main(results: Results) -> Any | None:
         if any(view.records(arm) for arm in view.declared.arms):
             asked = _listed(node, "kind", "arms") if task in _listed(node, "task", task) else []
             found = [panel for name in asked for panel in known()[name](view, **_keys(known()[name], node))]
-            panels += found or known()["arms"](view)
+            found = found or known()["arms"](view)
+            panels += found if len(found) > 1 else [replace(panel, what="") for panel in found]
     panels += costs(results, **_keys(costs, node))
-    return (
-        assemble(results.experiment, panels, [arm for arm in arms_run(results) if not only or arm in only]) if panels else None
-    )
+    return assemble(results.experiment, panels) if panels else None
 
 
 def check(experiment: Experiment) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from analysis.cost_tables import AXES, measured
-from analysis.figures.style import Panel, arm_style
+from analysis.figures.style import Panel, arm_style, log_ticks
 from analysis.results import Results
 from analysis.statistics import crossings, growth
 
@@ -47,13 +47,13 @@ def _costs(
     """Both axes are logarithmic; each curve ends in its exponent."""
     name, letter, quantities = AXES[axis]
     words, scale, unit = quantities[quantity]
-    ends = []
+    ends, ringed = [], False
     for arm in results.experiment.arms:
         if arm not in curves:
             continue
         colour, marker, line = arm_style(results.experiment, arm)
         xs, ys = list(curves[arm]), [cost * scale for cost in curves[arm].values()]
-        ax.plot(xs, ys, color=colour, ls=line, marker=marker)
+        ax.plot(xs, ys, color=colour, ls=line, marker=marker, label=results.experiment.arms[arm].label)
         if grows := growth(letter, xs, ys, may_be_log=quantity == "hops"):
             ends.append((ys[-1], xs, grows, colour))
         other = curves.get(against or "", {}) if arm != against else {}
@@ -61,11 +61,15 @@ def _costs(
             for at in crossings(xs, [cost * scale for cost in other.values()], ys):
                 y = math.exp(np.interp(math.log(at), np.log(xs), np.log(ys)))
                 ax.plot([at], [y], "o", ms=9, mfc="none", color=colour)
+                ringed = True
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.minorticks_off()
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.yaxis.set_major_formatter("{x:g}")
+    log_ticks(ax.yaxis)
+    if ringed and against is not None:
+        ring = f"{results.experiment.arms[against].label} starts or ceases to cost less"
+        ax.plot([], [], "o", ms=9, mfc="none", color="#000000", label=ring)
     _name_ends(ax, ends)
     whole = name == "size"  # of a model that sees images, not of a layer
     ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '') }{name} {letter}{' in pixels' if whole else ''}")
@@ -87,8 +91,9 @@ def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]])
     heights[-1] = min(heights[-1], 1.0)
     for i in range(len(heights) - 2, -1, -1):
         heights[i] = min(heights[i], heights[i + 1] - NAME_HEIGHT)
-    for height, (_, xs, name, colour) in zip(heights, ends, strict=True):
-        at = (xs[-1], math.exp(low + height * (high - low)))
-        ax.annotate(name, at, (6, 0), textcoords="offset points", fontsize=7, va="center", color=colour)
+    for height, (y, xs, name, colour) in zip(heights, ends, strict=True):
+        at = (reached * (reached / first) ** 0.07, math.exp(low + height * (high - low)))
+        line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
+        ax.annotate(name, (xs[-1], y), at, fontsize=7, va="center", color=colour, arrowprops=line)
     ax.set_xticks([x for x in ax.get_xticks() if first <= x <= reached])
-    ax.set_xlim(right=reached * (reached / first) ** 0.25)  # room for the names
+    ax.set_xlim(right=reached * (reached / first) ** 0.3)  # room for the names

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from analysis.formats import short
 from study import pictures
 from study.experiments import Experiment
 
@@ -29,6 +30,9 @@ COLOURS = (
 MARKERS = "osD^vPX*<>ph"
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ticks of an axis that shows shares
+HEIGHT = 2.0  # inches of a panel's axes, as are the next four
+LEFT, RIGHT, BETWEEN, BELOW = 0.62, 0.5, 0.9, 0.68
+TITLE = 44  # characters of a line of a title
 RC = {
     "font.family": pictures.FAMILY,
     "font.size": 8.5,
@@ -56,10 +60,39 @@ RC = {
 
 @dataclass(frozen=True)
 class Panel:
-    """``draw`` draws into the axes it is given. ``curves`` are labels that it gives to its curves where these are no arms."""
+    """``draw`` draws into the axes it is given; curves that it labels stand in the figure's legend.
+
+    ``what`` it shows is said under its title where a task has several panels; ``height`` of its axes in inches.
+    """
 
     draw: Callable[[Any], None]
-    curves: tuple[str, ...] = ()
+    what: str = ""
+    height: float = HEIGHT
+
+
+def named_rows(count: int) -> float:
+    """Height in inches of axes with so many rows, each under its name."""
+    return max(HEIGHT, 0.27 * (count + 0.3))
+
+
+def name_rows(ax: Any, names: Sequence[str]) -> None:
+    """A row for each name from top to bottom, at y = len - 1 to 0, what is drawn there under the name and never on it."""
+    ax.set_yticks([])
+    ax.set_ylim(-0.5, len(names) - 0.2)
+    for y, name in zip(reversed(range(len(names))), names, strict=True):
+        at = {"xy": (0.01, y), "xycoords": ax.get_yaxis_transform(), "xytext": (0, 9.5), "textcoords": "offset points"}
+        ax.annotate(name, **at, fontsize=7, color="#333333", va="center")
+
+
+def log_ticks(axis: Any) -> None:
+    """A logarithmic axis with at least two numbers, however little it spans."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+    low, high = sorted(axis.get_view_interval())
+    steps = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)
+    axis.set_major_locator(LogLocator(subs=steps) if high > 5 * low else MaxNLocator(4))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda x, _: short(x)))
 
 
 def arm_style(experiment: Experiment, arm: str) -> tuple[str, str, Any]:
@@ -69,70 +102,68 @@ def arm_style(experiment: Experiment, arm: str) -> tuple[str, str, Any]:
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], line
 
 
-def assemble(experiment: Experiment, panels: Sequence[Panel | None], arms: Iterable[str], columns: int | None = None) -> Any:
-    """Panels in a grid over one legend: of the first panel's own curves where it names them, else of ``arms``."""
-    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
-    rows = -(-len(panels) // columns)
-    curves = panels[0].curves if panels[0] else ()
-    shown = [] if curves else list(arms)
-    width = max(0.4 + 3.7 * columns, 5.4)
-    entries = len(shown) or max(len(curves), 1)
-    legend_columns = min(entries, int(width / 2.4))
-    legend_height = 0.2 * -(-entries // legend_columns)
-    with style():
-        from matplotlib.lines import Line2D
+def assemble(experiment: Experiment, panels: Sequence[Panel | None], columns: int | None = None) -> Any:
+    """Panels in a grid over one legend of all curves that they label, arms in the order of the declaration.
 
-        figure, axes = blank(rows, columns, width, 2.9 * rows + legend_height, bottom_in=0.5 + legend_height)
-        for index, (ax, panel) in enumerate(zip_longest(axes, panels)):
-            if panel is None:
-                ax.set_visible(False)
-                continue
-            panel.draw(ax)
-            first = axes[index - index % columns]
-            if ax is not first and ax.get_ylabel() == first.get_ylabel() and tuple(ax.get_yticks()) == SHARES:
-                ax.set_ylabel("")  # said once a row
-                ax.set_yticklabels([])
-            box = ax.get_position()
-            ax.xaxis.set_label_coords(0.5, -0.3 / (box.height * figure.get_figheight()))
-            ax.yaxis.set_label_coords(-0.42 / (box.width * figure.get_figwidth()), 0.5)
-        handles = []
-        for arm in shown:
-            colour, marker, line = arm_style(experiment, arm)
-            handles.append(Line2D([], [], color=colour, marker=marker, ls=line, label=experiment.arms[arm].label))
-        handles = handles or axes[0].get_legend_handles_labels()[0]
-        if handles:
-            figure.legend(handles=handles, loc="lower center", ncols=legend_columns, handlelength=3.5)
+    Axes are placed by inches, which is much faster than a layout engine.
+    """
+    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
+    rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
+    width = max(0.4 + 3.7 * columns, 5.4)
+    with style():
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(width, HEIGHT))
+        drawn = [[None if panel is None else _drawn(figure, panel) for panel in row] for row in rows]
+        legend = _legend(experiment, [ax for row in drawn for ax in row if ax is not None])
+        entry = 0.75 + 0.062 * max(map(len, legend), default=0)  # inches of the longest
+        legend_columns = max(1, min(len(legend), int(width / entry)))
+        legend_height = 0.2 * -(-len(legend) // legend_columns)
+        heights = [max((panel.height for panel in row if panel is not None), default=HEIGHT) for row in rows]
+        titles = [0.12 + 0.16 * max((_title_lines(ax) for ax in row if ax is not None), default=1) for row in drawn]
+        height = sum(heights) + sum(titles) + BELOW * len(rows) + legend_height
+        figure.set_size_inches(width, height)
+        across = (width - LEFT - RIGHT - BETWEEN * (columns - 1)) / columns
+        top = height
+        for row, title, tall in zip(drawn, titles, heights, strict=True):
+            top -= title + tall
+            for column, ax in enumerate(row):
+                if ax is None:
+                    continue
+                left = LEFT + column * (across + BETWEEN)
+                ax.set_position((left / width, top / height, across / width, tall / height))
+                ax.xaxis.set_label_coords(0.5, -0.3 / tall)
+                ax.yaxis.set_label_coords(-0.42 / across, 0.5)
+                if row[0] is not None and column and _same_shares(ax, row[0]):
+                    ax.set_ylabel("")  # said once a row
+                    ax.set_yticklabels([])
+            top -= BELOW
+        if legend:
+            figure.legend(legend.values(), legend, loc="lower center", ncols=legend_columns, handlelength=3.5)
     return figure
 
 
-def blank(
-    rows: int,
-    columns: int,
-    width: float,
-    height: float,
-    left: float | None = None,
-    right: float | None = None,
-    top_in: float = 0.3,
-    bottom_in: float = 0.75,
-) -> tuple[Any, list[Any]]:
-    """A plain Figure (no pyplot, no state), its axes placed by inches: much faster than a layout engine."""
-    from matplotlib.figure import Figure
+def _drawn(figure: Any, panel: Panel) -> Any:
+    """Axes of their own with the panel drawn; a long title on several lines."""
+    ax = figure.add_axes((0, 0, 1, 1), label=str(len(figure.axes)))
+    panel.draw(ax)
+    lines = textwrap.wrap(ax.get_title(loc="left"), TITLE)
+    ax.set_title("\n".join([*lines, panel.what] if panel.what else lines))
+    return ax
 
-    figure = Figure(figsize=(width, height))
-    grid = figure.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        gridspec_kw={
-            "left": 0.62 / width if left is None else left,
-            "right": 1 - 0.5 / width if right is None else right,
-            "top": 1 - top_in / height,
-            "bottom": bottom_in / height,
-            "wspace": 0.32,
-            "hspace": 0.45,
-        },
-    )
-    return figure, list(grid.flat)
+
+def _title_lines(ax: Any) -> int:
+    return 1 + ax.get_title(loc="left").count("\n")
+
+
+def _same_shares(ax: Any, first: Any) -> bool:
+    return ax.get_ylabel() == first.get_ylabel() and tuple(ax.get_yticks()) == SHARES
+
+
+def _legend(experiment: Experiment, axes: Iterable[Any]) -> dict[str, Any]:
+    found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    order = [arm.label for arm in experiment.arms.values()]
+    return dict(sorted(found.items(), key=lambda entry: order.index(entry[0]) if entry[0] in order else len(order)))
 
 
 def style() -> Any:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from analysis.figures.style import Panel, assemble
-from analysis.figures.view import View, arms_run, frame, score_label
+from analysis.figures.view import View, frame, score_label
 from analysis.results import Results
 from analysis.values import measure
 from study.metrics import METRICS, Metric
@@ -25,7 +25,7 @@ def training(results: Results) -> Any | None:
         for draw in (_rates, _curves):
             panels += [Panel(partial(draw, view=view, metric=METRICS[view.declared.tuned_on])) for view in row]
             panels += [None] * (columns - len(row))
-    return assemble(results.experiment, panels, arms_run(results), columns)
+    return assemble(results.experiment, panels, columns)
 
 
 def _rates(ax: Any, view: View, metric: Metric) -> None:
@@ -41,7 +41,9 @@ def _rates(ax: Any, view: View, metric: Metric) -> None:
             continue
         means = {rate: sum(scores) / len(scores) for rate, scores in sorted(by_rate.items())}
         colour, marker, line = view.arm_style(arm)
-        ax.plot(list(means), list(means.values()), color=colour, ls=line, marker=marker, mfc="white", lw=1.2)
+        ax.plot(
+            list(means), list(means.values()), color=colour, ls=line, marker=marker, mfc="white", lw=1.2, label=view.label(arm)
+        )
         choice = view.results.choices.get((arm, view.task))
         if choice is not None and choice.rate in means:
             ax.plot([choice.rate], [means[choice.rate]], marker, color=colour, ms=6)
@@ -69,7 +71,8 @@ def _curves(ax: Any, view: View, metric: Metric) -> None:
             means.append(sum(held) / len(held))
         colour, marker, line = view.arm_style(arm)
         every = max(1, len(steps) // 6)
-        ax.plot(steps, means, color=colour, ls=line, lw=1.2, marker=marker, ms=3.5, markevery=(0, every))
+        look = {"color": colour, "ls": line, "lw": 1.2, "marker": marker, "ms": 3.5, "markevery": (0, every)}
+        ax.plot(steps, means, **look, label=view.label(arm))
     frame(ax, view, metric)
     ax.xaxis.get_major_locator().set_params(nbins=5)
     ax.set_title("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.figures.style import SHARES, arm_style
+from analysis.figures.style import SHARES, arm_style, log_ticks
 from analysis.results import Results
 from analysis.tables import tells_chance
 from analysis.values import measure
@@ -68,12 +68,6 @@ class View:
         return next((axis for axis in ([wanted] if isinstance(wanted, str) else wanted) if axis in axes_kept), None)
 
 
-def arms_run(results: Results) -> list[str]:
-    """Arms with any run, in the order of the declaration."""
-    run = {record["plan"]["arm"] for record in results.records}
-    return [arm for arm in results.experiment.arms if arm in run]
-
-
 def score_label(metric: Metric) -> str:
     return metric.label if metric.better == "higher" else f"{metric.label} (lower is better)"
 
@@ -85,7 +79,7 @@ def frame(ax: Any, view: View, metric: Metric) -> None:
         ax.set_yticks(SHARES)
     elif metric.relative:
         ax.set_yscale("log")
-        ax.minorticks_off()
+        log_ticks(ax.yaxis)
     else:
         ax.yaxis.get_major_locator().set_params(nbins=5)
     chance = view.chance() if metric.name == view.declared.metric else None

@@ -3,11 +3,15 @@
 import pytest
 
 from analysis import figures, synthetic
+from analysis.figures import style
+from analysis.figures.forest import forest
 from analysis.figures.style import arm_style
 from analysis.figures.training import training
 from analysis.figures.view import View
 from analysis.results import Results
+from analysis.rows import Row
 from analysis.values import measure
+from analysis.verdicts import Verdicts
 from study import experiments
 from study.experiments import Experiment
 
@@ -19,9 +23,9 @@ def test_every_declared_experiment_has_its_figures(name, studies):
     if name not in studies:
         pytest.skip("has no core tier")
     results = studies[name]
-    titles = {ax.get_title(loc="left") for ax in figures.main(results).axes}
+    titles = " ".join(" ".join(ax.get_title(loc="left").split()) for ax in figures.main(results).axes)
     own = {results.experiment.tasks[task].label for task in results.trained_tasks}
-    assert own <= titles and (own or any("layer" in title for title in titles))
+    assert all(label in titles for label in own) and (own or "layer" in titles)
     assert (training(results) is not None) == bool(results.trained_tasks)
 
 
@@ -64,8 +68,8 @@ def test_alignments_are_drawn_for_arms_that_have_them(written):
     study = written("alignment", samples=[sample])
     drawn = [ax for ax in figures.main(study).axes if ax.images]
     label = {name: arm.label for name, arm in study.experiment.arms.items()}
-    titles = [ax.get_title(loc="left") for ax in drawn]
-    assert f"reversal, {label['bahdanau']}" in titles and f"reversal, {label['fixed_vector']}" not in titles
+    arms = {ax.get_title(loc="left").splitlines()[-1] for ax in drawn}
+    assert label["bahdanau"] in arms and label["fixed_vector"] not in arms
     assert all(ax.images[0].get_array().tolist() == sample["weights"] for ax in drawn)
 
 
@@ -107,7 +111,8 @@ def test_of_several_slices_each_task_is_drawn_over_the_first_it_has(studies):
 def test_how_heads_differ_is_drawn_beside_heads_made_by_hand(studies):
     """These once, hollow; what was not measured, the edges of lookups, not at all."""
     study = studies["structure"]
-    drawn = [ax for ax in figures.main(study).axes if ax.get_title(loc="left") == study.experiment.tasks["lookups"].label]
+    label = study.experiment.tasks["lookups"].label
+    drawn = [ax for ax in figures.main(study).axes if ax.get_title(loc="left").startswith(label)]
     means = [line for line in drawn[0].lines if line.get_marker() not in ("|", "None")]
     hollow = [line.get_xdata()[0] for line in means if line.get_markerfacecolor() == "white"]
     assert len(drawn) == 1 and hollow == [1.0, 0.0, 0.0, 1.0]
@@ -138,3 +143,71 @@ def test_a_figure_that_can_not_be_drawn_is_refused(figure, words):
 def test_every_kind_says_what_it_draws():
     assert {"arms", "slices", "tags", "splits", "structure", "maps", "alignments"} <= figures.known().keys()
     assert all(kind.__doc__ for kind in figures.known().values())
+
+
+def _points(figure, ax):
+    """Where the marks of a panel lie in the picture."""
+    figure.canvas.draw()
+    lines = [line for line in ax.lines if line.get_marker() not in ("None", "|")]
+    return [tuple(line.get_transform().transform(xy)) for line in lines for xy in line.get_xydata()]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 1.0])
+def test_names_of_rows_keep_off_what_they_name(spread):
+    """Wherever the marks lie, whichever are first."""
+    names = [f"an arm with a long name, number {i}" for i in range(10)]
+
+    def draw(ax):
+        for y in range(len(names)):
+            ax.plot([spread * y / 10], [y], "o", ms=5.5)
+        style.name_rows(ax, names)
+        ax.set_xlim(-0.03, 1.03)
+
+    figure = style.assemble(experiments.load("tying"), [style.Panel(draw, height=style.named_rows(len(names)))])
+    ax, points = figure.axes[0], _points(figure, figure.axes[0])
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert len(boxes) == len(names) and not any(box.padded(2).contains(x, y) for box in boxes for x, y in points)
+    assert all(up.y0 >= down.y1 for up, down in zip(boxes, boxes[1:], strict=False))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.81, 0.83), (1, 3), (2, 90), (1e3, 1e12)])
+def test_a_logarithmic_axis_has_numbers_however_little_it_spans(low, high):
+    def draw(ax):
+        ax.plot([1, 2], [low, high])
+        ax.set_yscale("log")
+        style.log_ticks(ax.yaxis)
+
+    figure = style.assemble(experiments.load("tying"), [style.Panel(draw)])
+    figure.canvas.draw()
+    bottom, top = figure.axes[0].get_ylim()
+    ticks = zip(figure.axes[0].get_yticks(), figure.axes[0].get_yticklabels(), strict=True)
+    shown = [label.get_text() for at, label in ticks if bottom <= at <= top]
+    assert len(shown) >= 2 and len(set(shown)) == len(shown) and all(shown)
+
+
+def test_the_legend_names_the_curves_that_are_drawn_and_no_others():
+    experiment = experiments.load("tying")
+    [first, second] = [arm.label for arm in experiment.arms.values()][:2]
+    panels = [style.Panel(lambda ax: ax.plot([1], [1], label=second)), style.Panel(lambda ax: ax.plot([1], [1], label=first))]
+    [legend] = style.assemble(experiment, panels).legends
+    assert [text.get_text() for text in legend.get_texts()] == [first, second]
+
+
+def row(claim, part, effect, low, high, verdict="supported"):
+    """A row of a contrast that is measured in hundredths."""
+    found = {"effect": effect, "low": low, "high": high, "margin": 0.01}
+    return Row(claim, part, part, verdict, part, **found, metric="test.accuracy", rule="better")
+
+
+def test_the_forest_fits_a_page_and_has_arrows_where_it_is_cut():
+    rows = [
+        row(f"C{i // 4}", f"part {i} of its claim, in some more words than one line holds", 0.02, 0.01, 0.03) for i in range(60)
+    ]
+    rows[0] = row("C0", "far", 0.5, 0.01, 0.9)
+    rows[1] = row("C0", "wide", 0.0, -0.5, 0.5, "inconclusive")
+    figure = forest(Verdicts("core", rows, [], {}))
+    assert figure.get_figwidth() * 110 <= 900
+    arrows = [line.get_marker() for ax in figure.axes for line in ax.lines if line.get_marker() in ("<", ">")]
+    assert arrows == [">", "<", ">"]
+    names = "".join(label.get_text() for ax in figure.axes for label in ax.get_yticklabels())
+    assert all(f"part {i} of its claim" in names for i in range(2, 60)) and "holds" in names and "…" not in names

@@ -106,7 +106,7 @@ def test_csv_leaves_empty_what_is_not_there():
     ("metric", "values", "words"),
     [
         ("accuracy", [0.9, 0.99, 1.0], "96 % [83, 100]"),  # the mean plus 4.303 standard errors of 0.0318 is 1.10
-        ("cut_gold", [-0.01, 0.01], "0.0 % [-12.7, 12.7]"),  # a difference may be negative: 12.706 standard errors of 0.01
+        ("cut_gold", [-0.01, 0.01], "0 % [-13, 13]"),  # a difference may be negative: 12.706 standard errors of 0.01
         ("bleu", [10.0, 25.0], "18 [0, 100]"),
         ("bleu", [31.42, 31.58], "31.5 [30.5, 32.5]"),
         ("bits_per_character", [2.341, 2.343, 2.342], "2.342 [2.340, 2.344]"),

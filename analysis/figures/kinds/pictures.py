@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.figures.style import COLOURS, SHARES, Panel
+from analysis.figures.style import COLOURS, SHARES, Panel, name_rows, named_rows
 from analysis.figures.view import View
 from analysis.statistics import mean_interval
 from study import pictures
+from study.metrics import METRICS
 
 LONGEST_NAME = 9  # letters of a token beside an alignment
 FOUND_AND_LOST = {
@@ -34,59 +35,60 @@ HOLLOW = ("gold_offset", "built_apart", "copies_apart", "built_overlap", "copies
 
 def structure(view: View) -> list[Panel]:
     """How many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)."""
-    return _shares(view, "structure", FOUND_AND_LOST)
+    return _shares(view, "structure", FOUND_AND_LOST, "what one head finds")
 
 
 def differences(view: View) -> list[Panel]:
     """How heads differ, beside heads made by hand, and how many are needed (of runs with ``evaluation.heads=true``)."""
-    return _shares(view, "heads", DIFFERENCES)
+    return _shares(view, "heads", DIFFERENCES, "how heads differ")
 
 
 def maps(view: View) -> list[Panel]:
     """The chosen head's attention map of one sequence, its gold edges framed; of the first seed that has a map."""
-    return [Panel(partial(_map, view=view, arm=arm)) for arm in view.arms if _have(view, arm, "structure")]
+    return [Panel(partial(_map, view=view, arm=arm), view.label(arm)) for arm in view.arms if _have(view, arm, "structure")]
 
 
 def alignments(view: View) -> list[Panel]:
     """The attention weights of the answer to the test's first source; arms without weights are left out."""
     samples = {arm: _sample(view, arm) for arm in view.arms}
-    return [Panel(partial(_alignment, view=view, arm=arm, sample=sample)) for arm, sample in samples.items() if sample]
+    drawn = {arm: partial(_alignment, view=view, sample=sample) for arm, sample in samples.items() if sample}
+    return [Panel(draw, view.label(arm)) for arm, draw in drawn.items()]
 
 
 def glimpses(view: View) -> list[Panel]:
     """Where each arm looked in the test's first images, from the first place (hollow) to the last."""
     seen = {arm: _seen(view, arm) for arm in view.arms}
-    return [Panel(partial(_glimpses, view=view, arm=arm, samples=samples)) for arm, samples in seen.items() if samples]
+    return [Panel(partial(_glimpses, view=view, samples=samples), view.label(arm)) for arm, samples in seen.items() if samples]
 
 
-def _shares(view: View, field: str, words: Mapping[str, str]) -> list[Panel]:
-    draw = partial(_draw_shares, view=view, field=field, words=words)
-    return [Panel(draw)] if any(_have(view, arm, field) for arm in view.arms) else []
+def _shares(view: View, field: str, words: Mapping[str, str], what: str) -> list[Panel]:
+    rows = [(name, arm) for name in words for arm in (view.arms[:1] if name in HOLLOW else view.arms)]
+    draw = partial(_draw_shares, view=view, field=field, words=words, rows=rows)
+    return [Panel(draw, what, named_rows(len(rows)))] if any(_have(view, arm, field) for arm in view.arms) else []
 
 
 def _have(view: View, arm: str, field: str) -> bool:
     return any(record.get(field) for record in view.records(arm))
 
 
-def _draw_shares(ax: Any, view: View, field: str, words: Mapping[str, str]) -> None:
+def _draw_shares(ax: Any, view: View, field: str, words: Mapping[str, str], rows: list[tuple[str, str]]) -> None:
     """Dots with intervals, from top to bottom; hollow, and of one arm alone, what is no model's doing."""
-    rows = [(name, arm) for name in words for arm in (view.arms[:1] if name in HOLLOW else view.arms)]
     for y, (name, arm) in enumerate(reversed(rows)):
         scores = view.scores(arm, f"{field}.{name}")
-        mean, low, high = mean_interval(scores)
+        mean, low, high = mean_interval(scores, bounds=METRICS[name].bounds)
         colour, marker, _ = view.arm_style(arm)
         if mean is not None:
             ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
-            ax.plot([mean], [y], marker, color=colour, ms=5.5, mfc="white" if name in HOLLOW else colour)
+            hollow = {"mfc": "white"} if name in HOLLOW else {"label": view.label(arm)}
+            ax.plot([mean], [y], marker, color=colour, ms=5.5, **hollow)
         if low is not None:
             ax.plot([low, high], [y, y], color=colour, lw=1.6)
         if arm == view.arms[0]:
-            ax.text(0.5, y + 0.3, words[name], fontsize=7, color="#333333", ha="center", va="bottom")
-    ax.set_yticks([])
-    ax.set_ylim(-0.8, len(rows) + 0.2)
+            ax.axhline(y + 0.78, color="#dddddd", lw=0.5)
+    name_rows(ax, [words[name] if arm == view.arms[0] else "" for name, arm in rows])
     ax.set_xlim(-0.05, 1.05)
     ax.set_xticks(SHARES)
-    ax.set_xlabel("share")
+    ax.set_xlabel("share (hollow: not a trained model's)")
     ax.set_title(view.declared.label)
 
 
@@ -94,16 +96,24 @@ def _map(ax: Any, view: View, arm: str) -> None:
     """Queries downwards, keys to the right; the darker, the more weight."""
     examples = [record["structure"]["example"] for record in view.records(arm) if record.get("structure")]
     example = next((one for one in examples if one), None)
-    ax.set_title(f"{view.task}, {view.label(arm)}")
+    ax.set_title(view.declared.label)
     ax.set_xlabel("key (framed: gold)")
     ax.set_ylabel("query")
     ax.grid(visible=False)
     if example is None:
         ax.text(0.5, 0.5, "sequences too long for a picture", ha="center", fontsize=7, transform=ax.transAxes)
         return
-    ax.imshow(example["map"], cmap="Greys", vmin=0, vmax=100, interpolation="nearest")
+    _weights(ax, np.array(example["map"]) / 100)
     for query, key in example["edges"]:
         ax.plot([key], [query], "s", mfc="none", mec=COLOURS[1], mew=0.9, ms=5)
+
+
+def _weights(ax: Any, weights: Any, aspect: str = "equal") -> None:
+    """Attention weights from 0 to 1 with their bar of greys."""
+    image = ax.imshow(weights, cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect=aspect)
+    bar = ax.figure.colorbar(image, cax=ax.inset_axes((1.03, 0, 0.03, 1)), ticks=[0, 0.5, 1])
+    bar.ax.set_title("weight", fontsize=6.5, fontweight="normal")
+    bar.ax.tick_params(labelsize=6.5)
 
 
 def _sample(view: View, arm: str) -> Mapping[str, Any] | None:
@@ -113,11 +123,11 @@ def _sample(view: View, arm: str) -> Mapping[str, Any] | None:
     return next((sample for sample in samples if sample["weights"] and sample["output"]), None)
 
 
-def _alignment(ax: Any, view: View, arm: str, sample: Mapping[str, Any]) -> None:
+def _alignment(ax: Any, view: View, sample: Mapping[str, Any]) -> None:
     """What was written downwards, the source to the right; the darker, the more weight."""
-    ax.set_title(f"{view.task}, {view.label(arm)}", fontsize=8)
+    ax.set_title(view.declared.label)
     ax.grid(visible=False)
-    ax.imshow(sample["weights"], cmap="Greys", vmin=0, vmax=1, interpolation="nearest", aspect="auto")
+    _weights(ax, sample["weights"], aspect="auto")
     source, output = ([pictures.label(name[:LONGEST_NAME]) for name in sample[side]] for side in ("source", "output"))
     ax.set_xticks(range(len(source)), source, rotation=90, fontsize=5.5, parse_math=False)
     ax.set_yticks(range(len(output)), output, fontsize=5.5, parse_math=False)
@@ -129,10 +139,10 @@ def _seen(view: View, arm: str) -> list[Mapping[str, Any]]:
     return next((one["glimpses"] for one in written if one.get("glimpses")), [])
 
 
-def _glimpses(ax: Any, view: View, arm: str, samples: list[Mapping[str, Any]]) -> None:
+def _glimpses(ax: Any, view: View, samples: list[Mapping[str, Any]]) -> None:
     """Images side by side, on each the path of its glimpses."""
     size = len(samples[0]["image"])
-    ax.set_title(view.label(arm))
+    ax.set_title(view.declared.label)
     ax.grid(visible=False)
     ax.set_xticks([])
     ax.set_yticks([])

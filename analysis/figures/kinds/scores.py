@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from analysis.figures.style import SHARES, Panel
+from analysis.figures.style import SHARES, Panel, name_rows, named_rows
 from analysis.figures.view import View, frame, score_label
 from analysis.statistics import mean_interval
 from analysis.tables import slice_scores
@@ -14,7 +14,7 @@ from analysis.tables import slice_scores
 
 def arms(view: View) -> list[Panel]:
     """Each arm's score with its interval, each seed a dash."""
-    return [Panel(partial(_arms, view=view))]
+    return [Panel(partial(_arms, view=view), height=named_rows(len(view.arms)))]
 
 
 def slices(
@@ -39,15 +39,14 @@ def slices(
     label = x_label or (f"{axis} / reach" if over_reach else axis)
     splits = ("test", "out") if trained else ("test",)
     draw = partial(_slices, view=view, axis=axis, splits=splits, reach=reach, relative=over_reach)
-    return [Panel(partial(draw, log=scale == "log", label=label))]
+    return [Panel(partial(draw, log=scale == "log", label=label), f"by {axis}")]
 
 
 def _arms(ax: Any, view: View) -> None:
-    metric, labels = view.metric, []
+    metric = view.metric
     for y, arm in enumerate(reversed(view.arms)):
         scores = view.scores(arm, f"test.{metric.name}")
-        mean, low, high = mean_interval(scores)
-        labels.append((y, mean, view.label(arm) + ("" if scores else ": no score")))
+        mean, low, high = mean_interval(scores, bounds=metric.bounds)
         if mean is None:
             continue
         colour, marker, _ = view.arm_style(arm)
@@ -55,8 +54,8 @@ def _arms(ax: Any, view: View) -> None:
         if low is not None:
             ax.plot([low, high], [y, y], color=colour, lw=1.6)
         ax.plot([mean], [y], marker, color=colour, ms=5.5)
-    ax.set_yticks([])
-    ax.set_ylim(-0.8, len(view.arms) - 0.4)
+    scored = {arm: "" if view.scores(arm, f"test.{metric.name}") else ": no score" for arm in view.arms}
+    name_rows(ax, [f"{view.label(arm)}{note}" for arm, note in scored.items()])
     if metric.percent:
         ax.set_xlim(-0.03, 1.03)
         ax.set_xticks(SHARES)
@@ -64,11 +63,6 @@ def _arms(ax: Any, view: View) -> None:
     if chance is not None and ax.get_xlim()[0] <= chance <= ax.get_xlim()[1]:
         ax.axvline(chance, color="#555555", lw=0.9, ls=(0, (1, 2)))
         ax.text(chance, 0, " chance", transform=ax.get_xaxis_transform(), fontsize=7, va="bottom", color="#555555")
-    middle = sum(ax.get_xlim()) / 2
-    for y, mean, label in labels:  # inside the panel, on the side where the dot is not
-        left = mean is None or mean > middle
-        at, side = (0.01, "left") if left else (0.99, "right")
-        ax.text(at, y, label, transform=ax.get_yaxis_transform(), fontsize=7, color="#333333", ha=side, va="center")
     ax.set_xlabel(score_label(metric))
     ax.set_title(view.declared.label)
 
@@ -77,6 +71,7 @@ def _slices(
     ax: Any, view: View, axis: str, splits: tuple[str, ...], reach: bool, relative: bool, log: bool, label: str
 ) -> None:
     metric, longest, reaches = view.metric, 0.0, {}
+    means: list[float] = []
     for index, arm in enumerate(view.results.experiment.arms):
         if arm not in view.arms:
             continue
@@ -96,13 +91,15 @@ def _slices(
         elif relative:  # nothing to divide by: its score at any distance
             mean = mean_interval(view.scores(arm, f"test.{metric.name}"))[0]
             if mean is not None:
-                ax.axhline(mean, color=colour, ls=line, lw=1.2)
+                ax.axhline(mean, color=colour, ls=line, lw=1.2, label=view.label(arm))
             continue
         elif own_reach is not None:
             reaches[arm] = own_reach
-        stats = [mean_interval(scores) for scores in curve.values()]
+        stats = [mean_interval(scores, bounds=metric.bounds) for scores in curve.values()]
         every = max(1, len(xs) // 8)
-        ax.plot(xs, [s[0] for s in stats], color=colour, ls=line, marker=marker, markevery=(index % every, every))
+        marks = {"marker": marker, "markevery": (index % every, every)}
+        ax.plot(xs, [s[0] for s in stats], color=colour, ls=line, **marks, label=view.label(arm))
+        means += [mean for mean, _, _ in stats if mean is not None]
         if all(s[1] is not None for s in stats) and len(xs) > 1:
             ax.fill_between(xs, [s[1] for s in stats], [s[2] for s in stats], color=colour, alpha=0.13, lw=0)
     if log:
@@ -110,8 +107,8 @@ def _slices(
         ax.minorticks_off()
         ax.xaxis.set_major_formatter(lambda x, _: f"{x:g}" if x >= 1 else f"1/{1 / x:g}")
     frame(ax, view, metric)
-    if not metric.percent:
-        ax.set_ylim(bottom=max(0.0, ax.get_ylim()[0]))  # no score is negative, whatever its interval
+    if not metric.percent and means:
+        _fit(ax, means)
     if reach:
         _reaches(ax, view, reaches)
     if relative:
@@ -121,6 +118,16 @@ def _slices(
         ax.axvline(longest, color="#000000", lw=0.8, ls=(0, (4, 3)))
         ax.text(longest, 1.0, " longest in training", transform=ax.get_xaxis_transform(), va="top", fontsize=7.5)
     ax.set_xlabel(f"{label} (upright lines: theoretical reach)" if reach and reaches else label)
+
+
+def _fit(ax: Any, means: list[float]) -> None:
+    """Room for the means, so that the wide band of one does not press all of them together; it goes on beyond the edge."""
+    low, high = ax.get_ylim()
+    room = max(max(means) - min(means), 0.05 * max(map(abs, means)))
+    bottom, top = max(low, min(means) - room), min(high, max(means) + room)
+    ax.set_ylim(bottom, top)
+    if bottom > low or top < high:
+        ax.text(1, 1, "bands go on", transform=ax.transAxes, fontsize=7, color="#555555", ha="right", va="top")
 
 
 def _reaches(ax: Any, view: View, reaches: Mapping[str, int]) -> None:

@@ -30,7 +30,7 @@ def tags(
             curve = curves.setdefault(name, {})
             if scores and (at := view.tag(arm, x)) is not None:
                 curve[float(at)] = scores
-    interval = ratio_interval if metric.relative else mean_interval
+    interval = ratio_interval if metric.relative else partial(mean_interval, bounds=metric.bounds)
     return [_panel(view, curves, metric, interval, x_label or x, x_scale)]
 
 
@@ -45,7 +45,8 @@ def splits(view: View, *, x: str, splits: Mapping[str, str], x_label: str = "", 
             scores = view.scores(arm, f"{split}.{view.metric.name}")
             if scores and (at := view.tag(arm, x)) is not None:
                 curves[words][float(at)] = scores
-    return [_panel(view, curves, view.metric, mean_interval, x_label or x, x_scale)]
+    interval = partial(mean_interval, bounds=view.metric.bounds)
+    return [_panel(view, curves, view.metric, interval, x_label or x, x_scale)]
 
 
 def _panel(
@@ -58,7 +59,7 @@ def _panel(
 ) -> Panel:
     drawn = {name: curve for name, curve in curves.items() if curve}
     draw = partial(_curves, view=view, curves=drawn, metric=metric, interval=interval, label=label, log=scale == "log")
-    return Panel(draw, tuple(curves))
+    return Panel(draw, f"by {label}")
 
 
 def _curves(
