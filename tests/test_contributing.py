@@ -1,6 +1,5 @@
 """CONTRIBUTING.md, word for word: its files put into a copy of the project, its commands run there."""
 
-import os
 import re
 import shlex
 import shutil
@@ -9,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 pytestmark = pytest.mark.slow
 
@@ -44,9 +45,10 @@ def test_what_it_says_is_so(copy):
             words = shlex.split(command)
             if words[0] == "make":  # these very tests
                 words.append("--dry-run")
-            environment = os.environ | {"OMP_NUM_THREADS": "1"}
-            words = [sys.executable if word == "python" else word for word in words]
-            done = subprocess.run(words, cwd=copy, env=environment, capture_output=True, text=True, timeout=300)
+            if words[0] == "python":
+                done = python(*words[1:], cwd=copy)
+            else:
+                done = subprocess.run(words, cwd=copy, capture_output=True, text=True)
             assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert "C41" in (copy / "verdicts" / "smoke" / "verdicts.csv").read_text(encoding="utf-8")
     style = [str(Path(sys.executable).with_name("ruff")), "check", "study/mixers/average.py"]

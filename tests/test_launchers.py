@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from study import records
+from tests.processes import Process, start
 
 pytestmark = pytest.mark.slow
 
@@ -36,14 +36,12 @@ ONE = [
 
 
 @pytest.fixture
-def launch(checkout: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def launch(checkout: Path) -> Iterator[Callable[..., Process]]:
     """launch("seed=0", ...): ``python run.py -m`` in the checkout; ended with the test."""
     started = []
 
-    def command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        words = [sys.executable, "run.py", "-m", *arguments]
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        started.append(subprocess.Popen(words, cwd=checkout, env={**os.environ, **environment}, **pipes))
+    def command(*arguments: str, **environment: str) -> Process:
+        started.append(start("run.py", "-m", *arguments, cwd=checkout, **environment))
         return started[-1]
 
     yield command
@@ -52,12 +50,12 @@ def launch(checkout: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         process.wait()
 
 
-def wait(until: Callable[[], Any], process: subprocess.Popen[str] | None = None, seconds: float = 120) -> Any:
+def wait(until: Callable[[], Any], process: Process | None = None, seconds: float = 120) -> Any:
     """What ``until`` returns, once that is something; fails if it takes too long or the process ends before."""
     deadline = time.monotonic() + seconds
     while not (found := until()):
         assert time.monotonic() < deadline, "timed out"
-        assert process is None or process.poll() is None, process.stdout and process.stdout.read()
+        assert process is None or process.poll() is None, process.communicate()
         time.sleep(0.05)
     return found
 
@@ -144,7 +142,7 @@ def test_on_ray_runs_share_a_gpu_and_go_on_elsewhere_when_their_node_is_lost(clu
     wait(checkpoints(checkout / "runs", 2), process)
     for pid in [raylet, *its_workers()]:
         os.kill(pid, signal.SIGKILL)
-    said, _ = process.communicate(timeout=240)
+    said = "".join(process.communicate(timeout=240))
     assert process.returncode == 0, said
     assert "done: 4 finished, 0 diverged, 0 failed, 0 without a record" in said
     runs = made(checkout / "runs")
@@ -247,7 +245,7 @@ def test_a_job_taken_away_goes_on_bit_for_bit(request, launch, run_py, checkout,
     process = launch(*ONE, f"hydra/launcher={launcher[0]}", *launcher[1:])
     wait(checkpoints(checkout / "runs", 1), process)
     disturb()
-    said, _ = process.communicate(timeout=240)
+    said = "".join(process.communicate(timeout=240))
     assert process.returncode == 0, said
     assert run_py(*ONE, "runs=calm", folder=checkout).code == 0
     [(name, record)], [(calm_name, calm)] = made(checkout / "runs").items(), made(checkout / "calm").items()

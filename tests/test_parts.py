@@ -1,9 +1,7 @@
 """What is read off the source of a part is what Python makes of it; nothing else than a part is ever imported."""
 
 import inspect
-import os
 import shutil
-import subprocess
 import sys
 import typing
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 from hydra.utils import get_class
 
 from study import parts
+from tests.processes import python
 
 ROOT = Path(__file__).parents[1]
 ALL = [(group, name) for group in parts.GROUPS for name in parts.classes(group)]
@@ -93,9 +92,8 @@ def test_a_class_that_moves_and_is_renamed_keeps_ids_configs_and_records(tmp_pat
 
     def said(root):
         code = SAY.replace("CONF", repr(str(root / "conf"))).replace("RUNS", str(tmp_path / root.name))
-        environment = {**os.environ, "PYTHONPATH": str(root)}
-        words = [sys.executable, "-c", code]
-        done = subprocess.run(words, cwd=root, env=environment, capture_output=True, text=True, check=True)
+        done = python("-c", code, cwd=root)
+        assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
     (before, *records), (after, *same) = said(ROOT), said(tmp_path)

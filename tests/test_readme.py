@@ -1,7 +1,6 @@
 """Every command of the README: make targets exist, Python ones run (declared sweeps narrowed to one cell of the smoke tier)."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -12,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 pytestmark = pytest.mark.slow
 
@@ -26,9 +27,14 @@ def commands() -> list[str]:
     return [line for line in lines if line and not line.startswith(SETS_UP)]
 
 
-def run(words: list[str], cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, env=environment, timeout=300)
+def run(words: list[str], given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Of Python or another program, in the project's folder."""
+    if words[0] == "python":
+        return python(*words[1:], cwd=ROOT, given=given, **environment)
+    if words[0] == "wandb":
+        return python("-m", *words, cwd=ROOT)
+    tool = Path(sys.executable).with_name(words[0])
+    return subprocess.run([tool if tool.exists() else words[0], *words[1:]], cwd=ROOT, capture_output=True, text=True)
 
 
 def test_readme_has_commands():
@@ -47,7 +53,7 @@ def test_the_data_frame_is_that_of_the_records(capsys):
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python run.py")])
 def test_run_command(command, tmp_path):
-    words = shlex.split(command)[1:]
+    words = shlex.split(command)
     for launcher, package in CLUSTERS.items():  # composed here, carried out in test_launchers.py
         if f"hydra/launcher={launcher}" in words:
             try:
@@ -55,29 +61,23 @@ def test_run_command(command, tmp_path):
             except metadata.PackageNotFoundError:
                 pytest.skip(f"{package} is not installed")
             show = ["--cfg", "all", "--package", "hydra.launcher"]
-            shown = run([sys.executable, *(word for word in words if word != "-m"), *show])
+            shown = run([*(word for word in words if word != "-m"), *show])
             assert shown.returncode == 0 and "_target_: hydra_plugins" in shown.stdout, shown.stderr
             return
     if "tracking.mode=online" in words:
-        refused = subprocess.run(
-            [sys.executable, *words, f"runs={tmp_path}"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            env={**os.environ, "WANDB_API_KEY": "", "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)},
-        )
+        nobody = {"WANDB_API_KEY": "", "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)}
+        refused = run([*words, f"runs={tmp_path}"], **nobody)
         assert refused.returncode != 0 and "needs a W&B key" in refused.stderr
         assert not list(tmp_path.glob("*/record.json"))
         return
     if "--help" in words:
-        shown = run([sys.executable, *words])
+        shown = run(words)
         assert shown.returncode == 0 and "\n  mixer " in shown.stdout
         return
     declared = next((w.removeprefix("experiment=") for w in words if w.startswith("experiment=")), None)
     words = [w for w in words if not w.startswith(("tier=", "trainer=", "runs=", "hydra.launcher."))]
-    if command != next(c for c in commands() if "hydra/launcher=joblib" in c):  # its workers load torch anew: once will do
-        words = [w for w in words if w != "hydra/launcher=joblib"]
+    if "hydra/launcher=joblib" in words:  # in processes of joblib's: test_run_command_line.py
+        words.append("hydra.launcher.n_jobs=1")
     words += [f"runs={tmp_path}", "tier=smoke", "tracking.mode=off"]
     if declared:
         from study import experiments
@@ -90,7 +90,7 @@ def test_run_command(command, tmp_path):
         assert all(experiments.load(name).cells("core") for name in names)
     else:
         words += ["train.steps=2", "evaluation.test_items=1", "evaluation.validation_items=1"]
-    done = run([sys.executable, *words])
+    done = run(words)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("*/record.json"))
 
@@ -99,12 +99,11 @@ def test_what_was_trained_translates(tmp_path):
     [translate] = [c for c in commands() if "study.translate" in c]
     [train] = [c for c in commands() if "trainer.keep_weights" in c]
     small = ["train.steps=2", "tier=smoke", "tracking.mode=off", f"runs={tmp_path}"]
-    assert run([sys.executable, *shlex.split(train)[1:], *small]).returncode == 0
+    assert run([*shlex.split(train), *small]).returncode == 0
     [folder] = [path for path in tmp_path.iterdir() if (path / "weights.pt").exists()]
     said, _, command = translate.partition(" | ")
     command = command.replace("runs/NAME", str(folder)).replace("--pictures pictures", f"--pictures {tmp_path / 'pictures'}")
-    words, line = shlex.split(command)[1:], shlex.split(said)[1]
-    done = subprocess.run([sys.executable, *words], cwd=ROOT, input=line, capture_output=True, text=True)
+    done = run(shlex.split(command), given=shlex.split(said)[1])
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1 and len(list((tmp_path / "pictures").iterdir())) == 1
 
@@ -113,14 +112,14 @@ def test_what_was_trained_translates(tmp_path):
 def smoke_runs(tmp_path_factory):
     """A folder of fresh runs, which the analysis reads and leaves as it is."""
     runs = tmp_path_factory.mktemp("fresh") / "runs"
-    train = [sys.executable, "run.py", "-m", "experiment=positions", "tier=smoke", f"runs={runs}", "tracking.mode=off"]
+    train = ["python", "run.py", "-m", "experiment=positions", "tier=smoke", f"runs={runs}", "tracking.mode=off"]
     assert run([*train, "sweep.arms=[none]", "sweep.tasks=[copy]"]).returncode == 0
     return runs
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python -m analysis")])
 def test_analysis_command(command, tmp_path, smoke_runs):
-    words = shlex.split(command)[1:]
+    words = shlex.split(command)
     if any(word.startswith("wandb:") for word in words):
         pytest.skip("needs a W&B project; its loader is tested in tests/analysis")
     if "collect" in words:
@@ -133,7 +132,7 @@ def test_analysis_command(command, tmp_path, smoke_runs):
     words += ["--readme", str(shutil.copy(ROOT / "README.md", tmp_path))]
     if "collect" not in words:
         words += ["--output", str(tmp_path / "out")]
-    done = run([sys.executable, *words])
+    done = run(words)
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.rglob("*.csv")) or list(tmp_path.rglob("*.jsonl"))
 
@@ -150,7 +149,6 @@ def test_tool_exists(command):
     """Those tools run elsewhere in the tests (or are this very run); here: the command and its words are known to them."""
     words = shlex.split(command)
     tool = words[:3] if words[0] == "python" else words[:2] if words[0] == "wandb" else words[:1]
-    tool = [sys.executable if word == "python" else str(Path(sys.executable).parent / word) for word in tool[:1]] + tool[1:]
     shown = run([*tool, "--help"])
     assert shown.returncode == 0, shown.stderr
 

@@ -16,6 +16,7 @@ import pytest
 
 from study import experiments, keys, parts, records
 from study.mixers.identity import Identity
+from tests.processes import python, start
 
 Ended = namedtuple("Ended", "code out err")
 CONF = Path(experiments.FOLDER).parent
@@ -358,17 +359,11 @@ def test_two_experiments_in_one_sweep(run_py, checkout):
 # --- processes of their own ---------------------------------------------------------------------------------------------
 
 
-def start(folder, *arguments, **options):
-    command = [sys.executable, "run.py", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, **pipes, **options)
-
-
 def end(process, seconds=120):
     try:
         return process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         out, err = process.communicate()
         pytest.fail(f"still running after {seconds} s:\n{out}\n{err}")
 
@@ -377,7 +372,7 @@ def end(process, seconds=120):
 def test_two_launches_at_once_train_each_run_once(checkout):
     """One after another in one process, and one per core under joblib; W&B's files tell how often a run was begun."""
     sweep = ["-m", "experiment=tiny", "tier=smoke", "runs=runs"]
-    both = [start(checkout, *sweep), start(checkout, *sweep, "hydra/launcher=joblib")]
+    both = [start("run.py", *sweep, *more, cwd=checkout) for more in ([], ["hydra/launcher=joblib"])]
     said = [end(process)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert all("done: 8 finished, 0 diverged, 0 failed, 0 without a record" in text for text in said)
@@ -426,7 +421,7 @@ def check_interrupted(ended, checkout, arguments, runs):
     tracked = sorted((folder / "wandb").glob("offline-run-*/*.wandb"))
     assert len(tracked) == runs  # nothing else was begun
     for path in tracked:  # and each is closed, as one that did not end well
-        inspected = subprocess.run([*WANDB, "leet", "inspect", "--json", str(path)], capture_output=True, text=True)
+        inspected = python("-m", "wandb", "leet", "inspect", "--json", str(path), cwd=checkout)
         last = json.loads(inspected.stdout.splitlines()[-1])
         assert (last["type"], last["exit"]["exit_code"]) == ("exit", 1)
 
@@ -455,7 +450,7 @@ def test_interrupted_it_closes_its_run_and_can_be_gone_on_with(run_py, checkout,
     ids=["single SIGINT", "joblib SIGINT", "joblib SIGTERM"],
 )
 def test_interrupted_from_outside_it_takes_its_workers_along(checkout, arguments, how, runs):
-    process = start(checkout, *arguments, *LONG, start_new_session=True)
+    process = start("run.py", *arguments, *LONG, cwd=checkout, session=True)
     wait_for_checkpoints(checkout / "runs", runs, process)
     if how == TERMINAL:
         os.killpg(process.pid, signal.SIGINT)

@@ -2,11 +2,11 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 ROOT = Path(__file__).parents[2]
 MADE_UP = Path(__file__).parent / "made_up"
@@ -27,12 +27,13 @@ def checkout(tmp_path_factory):
     return folder
 
 
-def run_py(folder, *arguments):
-    return subprocess.run([sys.executable, "run.py", *arguments], cwd=folder, capture_output=True, text=True)
+@pytest.fixture
+def run_py(checkout):
+    return lambda *arguments: python("run.py", *arguments, cwd=checkout)
 
 
-def test_it_trains_and_its_record_says_what_it_found(checkout):
-    done = run_py(checkout, "task=greatest", "architecture=perceptron", *SMALL)
+def test_it_trains_and_its_record_says_what_it_found(checkout, run_py):
+    done = run_py("task=greatest", "architecture=perceptron", *SMALL)
     assert done.returncode == 0, done.stderr
     [path] = checkout.glob("runs/*/record.json")
     record = json.loads(path.read_text())
@@ -61,10 +62,10 @@ def test_it_trains_and_its_record_says_what_it_found(checkout):
         ("task=greatest architecture=perceptron mixer=lstm", "architecture=perceptron has no mixer: leave it at its default"),
     ],
 )
-def test_its_mistakes_are_answered_like_any_other(checkout, arguments, said):
-    done = run_py(checkout, *arguments.split(), *SMALL)
+def test_its_mistakes_are_answered_like_any_other(run_py, arguments, said):
+    done = run_py(*arguments.split(), *SMALL)
     assert done.returncode == 1 and done.stderr.startswith(f"error: {said}"), done.stderr
 
 
-def test_the_help_has_its_keys(checkout):
-    assert "slope: 0.0 # below 0" in run_py(checkout, "--help", "architecture").stdout
+def test_the_help_has_its_keys(run_py):
+    assert "slope: 0.0 # below 0" in run_py("--help", "architecture").stdout

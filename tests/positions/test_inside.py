@@ -1,11 +1,12 @@
-"""Positions that act inside attention: against double loops over the papers' equations, and against other libraries."""
+"""Positions that act inside attention: against double loops over the papers' equations, and against other libraries.
+
+Other libraries take seconds to import: only the tests that compare with them do.
+"""
 
 import math
 
 import pytest
 import torch
-from rotary_embedding_torch import RotaryEmbedding
-from x_transformers.x_transformers import AlibiPositionalBias, RelativePositionBias
 
 from study.cost.counting import multiply_adds
 from study.mixers.attention import Attention
@@ -225,6 +226,8 @@ def test_tables_start_as_loud_as_encodings_that_are_added():
 
 
 def test_rotary_is_rotary_embedding_torchs():
+    from rotary_embedding_torch import RotaryEmbedding
+
     theirs = RotaryEmbedding(dim=16)
     inside = Rotary(64, length=8).inside(4, 16, causal=True)
     x_BHNK = torch.randn(2, 4, 50, 16, requires_grad=True)
@@ -256,6 +259,8 @@ def test_slopes_of_6_and_12_heads_fill_up_from_the_power_of_two_above():
 @CAUSAL
 @pytest.mark.parametrize("heads", [1, 3, 4, 6, 8, 12])
 def test_linear_bias_is_x_transformers(causal, heads):
+    from x_transformers.x_transformers import AlibiPositionalBias
+
     bias_HNN = LinearBias(24, length=8).inside(heads, 8, causal=causal).bias(torch.zeros(1, heads, 30, 8), 30)
     close(bias_HNN, AlibiPositionalBias(heads)(30, 30))
 
@@ -271,6 +276,8 @@ def test_buckets_are_those_of_the_papers_rule(causal, buckets, max_distance):
 
 @CAUSAL
 def test_buckets_and_biases_are_x_transformers(causal):
+    from x_transformers.x_transformers import RelativePositionBias
+
     theirs = RelativePositionBias(scale=1.0, causal=causal, num_buckets=32, max_distance=128, heads=4)
     ours = BucketBias(64, length=64).inside(4, 16, causal=causal)
     theirs.relative_attention_bias.load_state_dict(ours.table.state_dict())

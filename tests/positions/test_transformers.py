@@ -1,14 +1,12 @@
 """Attention with T5's and with ALiBi's positions against the models of `transformers`, with the same random weights.
 
+It takes seconds to import: the tests do when they need it.
+
 B sequences, N tokens, D width, H heads, K head width.
 """
 
 import pytest
 import torch
-from transformers.models.bloom.configuration_bloom import BloomConfig
-from transformers.models.bloom.modeling_bloom import BloomAttention, build_alibi_tensor
-from transformers.models.t5.configuration_t5 import T5Config
-from transformers.models.t5.modeling_t5 import T5Attention
 
 from study.mixers.attention import Attention
 from study.positions.bucket_bias import BucketBias
@@ -31,6 +29,9 @@ def x_BND():
 @pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 def test_attention_with_bucket_bias_is_t5s(x_BND, causal):
     """T5 does not scale its scores: its queries are ours divided by the square root of the head width."""
+    from transformers.models.t5.configuration_t5 import T5Config
+    from transformers.models.t5.modeling_t5 import T5Attention
+
     position = BucketBias(D, length=N, buckets=16, max_distance=30)
     ours = Attention(D, causal=causal, heads=H)
     ours.attach(position)
@@ -61,6 +62,9 @@ def test_attention_with_bucket_bias_is_t5s(x_BND, causal):
 
 def test_attention_with_linear_bias_is_blooms(x_BND):
     """Bloom adds slope x position of the key: the softmax sees no difference to a penalty on the distance."""
+    from transformers.models.bloom.configuration_bloom import BloomConfig
+    from transformers.models.bloom.modeling_bloom import BloomAttention, build_alibi_tensor
+
     ours = Attention(D, causal=True, heads=H)
     ours.attach(LinearBias(D, length=N))
     theirs = BloomAttention(BloomConfig(hidden_size=D, n_head=H, hidden_dropout=0.0, attention_dropout=0.0), layer_idx=0).eval()

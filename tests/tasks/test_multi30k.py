@@ -81,6 +81,7 @@ def test_published_lines(published):
     assert unknown <= 5, "subwords say nearly everything"
 
 
+@pytest.mark.slow
 def test_published_targets_are_the_lines_but_for_white_space(published):
     task = published("multi30k")
     batch = task.evaluation_batch(0, 1000, generator(), "test")
@@ -88,6 +89,7 @@ def test_published_targets_are_the_lines_but_for_white_space(published):
         assert UNKNOWN in row or task.write(row[: row.index(END)]) == " ".join(reference.split())
 
 
+@pytest.mark.slow
 def test_published_copies_score_as_copies_do(published):
     """The source as it stands is a translation to compare with: names and numbers alone are right."""
     task = published("multi30k")

@@ -18,6 +18,7 @@ from study.models.encoder import SequenceModel
 from study.training import tracking, wandb_process
 from study.training.module import Training
 from study.training.runner import execute
+from tests.processes import python
 from tests.wandb_server import KEY
 
 WANDB = [sys.executable, "-m", "wandb"]
@@ -41,7 +42,7 @@ def file_of(config, name, kind="offline-run"):
 
 
 def inspect(path, *options):
-    done = subprocess.run([*WANDB, "leet", "inspect", *options, "--json", str(path)], capture_output=True, text=True)
+    done = python("-m", "wandb", "leet", "inspect", *options, "--json", str(path), cwd=path.parent)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -142,8 +143,7 @@ def test_it_ended_well(finished):
 
 def test_offline_files_can_be_uploaded_later(finished, tmp_path):
     *_, path = finished
-    command = [*WANDB, "sync", "--dry-run", str(path.parent)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = python("-m", "wandb", "sync", "--dry-run", str(path.parent), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert path.parent.name in done.stdout + done.stderr
 
