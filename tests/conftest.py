@@ -147,7 +147,7 @@ EXPERIMENT = {
         }
     },
     "tiers": {
-        "smoke": {"rates": [0.003, 0.01], "tuning_seeds": [100], "verdict_seeds": [0, 1]},
+        "smoke": {"rates": [0.003], "tuning_seeds": [100], "verdict_seeds": [0, 1]},
         "core": {  # long enough to be interrupted
             "rates": [0.003],
             "tuning_seeds": [100],
