@@ -106,6 +106,7 @@ class Registration:
         ]
 
     def write(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         pd.DataFrame([vars(finding) for finding in self.found]).to_csv(folder / FILE, index=False)
 
 

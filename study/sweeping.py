@@ -229,6 +229,8 @@ class Sweep:
             known = {name for experiment in declared for name in getattr(experiment, what)}
             if unknown := set(self.narrow[what]) - known:
                 raise ValueError(f"sweep.{what}: no {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        if not any(experiment.narrowed(self.narrow.arms, self.narrow.tasks).cells(self.tier) for experiment in declared):
+            raise ValueError(f"none of sweep.arms meets any of sweep.tasks in the {self.tier} tier; launch more of either")
 
     @contextmanager
     def _progress(self, jobs: list[Job], phase: str) -> Iterator[None]:

@@ -255,6 +255,12 @@ def test_narrowing_to_what_is_not_there_is_refused(stage, key, there):
         stage.sweep(**{f"sweep__{key}": "[c]"})
 
 
+def test_arms_and_tasks_that_never_meet_are_refused(stage):
+    tasks = {**TOY["tasks"], "y": {"arms": ["b"], "set": {"task": "recall", "train.steps": 10}}}
+    with pytest.raises(ValueError, match=r"none of sweep\.arms meets any of sweep\.tasks in the smoke tier"):
+        stage.sweep({"tasks": tasks}, sweep__arms="[a]", sweep__tasks="[y]")
+
+
 def test_further_seeds_are_run_when_asked_for(stage):
     tiers = {"smoke": {**TOY["tiers"]["smoke"], "further_seeds": [3]}}
     stage.sweep({"tiers": tiers}).run()
