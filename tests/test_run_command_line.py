@@ -146,7 +146,9 @@ AT_ONCE = {
     "-m experiment=../x": "no experiment '../x'; there are addnorm, ",
     "-m experiment=heads seed=1": "seed belongs to what experiment heads varies; narrow the sweep with ",
     "-m experiment=heads search.length_penalty=nan": (
-        "heads, arm split_1, task mqar: search.length_penalty=nan: must be at least 0 and at most 10"
+        "heads, arm {}, task {}: search.length_penalty=nan: must be at least 0 and at most 10".format(
+            *experiments.load("heads").cells("core")[0]
+        )
     ),
     "-m seed=0,1 search.length_penalty=0,nan": "search.length_penalty=nan: must be at least 0 and at most 10",
     "-m mixer=attention,lstm model.dropout=0,1": "model.dropout=1.0: must be at least 0 and below 1",
