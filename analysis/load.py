@@ -5,15 +5,15 @@ Invalid records are named, set aside and never counted.
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
+import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from study.records import RESULTS, Record, RecordError
 ROOT = Path(__file__).parent.parent
 WANDB = "wandb:"
 PATIENCE = 10  # seconds that W&B's server gets to answer a question, or to give the history of a run
-LOGGED = ("_", "attention/", "validation_", "train_loss")  # keys of a summary that are not the record's but the last row's
 
 
 @dataclass
@@ -124,10 +123,9 @@ def collect(
 
 
 def from_wandb(project: str) -> Iterator[Record | RecordError]:
-    """Records of a W&B project, as the tracker put them there: the record is the summary, settings and history apart.
+    """Records of a W&B project: each run has its record as an artifact.
 
-    W&B does not keep apart 1 and 1.0, so the record's own checksum can't hold; it is sealed anew. Raises ``ValueError``, one
-    line, where the project can't be read.
+    Raises ``ValueError``, one line, where it can't be read.
     """
     source = f"--source {WANDB}{project}"
     if not re.fullmatch(r"[^/\s]+/[^/\s]+", project):
@@ -142,7 +140,7 @@ def from_wandb(project: str) -> Iterator[Record | RecordError]:
             raise wandb.errors.AuthenticationError("needs a W&B key")
         for run in wandb.Api(timeout=PATIENCE).runs(project, lazy=False):
             began = time.monotonic()
-            yield _record(f"{WANDB}{project}/{run.name}", run, _history(run))
+            yield _limited(partial(_record, f"{WANDB}{project}/{run.name}", run))
             began = time.monotonic()
     except Exception as error:  # whatever W&B's client makes of what the server says
         reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -154,52 +152,32 @@ def from_wandb(project: str) -> Iterator[Record | RecordError]:
         raise ValueError(f"{source}: {reason}; is there such a project, and may the key read it?") from None
 
 
-def _history(run: Any) -> list[Any]:
-    """All rows. Raises ``TimeoutError`` after ``PATIENCE`` seconds: W&B's client knows no limit here."""
-    future: Future[list[Any]] = Future()
+def _limited(ask: Callable[[], Any]) -> Any:
+    """What ``ask`` returns. Raises ``TimeoutError`` after ``PATIENCE`` seconds: W&B's client knows no limit for all it does."""
+    future: Future[Any] = Future()
 
-    def read() -> None:
+    def answer() -> None:
         try:
-            future.set_result(list(run.scan_history()))
+            future.set_result(ask())
         except Exception as error:
             future.set_exception(error)
 
-    threading.Thread(target=read, daemon=True).start()
+    threading.Thread(target=answer, daemon=True).start()
     return future.result(PATIENCE)
 
 
-def _record(where: str, run: Any, rows: list[Any]) -> Record | RecordError:
-    """A run of W&B's as a record, read as one from a file is."""
-    try:
-        kept = {key: value for key, value in _plain(run.summary).items() if not key.startswith(LOGGED)}
-        if kept.get("schema") != records.SCHEMA:
-            return RecordError(f"{where}: no record in its summary (state: {run.state})")
-        kept["config"] = _plain(run.config["settings"])
-        kept["curve"] = [_curve_row(row) for row in rows if "train_loss" in row]
-        kept["checksum"] = records.checksum(kept)
-        return records.parse(json.dumps(kept), where)
-    except RecordError as error:
-        return error
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        return RecordError(f"{where}: not a record ({type(error).__name__})")
-
-
-def _curve_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    scores = {key: _plain(value) for key, value in row.items() if key == "train_loss" or key.startswith("validation_")}
-    return {"step": row["_step"], **scores}
-
-
-def _plain(value: Any) -> Any:
-    """W&B's nested objects as plain dicts; its words for what is no number as None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, str):
-        return None if value in ("NaN", "Infinity", "-Infinity") else value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if hasattr(value, "keys"):
-        return {str(key): _plain(value[key]) for key in value.keys()}
-    return value
+def _record(where: str, run: Any) -> Record | RecordError:
+    """The latest record among a run's artifacts, read as one from a file is."""
+    found = [artifact for artifact in run.logged_artifacts() if artifact.type == Path(records.NAME).stem]
+    if not found:
+        return RecordError(f"{where}: no record among its artifacts (state: {run.state})")
+    with tempfile.TemporaryDirectory() as folder:
+        for file in found[-1].files([records.NAME]):
+            file.download(folder)
+        try:
+            return records.read(Path(folder) / records.NAME)
+        except (RecordError, FileNotFoundError) as error:
+            return RecordError(str(error).replace(folder, where))
 
 
 def _rank(record: Record) -> tuple[bool, str]:

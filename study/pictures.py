@@ -39,6 +39,15 @@ def fit_fonts(figure: Any) -> bool:
     return complete
 
 
+def font_file(text: str) -> tuple[str, frozenset[str]]:
+    """A font file, with its characters, for a picture that takes one font for all of its text: that with most of them."""
+    from matplotlib.font_manager import findfont
+
+    families, _ = _families(frozenset(text) - _own())
+    path = _fonts()[families[0]] if families else findfont(FAMILY)
+    return path, _characters(path)
+
+
 def svg(figure: Any) -> str:
     """A figure as SVG, its text kept as text, without a date, so that the same figure is the same SVG."""
     import matplotlib

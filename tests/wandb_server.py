@@ -7,7 +7,7 @@ import sys
 import threading
 
 KEY = "0123456789" * 4
-PROJECT = {"id": "p", "name": "study", "entity": {"id": "e", "name": "team"}}
+PROJECT = {"id": "p", "internalId": "p", "name": "study", "entity": {"id": "e", "name": "team"}}
 VIEWER = {"id": "u", "entity": "team", "username": "someone", "email": "", "flags": "{}", "teams": {"edges": []}}
 PAGE = {"endCursor": None, "hasNextPage": False}
 
@@ -25,10 +25,20 @@ class Server(http.server.ThreadingHTTPServer):
         self.requests = 0
         self.uploaded = []  # history rows
         self.configs = {}  # of runs that were logged here
-        self.runs = []  # records, which it gives as a project; None: there is no project
+        self.runs = []  # names of runs, which it gives as a project; None: there is no project
+        self.artifacts = {}  # of a run by its name: (artifact, type)
+        self.files = {}  # their bytes by "artifact/file"
         self.closing = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def keep(self, *records):
+        """Have runs of a project, each with a record (or what was made of it) among its artifacts."""
+        for record in records:
+            name = record["name"]
+            self.runs.append(name)
+            self.artifacts[name] = [(f"record-{name}", "record")]
+            self.files[f"record-{name}/record.json"] = json.dumps(record).encode()
 
     def __enter__(self):
         self.thread.start()
@@ -68,13 +78,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
             if self.path.endswith("/file_stream"):
                 lines = json.loads(body).get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
                 self.server.uploaded += map(json.loads, lines)
+            elif self.path.startswith("/files/"):
+                self.server.files[self.path.removeprefix("/files/")] = body
             self.reply(200, {})
 
     do_PUT = do_POST
 
+    def do_GET(self):
+        """A file of an artifact."""
+        if self.server.manner == "hang":
+            self.server.closing.wait()
+        else:
+            self.send(200, self.server.files[self.path.removeprefix("/files/")])
+
     def answer(self, name, variables):
         if name == "Viewer":
             return {"viewer": VIEWER}
+        if name == "ServerFeaturesQuery":
+            return {"serverInfo": {"features": []}}
         if name == "RunResumeStatus":
             return {"model": None}
         if name == "UpsertBucket":
@@ -91,36 +112,77 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if name == "Runs" and self.server.runs is None:
             return {"project": None}
         if name == "Runs":
-            edges = [{"node": self.run(record), "cursor": "c"} for record in self.server.runs]
+            edges = [{"node": self.run(name), "cursor": "c"} for name in self.server.runs]
             return {"project": {"internalId": "1", "runCount": len(edges), "runs": {"edges": edges, "pageInfo": PAGE}}}
-        (record,) = [r for r in self.server.runs if r["name"] in (variables or {}).values()] or [None]
-        if name == "RunHistoryKeys":
-            return self.in_project(historyKeys={"lastStep": record["curve"][-1]["step"]})
-        if name == "RunParquetHistory":
-            return self.in_project(parquetHistory={"parquetUrls": [], "liveData": [{"_step": 0}]})
-        if name == "HistoryPage":
-            rows = [{"_step": row["step"], **{k: v for k, v in row.items() if k != "step"}} for row in record["curve"]]
-            wanted = [row for row in rows if variables["minStep"] <= row["_step"] < variables["maxStep"]]
-            return self.in_project(history=[json.dumps(row) for row in wanted])
+        return self.of_artifacts(name, variables)
+
+    def of_artifacts(self, name, variables):
+        """Logged in five steps, and read in two."""
+        if name == "ArtifactType":
+            return {"project": {"artifact": None}}
+        if name == "CreateArtifact":
+            asked = variables["input"]
+            artifact = asked["artifactCollectionName"]
+            self.server.artifacts.setdefault(asked["runName"], []).append((artifact, asked["artifactTypeName"]))
+            made = {"id": artifact, "state": "PENDING", "artifactSequence": {"latestArtifact": None}}
+            return {"createArtifact": {"artifact": made}}
+        if name == "CreateArtifactManifest":
+            artifact = variables["artifactID"]
+            manifest = {"id": artifact, "file": {"id": artifact, **self.upload(artifact, variables["name"])}}
+            return {"createArtifactManifest": {"artifactManifest": manifest}}
+        if name == "CreateArtifactFiles":
+            nodes = [
+                {**self.upload(file["artifactID"], file["name"]), "artifact": {"id": file["artifactID"]}}
+                for file in variables["input"]["artifactFiles"]
+            ]
+            return {"createArtifactFiles": {"files": {"edges": [{"node": node} for node in nodes]}}}
+        if name == "CommitArtifact":
+            return {"commitArtifact": {"artifact": {"id": variables["artifactID"], "digest": ""}}}
+        if name == "RunOutputArtifacts":
+            edges = [{"node": self.artifact(*each)} for each in self.server.artifacts.get(variables["run"], [])]
+            artifacts = {"totalCount": len(edges), "pageInfo": PAGE, "edges": edges}
+            return {"project": {"run": {"artifacts": artifacts}}}
+        if name == "ArtifactMembershipFiles":
+            artifact = variables["collection"]
+            paths = [f"{artifact}/{file}" for file in variables["fileNames"] if f"{artifact}/{file}" in self.server.files]
+            nodes = [self.file(path) for path in paths]
+            files = {"pageInfo": PAGE, "edges": [{"node": node} for node in nodes]}
+            collection = {"__typename": "ArtifactSequence", "artifactMembership": {"files": files}}
+            return {"project": {"artifactCollection": collection}}
         return {}
 
-    def in_project(self, **fields):
-        return {"project": {"run": fields}}
+    def upload(self, artifact, file):
+        place = {"uploadUrl": f"{self.server.url}/files/{artifact}/{file}", "uploadHeaders": []}
+        return place | {"storagePath": None, "uploadMultipartUrls": None}
 
-    def run(self, record):
-        fields = {key: value for key, value in record.items() if key not in ("config", "curve")}
-        config = self.server.configs.get(record["name"], {"settings": {"value": record.get("config")}})
-        node = {"id": "r", "projectId": "1", "name": record["name"], "displayName": record["name"], "state": "finished"}
-        return node | {
+    def file(self, path):
+        url = f"{self.server.url}/files/{path}"
+        made = {"__typename": "File", "id": path, "name": path.partition("/")[2], "url": url, "directUrl": url}
+        return made | {"sizeBytes": 1} | dict.fromkeys(["storagePath", "mimetype", "updatedAt", "digest", "md5"])
+
+    def artifact(self, name, sort):
+        made = {"__typename": "Artifact", "id": name, "artifactType": {"name": sort}, "state": "COMMITTED", "size": 1}
+        made |= dict.fromkeys(["description", "metadata", "historyStep", "commitHash", "updatedAt"])
+        return made | {
+            "artifactSequence": {"__typename": "ArtifactSequence", "name": name, "project": PROJECT},
+            "versionIndex": 0,
+            "ttlDurationSeconds": -1,
+            "ttlIsInherited": True,
             "tags": [],
-            "config": json.dumps(config),
-            "summaryMetrics": json.dumps(fields),
-            "systemMetrics": "{}",
-            "historyLineCount": len(record.get("curve", [])),
+            "aliases": [],
+            "digest": name,
+            "fileCount": 1,
+            "createdAt": "2026-01-01T00:00:00",
         }
 
+    def run(self, name):
+        node = {"id": "r", "projectId": "1", "name": name, "displayName": name, "state": "finished", "tags": []}
+        return node | {"config": "{}", "summaryMetrics": "{}", "systemMetrics": "{}", "historyLineCount": 0}
+
     def reply(self, status, answer):
-        body = json.dumps(answer).encode()
+        self.send(status, json.dumps(answer).encode())
+
+    def send(self, status, body):
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))

@@ -26,6 +26,14 @@ class Judged(NamedTuple):
     written: dict[str, Any] = {}  # examples for a person, or a picture; kept in the record
 
 
+class Maps(NamedTuple):
+    """What a model's attention is on in one sequence of the test."""
+
+    layers_HTM: list[Any] = []  # weights of each head, by layer
+    rows: list[str] = []  # the T tokens that attend
+    columns: list[str] = []  # the M tokens that are attended to
+
+
 class Kind(ABC):
     """A kind of task, for one config and its task.
 
@@ -77,9 +85,9 @@ class Kind(ABC):
         """Further fields of the record of a trained model."""
         return {}
 
-    def maps(self, subject: Subject) -> list[Any]:
-        """Attention weights (H, N, N) of each layer on one sequence of the test, for the dashboard."""
-        return []
+    def maps(self, subject: Subject) -> Maps:
+        """Attention on one sequence of the test, for the dashboard; of no layer where there is none."""
+        return Maps()
 
     def keep(self, folder: Path) -> None:
         """Write beside the weights what is needed to use them."""

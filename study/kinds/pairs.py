@@ -10,14 +10,14 @@ import torch
 
 from study import files, parts
 from study.cost.counting import multiply_adds, sketched
-from study.kinds.base import WIDE, Judged, Kind, part
+from study.kinds.base import WIDE, Judged, Kind, Maps, part
 from study.models.seq2seq.base import EncoderDecoder
 from study.models.seq2seq.transformer import Transformer
 from study.models.sizing import solve_width
 from study.probes.base import Subject
 from study.probes.decoding import decode_all
 from study.tasks.pairs import PairTask
-from study.tokens import END
+from study.tokens import END, PAD
 
 VOCABULARY = "vocabulary"  # beside the weights: all that translating needs
 
@@ -91,11 +91,16 @@ class Pairs(Kind):
     def judge(self, subject: Subject, task: PairTask, split: str) -> Judged:
         return Judged(*decode_all(subject, task, split))
 
-    def maps(self, subject: Subject) -> list[Any]:
-        """The target (rows) over its source."""
+    def maps(self, subject: Subject) -> Maps:
+        """The target over its source."""
         batch = subject.draw_for_evaluation(self.task, "test", 0)
-        weights_BTM = subject.model.align(batch.source_BM[:1], batch.target_BT[:1])
-        return [] if weights_BTM is None else [weights_BTM]
+        source_1M, target_1T = batch.source_BM[:1], batch.target_BT[:1]
+        weights_1TM = subject.model.align(source_1M, target_1T)
+        if weights_1TM is None:
+            return Maps()
+        source, target = ([token for token in row_1N[0].tolist() if token != PAD] for row_1N in (source_1M, target_1T))
+        rows, columns = self.task.target_names(target), self.task.source_names(source)
+        return Maps([weights_1TM[:, : len(rows), : len(columns)].float().cpu().numpy()], rows, columns)
 
     def keep(self, folder: Path) -> None:
         with files.replacing(folder / VOCABULARY) as temporary:

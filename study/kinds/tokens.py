@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from study.cost.counting import multiply_adds, parameters, sketched
 from study.cost.decoding import decode
 from study.cost.measure import measure
-from study.kinds.base import Kind, part
+from study.kinds.base import Kind, Maps, part
 from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 from study.models.encoder import SequenceModel
@@ -130,9 +130,12 @@ class Tokens(Kind):
         probes = {"structure": edges.examine, "heads": heads.examine}
         return {name: probe(subject) for name, probe in probes.items() if self.config.evaluation[name]}
 
-    def maps(self, subject: Subject) -> list[Any]:
+    def maps(self, subject: Subject) -> Maps:
         batch = subject.draw(self.task, "test", 0, 1)
-        return [map_BHNN[0] for map_BHNN in subject.model.maps(batch.tokens_BN, batch.mask_BN)]
+        N = batch.tokens_BN.shape[1] if batch.mask_BN is None else int(batch.mask_BN[0].sum())
+        names = self.task.source_names(batch.tokens_BN[0, :N].tolist())
+        maps_BHNN = subject.model.maps(batch.tokens_BN, batch.mask_BN)
+        return Maps([map_BHNN[0, :, :N, :N].float().cpu().numpy() for map_BHNN in maps_BHNN], names, names)
 
     def measure(self, **repeated: Any) -> dict[str, Any]:
         """Of one layer: along the lengths, or the widths at one length; and of a step of decoding along the positions."""

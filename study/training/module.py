@@ -54,6 +54,7 @@ class Training(pl.LightningModule):
         self.curve: list[dict[str, Any]] = []
         self.steps_to_90: int | None = None
         self.steps_to_solve: int | None = None
+        self.gradient_norm: torch.Tensor | None = None  # of the last step, before it was clipped
         self.best: dict[str, Any] = {}  # with evaluation.weights=best: the row of the best evaluation, and its weights
         self.register_buffer("loss_sum", torch.zeros((), dtype=torch.float64))
         self.register_buffer("loss_count", torch.zeros((), dtype=torch.long))
@@ -157,7 +158,7 @@ class Training(pl.LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Lightning's own clipping refuses fused optimisers under mixed precision, for the sake of float16's scaler."""
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, self.config.train.clip)
+        self.gradient_norm = nn.utils.clip_grad_norm_(parameters, self.config.train.clip)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["progress"] = (self.curve, self.steps_to_90, self.steps_to_solve, self.best)

@@ -7,6 +7,7 @@ import errno
 import os
 import traceback
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback
 
 from study import files, interrupts, records, schema
 from study.choosing import is_over
@@ -51,13 +53,13 @@ class Outcome:
         return f"{self.name}: {metric} {scores} after {self.record['steps']} steps, {self.record['seconds']:.0f} s"
 
 
-def execute(config: DictConfig, wait: bool = True, command: str | None = None) -> Outcome:
+def execute(config: DictConfig, wait: bool = True, command: str | None = None, watchers: Sequence[Callback] = ()) -> Outcome:
     """Train what ``config`` asks for and write its record; do nothing where a record says it is done.
 
     A run that another process trains is waited for, or with ``wait=False`` left to it. A run that diverges or raises is
-    recorded as such and does not raise. ``command`` is the line that repeats the run, for the record. Raises
-    ``ValueError`` for a config that contradicts itself, before anything is trained, and ``KeyboardInterrupt`` on Ctrl-C
-    or SIGTERM: the run then goes on from its last checkpoint when launched again.
+    recorded as such and does not raise. ``command`` is the line that repeats the run, for the record; ``watchers`` see it
+    train. Raises ``ValueError`` for a config that contradicts itself, before anything is trained, and ``KeyboardInterrupt``
+    on Ctrl-C or SIGTERM: the run then goes on from its last checkpoint when launched again.
     """
     data = validate(config).provenance()
     check_key(config)
@@ -70,7 +72,7 @@ def execute(config: DictConfig, wait: bool = True, command: str | None = None) -
         with interrupts.orderly(), FileLock(folder / "lock", timeout=-1 if wait else 0):
             if (done := _done(folder, config, data)) is not None:
                 return Outcome(name, done["status"], False, done, done["error"])
-            record = _attempt(config, name, folder, command, data)
+            record = _attempt(config, name, folder, command, data, watchers)
             return Outcome(name, record["status"], True, record, record["error"])
     except Timeout:
         return Outcome(name, "elsewhere", False, None, "another process trains it just now")
@@ -106,16 +108,18 @@ def _done(folder: Path, config: DictConfig, data: dict[str, Any]) -> records.Rec
     return record
 
 
-def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, data: dict[str, Any]) -> records.Record:
+def _attempt(
+    config: DictConfig, name: str, folder: Path, command: str | None, data: dict[str, Any], watchers: Sequence[Callback]
+) -> records.Record:
     files.sweep(folder)
     records.replace_atomically(folder / "config.yaml", OmegaConf.to_yaml(config, resolve=True))
     (folder / TRACEBACK).unlink(missing_ok=True)
     known = provenance.known(config, name, command, data)
-    tracker = Tracker(config, name)
+    tracker = Tracker(config, name, command)
     exit_code = 1
     try:
         try:
-            outcome = train(config, folder, data, tracker) if config.measure == "training" else measure(config)
+            outcome = train(config, folder, data, tracker, watchers) if config.measure == "training" else measure(config)
         except SystemExit:  # what Lightning makes of an interrupt
             raise KeyboardInterrupt from None
         except Exception as error:
@@ -130,7 +134,7 @@ def _attempt(config: DictConfig, name: str, folder: Path, command: str | None, d
             record = records.write(folder, records.finite(known | {"status": "failed", "error": str(error)}))
         exit_code = int(record["status"] != "finished")
         checkpoints.clear(folder, config, is_over(record))
-        tracker.summarise(record)
+        tracker.finish(record)
         return record
     finally:
         tracker.close(exit_code)

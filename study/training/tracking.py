@@ -18,11 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy
 from omegaconf import DictConfig
 
-from study import parts, schema
-from study.training import wandb_process
+from study import records
+from study.training import maps, mirrored, wandb_process
 
 PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
 LIMIT = 30  # seconds that the beginning and the end of a run wait at most, whatever hangs
@@ -45,7 +44,7 @@ class Tracker:
     The W&B id is the run's readable name, since ``wandb leet`` lists runs by it.
     """
 
-    def __init__(self, config: DictConfig, name: str):
+    def __init__(self, config: DictConfig, name: str, command: str | None = None):
         mode = mode_of(config)
         self.on = mode != "off"
         if not self.on:
@@ -60,8 +59,12 @@ class Tracker:
             "group": config.origin.experiment,
             "job_type": config.origin.role,
             "tags": [*config.origin.claims, config.tier],
-            "config": {**labels(config), "settings": schema.portable(config)},
+            "config": mirrored.config(config),
         }
+        self._command = command or ""
+        self._label = mirrored.label(config)
+        self._kept = Path(config.runs).absolute() / name  # the run's own folder
+        self._defined: set[str] = set()  # keys of the history
         self._told: list[tuple[Any, ...]] = []
         self._inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self._process: Process | None = None
@@ -70,33 +73,48 @@ class Tracker:
         self._thread.start()
         self._begun.wait(LIMIT)
 
-    def log(self, values: Mapping[str, Any], step: int) -> None:
-        self._tell("log", {**values, "_timestamp": time.time()}, step)
+    def log(self, evaluation: Mapping[str, Any]) -> None:
+        """A row of the learning curve, or more that is known of its ``step``."""
+        if self.on:
+            self._log(mirrored.row(evaluation), evaluation["step"])
 
-    def summarise(self, record: Mapping[str, Any]) -> None:
-        """Make the run's summary equal to the record (its config and curve are the run's config and history)."""
-        self._tell("summarise", {key: value for key, value in record.items() if key not in ("config", "curve")})
+    def finish(self, record: Mapping[str, Any]) -> None:
+        """The run's scores and numbers, and its record and weights as files. Its config and curve are there already."""
+        if not self.on:
+            return
+        if scores := mirrored.scores(record):
+            self._log(scores, record["steps"])
+        self._tell("summarise", mirrored.summary(record))
+        for file in (records.NAME, records.WEIGHTS):
+            if (path := self._kept / file).exists():
+                self._tell("keep", Path(file).stem, record["id"], str(path))
 
-    def log_maps(self, layers: list[Any], step: int) -> None:
-        """Attention maps (H, N, N), one image a layer, its heads side by side; dark is weight 1."""
-        pictures = {
-            f"attention/layer_{layer}": (255 - numpy.uint8(255 * numpy.concatenate(list(heads), axis=1))).tolist()
-            for layer, heads in enumerate(layers, 1)
-        }
-        if pictures:
-            self._tell("log_images", pictures, step)
+    def log_maps(self, seen: maps.Maps, step: int) -> None:
+        if self.on and seen.layers_HTM:
+            self._define([mirrored.MAPS])
+            self._tell("log_image", mirrored.MAPS, maps.encoded(maps.draw(seen)), maps.caption(seen), step)
 
     def close(self, exit_code: int) -> None:
         """Wait until the run's files are whole, ``LIMIT`` seconds at most."""
         if not self.on:
             return
-        self._tell("close", exit_code)
+        self._tell("close", exit_code, self._label)
         self._thread.join(LIMIT)
         self.on = False
         if self._thread.is_alive():
             _complain_of_loss(f"no answer for {LIMIT} s")
             if self._process is not None:
                 self._process.kill()
+
+    def _log(self, values: dict[str, Any], step: int) -> None:
+        values[mirrored.STEP] = step
+        self._define(values)
+        self._tell("log", {**values, "_timestamp": time.time()}, step)
+
+    def _define(self, keys: Iterable[str]) -> None:
+        if new := [key for key in keys if key not in self._defined]:
+            self._defined |= {*new}
+            self._tell("define", mirrored.STEP, {key: mirrored.kept_of(key) for key in new if key != mirrored.STEP})
 
     def _tell(self, *message: Any) -> None:
         if self.on:
@@ -114,10 +132,7 @@ class Tracker:
         sort, reason = self._tell_process(mode)
         if sort == "done" or not self.on:
             return
-        if sort == "unfinished":
-            go_offline(f"its upload takes over {PATIENCE} s", f"--include-online {reason}")
-            return
-        if sort == "unreachable":
+        if sort in ("unreachable", "unfinished"):
             go_offline(reason, f"{self._folder}/wandb/offline-run-*")
         again, reason_again = self._tell_process("offline")
         if again != "done":
@@ -131,7 +146,7 @@ class Tracker:
             self._process = _take()
         except OSError as error:
             return "failed", str(error)
-        sort, reason = self._process.ask([("open", mode, self._settings)])
+        sort, reason = self._process.ask([("open", mode, self._settings, self._command)])
         if sort == "done":
             self._begun.set()
             sort, reason = self._process.ask(self._messages())
@@ -140,21 +155,6 @@ class Tracker:
         else:
             self._process.kill()
         return sort, reason
-
-
-def labels(config: DictConfig) -> dict[str, Any]:
-    """What runs are grouped and filtered by, under plain keys: W&B advises against dots, and nests all other settings."""
-    origin = config.origin
-    return {
-        **{group: config[group].name for group in parts.GROUPS},
-        "task": origin.task or config.task.name,
-        "experiment": origin.experiment,
-        "arm": origin.arm,
-        "role": origin.role,
-        "tier": config.tier,
-        "rate": config.train.rate,
-        "seed": config.seed,
-    }
 
 
 class Process:

@@ -7,6 +7,7 @@ import logging
 import math
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from study.seeding import stream
 from study.training import provenance, weights
 from study.training.build import build_task
 from study.training.checkpoints import Checkpoint
-from study.training.module import Training
+from study.training.module import Training, rate_factor
 from study.training.tracking import Tracker
 
 HISTORY = "history.jsonl"
@@ -32,17 +33,21 @@ class Clock(pl.Callback):
     """Seconds an optimiser step takes in this process; evaluations, and checkpoints after them, are apart."""
 
     step_seconds: float | None = None
-    seconds, first, since = 0.0, 0, 0.0
+    recent: float | None = None  # the same, since the evaluation before
+    seconds, first, since, last = 0.0, 0, 0.0, 0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self.seconds, self.first, self.since = 0.0, trainer.global_step, time.perf_counter()
+        self.last = self.first
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         wait_for(module.device)
-        self.seconds += time.perf_counter() - self.since
+        seconds, steps = time.perf_counter() - self.since, trainer.global_step - self.last
+        self.seconds += seconds
+        self.recent = seconds / steps if steps else None
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.since = time.perf_counter()
+        self.since, self.last = time.perf_counter(), trainer.global_step
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         wait_for(module.device)
@@ -51,23 +56,25 @@ class Clock(pl.Callback):
             self.step_seconds = self.seconds / steps
 
 
-def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Tracker) -> dict[str, Any]:
+def train(
+    config: DictConfig, folder: Path, data: dict[str, Any], tracker: Tracker, watchers: Sequence[pl.Callback] = ()
+) -> dict[str, Any]:
     """The fields of a finished training's record. ``data`` is the provenance of the task's data."""
     started = time.perf_counter()
     kind = _begin(config)
     task, model = kind.task, kind.build()
-    history = folder / HISTORY
+    history, clock = folder / HISTORY, Clock()
 
     def on_evaluation(row: dict[str, Any]) -> None:
         with history.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        tracker.log({key: value for key, value in row.items() if key != "step"}, row["step"])
+        if tracker.on:
+            tracker.log(row | _pace(module, clock))
 
     module = Training(model, task, config, on_evaluation)
     made_with = {"data": json.dumps(data.get("sha256")), "code": provenance.code(), "torch": str(torch.__version__)}
     checkpoint = Checkpoint(folder, config, made_with)
-    clock = Clock()
-    trainer = make_trainer(config, [checkpoint, clock])
+    trainer = make_trainer(config, [checkpoint, clock, *watchers])
     resume = checkpoint.resumable(module)
     history.write_text("", encoding="utf-8")
     diagnostics, profiles = {"start": kind.diagnose(module)}, {"start": kind.profile(module)}
@@ -90,8 +97,10 @@ def train(config: DictConfig, folder: Path, data: dict[str, Any], tracker: Track
     if not tuning:
         trained = {**_judge(kind, module), **kind.examine(module)}
         trained["slices"] |= {when: slices for when, slices in profiles.items() if slices}
-    if tracker.on:
-        _log_maps(kind, module, tracker)
+    if tracker.on and not tuning:
+        module.eval()
+        with torch.no_grad():
+            tracker.log_maps(kind.maps(module), module.global_step)
     return {
         "status": "finished",
         "error": None,
@@ -186,11 +195,16 @@ def _judge(kind: Kind, module: Training) -> dict[str, Any]:
     return {"metrics": metrics, "slices": slices, "notes": notes, **({"written": written} if written else {})}
 
 
-def _log_maps(kind: Kind, module: Training, tracker: Tracker) -> None:
-    module.eval()
-    with torch.no_grad():
-        maps = [map_HNN.float().cpu().numpy() for map_HNN in kind.maps(module)]
-    tracker.log_maps(maps, module.global_step)
+def _pace(module: Training, clock: Clock) -> dict[str, float]:
+    """Of the last step: learning rate, and norm of the gradient; of those since the evaluation before: tokens a second."""
+    train = module.config.train
+    if module.gradient_norm is None or clock.recent is None:  # nothing was trained since
+        return {}
+    return {
+        "train_learning_rate": train.rate * rate_factor(module.global_step - 1, train.steps, train.warmup),
+        "train_gradient_norm": float(module.gradient_norm),
+        "train_tokens_per_second": train.batch * module.task.length / clock.recent,
+    }
 
 
 def _validation(module: Training) -> dict[str, Any]:

@@ -2,22 +2,27 @@
 
 Started by ``study.training.tracking``. Each line of its input is a JSON list, ``[call, argument, ...]``, that names a method
 of ``Log``. A line of output, ``["done", ""]``, answers ``check``, ``open`` and ``close``. Other answers say what went wrong:
-``unfinished`` (the files of a run are whole, its upload is not), ``unreachable`` (the server) and ``failed`` (W&B); after these
+``unfinished`` (a run was logged, its upload is not whole), ``unreachable`` (the server) and ``failed`` (W&B); after these
 two it ends. Where its input ends, a run that is still open is closed as one that did not end well.
 """
 
 from __future__ import annotations
 
+import base64
 import faulthandler
+import io
 import json
 import os
+import shlex
 import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO
 
+ROOT = Path(__file__).parents[2]
 GRACE = 2.0  # seconds beyond W&B's own time limit after which a call counts as hanging
 
 
@@ -39,7 +44,8 @@ class Log:
         self._reach()
         self.answer("done")
 
-    def open(self, mode: str, settings: Mapping[str, Any]) -> None:
+    def open(self, mode: str, settings: Mapping[str, Any], command: str) -> None:
+        """Begin a run; ``command`` is what repeats it."""
         import wandb
 
         if mode == "online" and not self.reached:
@@ -47,18 +53,24 @@ class Log:
         os.makedirs(settings["dir"], exist_ok=True)
         if not os.access(settings["dir"], os.W_OK):
             raise PermissionError(f"{settings['dir']} can't be written")  # W&B would take the system's folder for files
+        offline = mode == "offline"  # git, code and machine are in the record as well, and take time
+        sys.argv[1:] = shlex.split(command)[2:]  # after "python run.py"; W&B shows it as the run's own
         limits = wandb.Settings(
             init_timeout=self.patience,
             finish_timeout=self.patience,
             finish_timeout_raises=True,
             silent=True,
             console="off",
-            disable_git=True,
-            disable_code=True,
-            x_disable_stats=True,
-            x_disable_meta=True,
-            x_disable_machine_info=True,
-            x_save_requirements=False,
+            disable_git=offline,
+            disable_code=offline,
+            save_code=not offline,
+            program="run.py",
+            program_relpath="run.py",
+            program_abspath=str(ROOT / "run.py"),
+            x_disable_stats=offline,
+            x_disable_meta=offline,
+            x_disable_machine_info=offline,
+            x_save_requirements=not offline,
             x_transaction_log_flush_interval=1.0,
         )
         how: Any = {"mode": mode, "resume": "allow" if mode == "online" else None, "reinit": "create_new"}
@@ -71,31 +83,52 @@ class Log:
             raise
         self.answer("done")
 
+    def define(self, step: str, kept: Mapping[str, str | None]) -> None:
+        """Keys of the history, drawn over ``step``, each with what the summary keeps of it."""
+        with self._limited():
+            self.run.define_metric(step, hidden=True, summary="none")
+            for key, summary in kept.items():
+                self.run.define_metric(key, step_metric=step, summary=summary)
+
     def log(self, values: Mapping[str, Any], step: int) -> None:
         with self._limited():
             self.run.log(values, step=step)
 
-    def log_images(self, pictures: Mapping[str, list[list[int]]], step: int) -> None:
-        """Pictures of grey values, (height, width) each, 0 to 255."""
-        import numpy
+    def log_image(self, key: str, png: str, caption: str, step: int) -> None:
+        """A picture as PNG, in base64."""
         import wandb
+        from PIL import Image
 
         with self._limited():
-            self.run.log({key: wandb.Image(numpy.array(rows, "uint8")) for key, rows in pictures.items()}, step=step)
+            picture = Image.open(io.BytesIO(base64.b64decode(png)))
+            self.run.log({key: wandb.Image(picture, caption=caption)}, step=step)
 
     def summarise(self, fields: Mapping[str, Any]) -> None:
         with self._limited():
             self.run.summary.update(fields)
 
-    def close(self, exit_code: int) -> None:
+    def keep(self, sort: str, identity: str, path: str) -> None:
+        """A file as an artifact, uploaded from where it lies."""
+        import wandb
+
+        with self._asking():
+            artifact = wandb.Artifact(f"{sort}-{identity}", sort)
+            artifact.add_file(path, policy="immutable", skip_cache=True)
+            self.run.log_artifact(artifact)
+
+    def close(self, exit_code: int, label: str = "") -> None:
+        """End the run; with a label, its folder is called by it instead of the time at which it began."""
         run, self.run = self.run, None
+        folder = Path(run.settings.sync_file).parent
         try:
             with self._limited():
                 run.finish(exit_code=exit_code)
         except TimeoutError:
-            self.answer("unfinished", os.path.dirname(run.settings.sync_file))
-        else:
-            self.answer("done")
+            self.answer("unfinished", f"its upload takes over {self.patience} s")
+            return
+        if label:
+            rename(folder, f"{run.settings.run_mode}-{label}")
+        self.answer("done")
 
     def answer(self, sort: str, reason: str = "") -> None:
         with suppress(BrokenPipeError):  # the training process was killed
@@ -104,14 +137,22 @@ class Log:
     def _reach(self) -> None:
         import wandb
 
+        with self._asking():
+            wandb.login(prompt=False, verify=True)
+        self.reached = True
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """What the server is asked. Raises ``Unreachable`` where it gives no answer, or a bad one."""
+        import wandb
+
         started = time.monotonic()
         try:
             with self._limited():
-                wandb.login(prompt=False, verify=True)
+                yield
         except wandb.errors.Error as error:
             silent = time.monotonic() - started >= self.patience
             raise Unreachable(f"no answer within {self.patience} s" if silent else short(error)) from None
-        self.reached = True
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
@@ -121,6 +162,19 @@ class Log:
             yield
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+
+def rename(folder: Path, name: str) -> None:
+    """Rename a run's folder, whose name is all that ``wandb leet`` shows of it, and W&B's link to the latest one."""
+    free = (folder.with_name(name + ending) for ending in ("", *(f"-{n}" for n in range(2, 1000))))
+    other = next(path for path in free if not path.exists())
+    latest = folder.with_name("latest-run")
+    with suppress(OSError):
+        was_latest = latest.resolve() == folder.resolve()
+        folder.rename(other)
+        if was_latest:
+            latest.unlink()
+            latest.symlink_to(other.name)
 
 
 def short(error: Exception) -> str:

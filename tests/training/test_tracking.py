@@ -1,8 +1,12 @@
 """W&B mirrors the records, in files of its own and without a network; whatever becomes of it, the run goes on."""
 
+import base64
 import contextlib
+import hashlib
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -10,12 +14,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy
 import pytest
-from PIL import Image
+from omegaconf import OmegaConf
 
+from study import records
+from study.metrics import METRICS
 from study.models.encoder import SequenceModel
-from study.training import tracking, wandb_process
+from study.training import mirrored, tracking, wandb_process
 from study.training.module import Training
 from study.training.runner import execute
 from tests.processes import python
@@ -37,7 +42,7 @@ def no_account(monkeypatch, tmp_path):
 
 
 def file_of(config, name, kind="offline-run"):
-    (path,) = Path(config.runs, "wandb").glob(f"{kind}-*-{name}/run-{name}.wandb")
+    (path,) = Path(config.runs, "wandb").glob(f"{kind}-*/run-{name}.wandb")
     return path
 
 
@@ -52,22 +57,45 @@ def lines(path):
 
 
 def check_whole(path, record):
-    """The file holds all of the run: its config, its curve, its record and its end."""
-    found = lines(path)
+    """The file holds all of the run, and names its record as an artifact."""
+    check_logged(found := lines(path), record)
+    (kept,) = [line["artifact"] for line in found if line["type"] == "artifact" and line["artifact"]["type"] == "record"]
+    (file,) = kept["manifest"]["contents"]
+    body = Path(file["local_path"]).read_bytes()
+    assert (file["path"], json.loads(body)) == (records.NAME, record)
+    assert file["digest"] == base64.b64encode(hashlib.md5(body).digest()).decode()
+
+
+def check_logged(found, record):
+    """Config, curve, scores, and how it ended."""
     (run,) = [line["run"] for line in found if line["type"] == "run"]
     assert run["config"]["update"]["settings"] == record["config"]
     rows = [line["history"]["item"] for line in found if line["type"] == "history"]
     assert [curve_row(row) for row in rows] == record["curve"]
-    updates = [line["summary"]["update"] for line in found if line["type"] == "summary"]
-    mirrored = {key: value for key, value in record.items() if key not in ("config", "curve")}
-    assert [update for update in updates if "checksum" in update] == [mirrored]
+    assert scores_of(rows[-1]) == {s: m for s, m in compared(record["metrics"]).items() if s != "validation"}
     assert found[-1]["exit"]["exit_code"] == int(record["status"] != "finished")
 
 
 def curve_row(logged):
     """A row of the history as the record's curve has it."""
-    scores = {key: value for key, value in logged.items() if key != "step" and not key.startswith(("_", "attention/"))}
-    return {"step": logged["_step"], **scores}
+    own = {key: value for key, value in logged.items() if key.startswith("validation/") or key in ("step", "train/loss")}
+    assert logged["_step"] == own["step"]
+    return {key.replace("/", "_"): value for key, value in own.items()}
+
+
+def scores_of(logged):
+    """The scores of the trained weights in the last row of the history, by split."""
+    found = {}
+    for key, value in logged.items():
+        split, _, metric = key.partition("/")
+        if split in ("test", "out"):
+            found.setdefault(split, {})[metric] = value
+    return found
+
+
+def compared(metrics):
+    """Scores, without the counts of what they are the means of."""
+    return {split: {name: value for name, value in found.items() if name in METRICS} for split, found in metrics.items()}
 
 
 def said(capfd):
@@ -100,14 +128,89 @@ def finished(compose, tmp_path_factory):
     return config, record, path
 
 
-def test_the_summary_is_the_record(finished):
+def test_the_file_holds_the_run_number_by_number(finished):
     _, record, path = finished
+    check_whole(path, record)
     summary = json.loads(inspect(path, "--summary"))["summary"]
-    mirrored = {key: value for key, value in record.items() if key not in ("config", "curve")}
-    assert {key: summary.get(key) for key in mirrored} == mirrored  # the reader leaves out a key that is null
-    updates = [line["summary"]["update"] for line in lines(path) if line["type"] == "summary"]
-    (whole,) = [update for update in updates if "checksum" in update]
-    assert whole == mirrored
+    for split in ("test", "out"):
+        for metric, value in compared(record["metrics"])[split].items():
+            assert summary.pop(f"{split}/{metric}") == value
+    for key in (
+        "steps",
+        "tested_at",
+        "seconds",
+        "step_seconds",
+        "peak_memory_bytes",
+        "tokens_seen",
+        "status",
+        "weights_sha256",
+    ):
+        assert summary.pop(key) == record[key]
+    for name, count in record["parameters"].items():
+        assert summary.pop(f"parameters/{name}") == count
+    losses, accuracies = ([row[f"validation_{key}"] for row in record["curve"]] for key in ("loss", "accuracy"))
+    assert summary.pop("validation/loss") == {"min": min(losses), "last": losses[-1]}
+    assert summary.pop("validation/accuracy") == {"max": max(accuracies), "last": accuracies[-1]}
+    assert summary.pop("train/loss") == {"min": min(row["train_loss"] for row in record["curve"])}
+
+
+def test_the_summary_is_short(finished):
+    *_, path = finished
+
+    def leaves(node):
+        return sum(map(leaves, node.values())) if isinstance(node, dict) else 1
+
+    assert leaves(json.loads(inspect(path, "--summary"))["summary"]) <= 40
+
+
+def test_no_committed_record_makes_a_long_summary():
+    kinds = {}  # by the keys that a record has
+    for path in sorted(records.RESULTS.glob("core/records/*.jsonl")):
+        for record in map(json.loads, path.open(encoding="utf-8")):
+            kinds[(*record, *record["metrics"])] = record
+    assert kinds
+    assert max(len(mirrored.summary(record)) + len(mirrored.scores(record)) for record in kinds.values()) <= 25
+
+
+def test_charts_are_drawn_over_steps_and_the_way_to_the_weights_is_logged(finished):
+    config, record, path = finished
+    found = lines(path)
+    defined = {line["metric"]["name"]: line["metric"] for line in found if line["type"] == "metric"}
+    rows = [line["history"]["item"] for line in found if line["type"] == "history"]
+    logged = {key for row in rows for key in row if not key.startswith(("_", "attention/"))}
+    assert logged <= defined.keys()
+    assert {defined[key]["step_metric"] for key in logged - {"step"}} == {"step"}
+    rising, tokens = 1, config.train.batch * 6
+    for row in rows:  # of 4 steps, the first of which is a warm-up
+        share = 0.5 * (1 + math.cos(math.pi * (row["step"] - 1 - rising) / (4 - rising)))
+        assert row["train/learning_rate"] == pytest.approx(0.003 * share)
+        assert 0 < row["train/gradient_norm"] < 100
+        assert 0 < row["train/tokens_per_second"] < tokens / record["step_seconds"] * 10
+
+
+def test_what_is_logged_changes_no_weights(finished, tmp_path):
+    config, record, _ = finished
+    untracked = OmegaConf.merge(config, {"runs": str(tmp_path), "tracking": {"mode": "off"}})
+    assert execute(untracked).record["weights_sha256"] == record["weights_sha256"]
+
+
+def test_kept_weights_are_an_artifact(tiny):
+    config = tiny("tracking.mode=offline", "trainer.keep_weights=true")
+    name = execute(config).record["name"]
+    kept = {line["artifact"]["type"]: line["artifact"] for line in lines(file_of(config, name)) if line["type"] == "artifact"}
+    (file,) = kept["weights"]["manifest"]["contents"]
+    assert file["local_path"] == str(Path(config.runs, name, "weights.pt"))
+
+
+def test_wandb_leet_can_tell_runs_apart_at_100_columns(tiny):
+    """It shows 34 characters of a folder's name there."""
+    ways = [("seed=0", "train.rate=0.01"), ("seed=0", "train.rate=0.001"), ("seed=1", "train.rate=0.001")]
+    for way in ways:
+        execute(tiny("tracking.mode=offline", *way, *DECLARED))
+    folder = Path(tiny().runs, "wandb")
+    shown = [path.name[:31] for path in folder.glob("offline-run-*")]
+    assert len(set(shown)) == len(ways) and all(re.match("offline-run-s[01]-....-a-b-lr0.0", name) for name in shown)
+    assert (folder / "latest-run").resolve().name[:31] in shown
 
 
 def test_name_group_job_type_tags_and_config(finished):
@@ -123,16 +226,10 @@ def test_name_group_job_type_tags_and_config(finished):
     assert {key: value for key, value in logged.items() if key not in ("_wandb", "settings")} == declared | chosen
 
 
-def test_the_history_is_the_curve_and_the_maps_are_images(finished):
-    _, record, path = finished
-    history = [line["history"] for line in lines(path) if line["type"] == "history"]
-    curve = {row["step"]: {k: v for k, v in row.items() if k != "step"} for row in record["curve"]}
-    for item in history:
-        logged = {k: v for k, v in item["item"].items() if not k.startswith(("_", "attention/"))}
-        assert logged == curve.pop(item["step"]["num"])
-    assert not curve
-    images = sorted(path.parent.glob("files/media/images/attention/*.png"))
-    assert [image.name.split("_4_")[0] for image in images] == ["layer_1", "layer_2"]  # 4: the last step
+def test_the_maps_are_an_image(finished):
+    *_, path = finished
+    (image,) = path.parent.glob("files/media/images/attention/*.png")
+    assert image.name.startswith("maps_4_")  # 4: the last step
 
 
 def test_it_ended_well(finished):
@@ -163,9 +260,9 @@ def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_st
         found = lines(file_of(configs[0], outcome.name))
         assert [line["exit"]["exit_code"] for line in found if line["type"] == "exit"] == [code]
         assert {line["run"]["run_id"] for line in found if line["type"] == "run"} == {outcome.name}
-        summaries = [line["summary"]["update"] for line in found if line["type"] == "summary"]
-        assert [s["checksum"] for s in summaries if "checksum" in s] == [outcome.record["checksum"]]
-        evaluations = [line for line in found if line["type"] == "history" and "train_loss" in line["history"]["item"]]
+        updates = [line["summary"]["update"] for line in found if line["type"] == "summary"]
+        assert [update["status"] for update in updates if "status" in update] == [outcome.record["status"]]
+        evaluations = [line for line in found if line["type"] == "history" and "train/loss" in line["history"]["item"]]
         assert len(evaluations) == len(outcome.record["curve"])
     assert bad.record["error"] == "ZeroDivisionError: division by zero"
 
@@ -191,7 +288,7 @@ def test_off_makes_no_files_and_starts_nothing(tiny, tmp_path, monkeypatch):
 
 def test_when_the_training_process_is_gone_its_run_is_closed_as_one_that_did_not_end_well(tmp_path):
     """Told by the end of its input, as a killed process leaves it."""
-    calls = [("open", "offline", {"dir": str(tmp_path), "id": "orphan", "project": "p"}), ("log", {"loss": 0.5}, 3)]
+    calls = [("open", "offline", {"dir": str(tmp_path), "id": "orphan", "project": "p"}, ""), ("log", {"loss": 0.5}, 3)]
     text = "".join(json.dumps(call) + "\n" for call in calls)
     done = subprocess.run([sys.executable, wandb_process.__file__, "10"], input=text, capture_output=True, text=True)
     assert done.returncode == 0 and [json.loads(line) for line in done.stdout.splitlines()] == [["done", ""]] * 2
@@ -259,12 +356,17 @@ def test_where_its_files_cant_be_written_the_run_goes_on_and_says_so_once(tiny, 
 
 def test_online_the_server_gets_the_curve_and_the_file_holds_the_run(tiny, wandb_server, capfd):
     config = tiny("tracking.mode=online", "mixer.heads=2")
-    outcome = execute(config)
+    outcome = execute(config, command="python run.py seed=0")
     logged = {key: item["value"] for key, item in wandb_server.configs[outcome.name].items()}
     assert (logged["mixer"], logged["task"]) == ("attention", "recall") and logged["settings"] == outcome.record["config"]
     assert [curve_row(row) for row in wandb_server.uploaded] == outcome.record["curve"]
-    check_whole(file_of(config, outcome.name, "run"), outcome.record)
+    check_logged(lines(file_of(config, outcome.name, "run")), outcome.record)
     assert said(capfd) == []
+    assert json.loads(wandb_server.files[f"record-{outcome.record['id']}/record.json"]) == outcome.record
+    machine = json.loads(wandb_server.files["wandb-metadata.json"])
+    assert (machine["program"], machine["args"]) == ("run.py", ["seed=0"]) and machine["cpu_count"]
+    assert machine.get("git", {}).get("commit") == outcome.record["provenance"]["revision"]
+    assert wandb_server.files["code/run.py"] == Path("run.py").read_bytes()
 
 
 @pytest.mark.parametrize("manner", ["refuse", "hang", "no server"])
@@ -296,21 +398,26 @@ def closed_port():
         return free.getsockname()[1]
 
 
-def test_when_the_server_hangs_in_mid_run_the_file_is_whole_and_can_be_uploaded(
-    tiny, wandb_server, monkeypatch, tmp_path, capfd
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [("UpsertBucket", "no answer within 2 s"), ("CreateArtifact", "its upload takes over 2 s")],
+    ids=["in mid-run", "at its end"],
+)
+def test_when_the_server_hangs_the_run_is_whole_offline_and_can_be_uploaded(
+    tiny, wandb_server, monkeypatch, tmp_path, capfd, last, reason
 ):
     monkeypatch.setattr(tracking, "PATIENCE", 2)
-    wandb_server.hangs_after = "UpsertBucket"  # which begins a run
+    wandb_server.hangs_after = last
     config = tiny("tracking.mode=online")
     outcome = execute(config)
-    path = file_of(config, outcome.name, "run")
+    path = file_of(config, outcome.name)
     check_whole(path, outcome.record)
     (line,) = said(capfd)
-    command = f"wandb sync --include-online {path.parent}"
-    assert line == f"W&B can't be used online (its upload takes over 2 s): logging offline; upload later with {command}"
+    command = f"wandb sync {path.parent.parent}/offline-run-*"
+    assert line == f"W&B can't be used online ({reason}): logging offline; upload later with {command}"
 
     wandb_server.manner, wandb_server.hangs_after, wandb_server.uploaded = "answer", None, []
-    again = [*WANDB, *command.split()[1:]]
+    again = [*WANDB, "sync", str(path.parent)]
     sync = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=60)  # it leaves a log where it runs
     assert sync.returncode == 0, sync.stderr
     assert [curve_row(row) for row in wandb_server.uploaded] == outcome.record["curve"]
@@ -478,14 +585,3 @@ def test_an_offline_run_connects_to_nothing_and_looks_up_no_name(tmp_path):
     assert any("AF_UNIX" in call for call in calls), "W&B did not even start"
     outside = [call for call in calls if "AF_INET" in call and "127.0.0.1" not in call and "::1" not in call]
     assert not outside
-
-
-def test_maps_are_drawn_dark_where_the_weight_is(tiny):
-    config = tiny("tracking.mode=offline")
-    tracker = tracking.Tracker(config, "maps")
-    weights_HNN = numpy.array([[[1.0, 0.0], [0.5, 0.5]], [[0.0, 1.0], [0.25, 0.75]]])
-    tracker.log_maps([weights_HNN], 7)
-    tracker.close(0)
-    (picture,) = file_of(config, "maps").parent.glob("files/media/images/attention/layer_1_*.png")
-    expected = [[0, 255, 255, 0], [128, 128, 192, 64]]  # two heads side by side
-    assert numpy.abs(numpy.array(Image.open(picture), int) - expected).max() <= 1
