@@ -3,6 +3,8 @@
 import os
 import shlex
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here, to be printed in one line
 
@@ -13,7 +15,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from study import experiments, launching, schema
-from study.help import asked, explain, refuse_flags
+from study.help import after, asked, explain, refuse_flags
+from study.progress import Display, State
 
 schema.register()
 launching.register()
@@ -32,9 +35,9 @@ def train(config: DictConfig):
         if alone:
             sys.exit(explain(error))  # here, since Hydra would say a line of its own first
         raise
-    if config.origin.role == "single":
-        print(outcome.line())
-        if outcome.state != "finished" and alone:
+    if alone:
+        print("\n".join([outcome.line(), *after(config, outcome.name, outcome.state)]))
+        if outcome.state != "finished":
             sys.exit(1)
     return outcome
 
@@ -44,12 +47,25 @@ def carry_out(config: DictConfig, command: str, alone: bool):
     if alone:  # a sweep has done this for all its runs
         schema.check(config)
         schema.check_folder(config, schema.name(config))
+        display = Display()
+        if display.console.is_terminal:
+            display.say(f"{schema.name(config)}: loading torch")  # which takes seconds
         from study.training.build import validate
 
         validate(config)
-    from study.training.runner import execute
+        from study.training.bar import Bar
 
-    return execute(config, wait=config.sweep.wait, command=command)
+        with display.shown():
+            if display.console.is_terminal:
+                display.show(State("starting", 0, config.train.steps, "steps"))
+            return execute(config, command, [Bar(display)])
+    return execute(config, command)
+
+
+def execute(config: DictConfig, command: str, watchers: Sequence[Any] = ()):
+    from study.training import runner
+
+    return runner.execute(config, config.sweep.wait, command, watchers)
 
 
 if __name__ == "__main__":

@@ -38,39 +38,40 @@ class StudySweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         overrides = OverridesParser.create().parse_overrides(arguments)
-        named = [o for o in overrides if o.key_or_group == "experiment" and o.value() is not None]
-        if not named:
-            self._check([job for batch in self.split_arguments(overrides, None) for job in batch])
-            from study.training.tracking import reach
+        from study import composing
 
-            assert self.config is not None
-            reach(self.config)
-            outcomes = super().sweep(arguments)
-            failed = [job.return_value.name for batch in outcomes for job in batch if job.return_value.state != "finished"]
-            if failed:
-                sys.exit("not finished: " + ", ".join(failed))
-            return outcomes
+        asked = composing.asked(overrides)
+        if asked is None:
+            return self._grid(arguments, [job for batch in self.split_arguments(overrides, None) for job in batch])
 
-        from study import experiments
         from study.sweeping import Sweep
 
-        names = [str(n) for n in (named[-1].sweep_iterator() if named[-1].is_sweep_override() else [named[-1].value()])]
-        if names == ["all"]:
-            names = experiments.names()
-        rest = [o for o in overrides if o.key_or_group not in ("experiment", "tier")]
-        if axes := [o.input_line for o in rest if o.is_sweep_override()]:
-            raise ValueError(
-                f"{', '.join(map(str, axes))}: an experiment declares its axes; give single values beside it, a list as [a,b]"
-            )
-        tier = next((str(o.value()) for o in reversed(overrides) if o.key_or_group == "tier"), "core")
-        given = {o.get_key_element().lstrip("+"): o.get_value_string() for o in rest}
-        sweep = Sweep([experiments.load(name) for name in names], tier, given, self._compose, self._launch)
+        sweep = Sweep(*asked, self._compose, self._launch)
         if code := sweep.run():
             sys.exit(code)
         return None
 
-    def _check(self, jobs: list[list[str]]) -> None:
-        """Refuse a grid with an invalid run before any run starts."""
+    def _grid(self, arguments: list[str], jobs: list[list[str]]) -> Any:
+        from rich.console import Console
+
+        from study.grid import Grid
+        from study.progress import Display
+
+        configs = self._check(jobs)
+        from study.training.tracking import reach
+
+        reach(configs[0])
+        display, grid = Display(), Grid(jobs, configs)
+        with display.shown(), display.watching(grid.look):
+            batches = super().sweep(arguments)
+        outcomes = [job.return_value for batch in batches for job in batch]
+        Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(grid.table(outcomes))
+        if failed := [outcome.name for outcome in outcomes if outcome.state != "finished"]:
+            sys.exit("not finished: " + ", ".join(failed))
+        return batches
+
+    def _check(self, jobs: list[list[str]]) -> list[DictConfig]:
+        """The configs of a grid; refuses one with an invalid run before any run starts."""
         from study import schema
 
         configs = [self._compose(job) for job in jobs]
@@ -81,6 +82,7 @@ class StudySweeper(BasicSweeper):
 
         for config in configs:
             validate(config)
+        return configs
 
     def validate_batch_is_legal(self, batch: Any) -> None:
         """``_check`` has composed them all."""

@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -10,7 +10,29 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
+from study import experiments
+from study.experiments import Experiment
+
 CONF = Path(__file__).parent.parent / "conf"
+
+
+def asked(overrides: Sequence[Override]) -> tuple[list[Experiment], str, dict[str, str]] | None:
+    """Experiments, tier and all other overrides by key, of Hydra's parsed command line; None where it names no experiment.
+
+    Raises ``ValueError`` where other keys have several values.
+    """
+    named = [o for o in overrides if o.key_or_group == "experiment" and o.value() is not None]
+    if not named:
+        return None
+    names = [str(n) for n in (named[-1].sweep_iterator() if named[-1].is_sweep_override() else [named[-1].value()])]
+    rest = [o for o in overrides if o.key_or_group not in ("experiment", "tier")]
+    if axes := [o.input_line for o in rest if o.is_sweep_override()]:
+        raise ValueError(
+            f"{', '.join(map(str, axes))}: an experiment declares its axes; give single values beside it, a list as [a,b]"
+        )
+    tier = next((str(o.value()) for o in reversed(overrides) if o.key_or_group == "tier"), "core")
+    declared = [experiments.load(name) for name in (experiments.names() if names == ["all"] else names)]
+    return declared, tier, {o.get_key_element().lstrip("+"): o.get_value_string() for o in rest}
 
 
 class Composer:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from study import keys, launching
@@ -42,6 +42,21 @@ def asked(arguments: list[str]) -> str | None:
         return None
     topics = [each for each in arguments if not each.startswith("-")]
     return "\n".join(map(_topic, topics)) if topics else "\n".join([USAGE, *_index()])
+
+
+def after(config: DictConfig, name: str, state: str) -> list[str]:
+    """Where a single run lies, and what can be done next."""
+    folder = Path(config.runs) / name
+    lines = [f"folder:    {folder}"]
+    if state != "finished":
+        return [*lines, f"why:       {folder / 'traceback.txt'}"] if (folder / "traceback.txt").exists() else lines
+    if (folder.parent / "wandb").exists():
+        lines.append(f"curves:    wandb leet {folder.parent / 'wandb'}")
+    if (folder / "vocabulary").exists():
+        lines.append(f"translate: echo ... | python -m study.translate --run {folder}")
+    if config.origin.experiment is None:
+        lines.append("compare:   the same command with -m and several values, e.g. seed=0,1,2 or mixer=attention,lstm")
+    return lines
 
 
 def _topic(topic: str) -> str:

@@ -6,12 +6,9 @@ Knows nothing of Hydra's launchers: it is given one function that composes a con
 from __future__ import annotations
 
 import dataclasses
-import functools
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -21,13 +18,14 @@ from rich.console import Console
 
 from study import interrupts, records, schema
 from study.experiments import Cell, Experiment, Phase, PlannedRun
+from study.forecast import Outlook
+from study.progress import Display, Files, State, duration, written
 
 Compose = Callable[[list[str]], DictConfig]
 Launch = Callable[[list[list[str]]], Sequence[Any]]  # overrides of each run -> the outcome of each, or what it raised
 
 # Overrides that say where and how runs are made, not what they are: they make no run another one.
 FREE = ("trainer", "tracking", "runs", "data", "sweep", "retry_failed", "hydra")
-SECONDS_BETWEEN_LINES = 1.0
 
 
 @dataclasses.dataclass
@@ -64,7 +62,9 @@ class Sweep:
         self.departures = {k: v for k, v in overrides.items() if k not in self.free}
         self.compose = compose
         self.launch = launch
-        self.console = console or Console(stderr=True)
+        self.display = Display(console)
+        self.read: dict[Path, tuple[int | None, records.Record | None]] = {}  # records, each with when it was written
+        self.jobs: dict[PlannedRun, Job] = {}
         self.cells: dict[tuple[str, str, str], DictConfig] = {}
         self.recorded: dict[PlannedRun, records.Record | None] = {}  # of the phases so far
         self.reasons: dict[PlannedRun, str] = {}  # why one has no record
@@ -81,21 +81,36 @@ class Sweep:
 
     def run(self) -> int:
         """Carry it out; returns the exit code: 0 when every planned run is finished or declared diverged, else 1."""
-        started = time.monotonic()
+        self.started = time.monotonic()
         self._prepare()
         state = "done"
-        plans = [e.phases(self.tier, self.recorded.get, self.narrow.further_seeds) for e in self.experiments]
-        with interrupts.orderly():
+        with interrupts.orderly(), self.display.shown():
             try:
-                for phases in zip_longest(*plans):
-                    self._carry_out([phase for phase in phases if phase])
+                for phases in self._phases():
+                    self._carry_out(phases)
             except KeyboardInterrupt:
                 state = "interrupted; the same command goes on"
             except BrokenOff as error:
                 state = f"broken off ({error}); the same command goes on"
             else:
                 self._clear()
-        return self._summary(time.monotonic() - started, state)
+        return self._summary(time.monotonic() - self.started, state)
+
+    def due(self) -> tuple[str, list[Job]]:
+        """The first phase that has runs to make, and these. Launches nothing; none where all have their record."""
+        self._prepare()
+        for phases in self._phases():
+            jobs, left = self._split(phases)
+            if left:
+                return phases[0].name, left
+            self.recorded |= {job.run: self._record(job) for job in jobs}
+        return "", []
+
+    def _phases(self) -> Iterator[list[Phase]]:
+        """The phases of all experiments beside each other; those that follow depend on ``recorded``."""
+        plans = [e.phases(self.tier, self.recorded.get, self.narrow.further_seeds) for e in self.experiments]
+        for phases in zip_longest(*plans):
+            yield [phase for phase in phases if phase]
 
     def _prepare(self) -> None:
         """Compose and validate each cell before anything is trained; first what needs no torch."""
@@ -106,6 +121,9 @@ class Sweep:
                 if key not in self.cells:
                     self.cells[key] = self.compose(self._overrides(run))
                     self._check(key, schema.check)
+        self.outlook = Outlook(self.experiments, self.tier, self.narrow.further_seeds, lambda run: self._record(self._job(run)))
+        self.outlook.begin(lambda run: self._is_done(self._job(run)))
+        self.display.say(self.outlook.words())
 
         from study.training.build import validate
         from study.training.tracking import check_key, reach
@@ -129,18 +147,35 @@ class Sweep:
         A cell of which a run of an earlier phase has no record has to wait: what comes next depends on all of them. So does one
         that takes its learning rate.
         """
+        jobs, left = self._split(phases)
+        self.outlook.expect()
+        try:
+            with self.display.watching(self._look(phases[0].name, left)):
+                left = self._launch(left, ["sweep.wait=false"])
+                self._launch(left, ["sweep.wait=true", "retry_failed=false"])
+        finally:
+            self.recorded |= {job.run: self._record(job) for job in jobs}
+
+    def _split(self, phases: Sequence[Phase]) -> tuple[list[Job], list[Job]]:
+        """The runs of the phases that needn't wait, and those of them that have no record."""
         waiting = {(run.experiment, run.cell) for run, record in self.recorded.items() if record is None}
         runs = [
             run for phase in phases for run in phase.runs if not waiting & {(run.experiment, cell) for cell in self._needs(run)}
         ]
         jobs = [self._job(run) for run in runs]
-        left = [job for job in jobs if not self._is_done(job)]
-        try:
-            with self._progress(left, phases[0].name):
-                left = self._launch(left, ["sweep.wait=false"])
-                self._launch(left, ["sweep.wait=true", "retry_failed=false"])
-        finally:
-            self.recorded |= {job.run: self._record(job) for job in jobs}
+        return jobs, [job for job in jobs if not self._is_done(job)]
+
+    def _look(self, phase: str, jobs: list[Job]) -> Callable[[], State]:
+        """What tells how far the sweep is, while these of its runs are made."""
+        paths = {self.folder / job.name / records.NAME: job for job in jobs}
+        files = Files(list(paths))
+
+        def look() -> State:
+            for path in files.new():
+                self.outlook.made(paths[path].run, self._record(paths[path]))
+            return self.outlook.state(phase)
+
+        return look
 
     def _needs(self, run: PlannedRun) -> set[Cell]:
         return {run.cell, self._experiment(run).tuned(run.cell)}
@@ -169,13 +204,17 @@ class Sweep:
         return not keeps or (self.folder / job.name / records.WEIGHTS).exists()
 
     def _record(self, job: Job) -> records.Record | None:
-        try:
-            return records.read(self.folder / job.name / records.NAME, job.name)
-        except records.RecordError as error:
-            self.reasons[job.run] = str(error)
-        except OSError:
-            pass
-        return self.committed.get(job.run.digest)
+        path = self.folder / job.name / records.NAME
+        when, record = written(path), None
+        if self.read.get(path, (None,))[0] != when:
+            try:
+                record = records.read(path, job.name)
+            except records.RecordError as error:
+                self.reasons[job.run] = str(error)
+            except OSError:
+                pass
+            self.read[path] = when, record
+        return self.read.get(path, (None, None))[1] or self.committed.get(job.run.digest)
 
     def _committed(self) -> dict[str, records.Record]:
         """Committed records of these experiments, by digest."""
@@ -184,6 +223,11 @@ class Sweep:
         return {r["plan"]["digest"]: r for r in committed if not isinstance(r, records.RecordError)}
 
     def _job(self, run: PlannedRun) -> Job:
+        if run not in self.jobs:
+            self.jobs[run] = self._make_job(run)
+        return self.jobs[run]
+
+    def _make_job(self, run: PlannedRun) -> Job:
         config = self.cells[(run.experiment, *run.cell)]
         if run.rate is not None:
             OmegaConf.update(config, "train.rate", run.rate)
@@ -232,21 +276,6 @@ class Sweep:
         if not any(experiment.narrowed(self.narrow.arms, self.narrow.tasks).cells(self.tier) for experiment in declared):
             raise ValueError(f"none of sweep.arms meets any of sweep.tasks in the {self.tier} tier; launch more of either")
 
-    @contextmanager
-    def _progress(self, jobs: list[Job], phase: str) -> Iterator[None]:
-        """Says what is done, read from the disk, so it holds under every launcher."""
-        if not jobs:
-            yield
-            return
-        report = _Progress(self, jobs, phase)
-        thread = threading.Thread(target=report.watch, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            report.stop.set()
-            thread.join()
-
     def _clear(self) -> None:
         """Remove the checkpoints of rates that were dropped: nothing goes on from them."""
         for run, record in self.recorded.items():
@@ -257,7 +286,7 @@ class Sweep:
         missing = [run for run, record in self.recorded.items() if record is None]
         ended = [record for record in self.recorded.values() if record is not None]
         finished, diverged, failed = ([r for r in ended if r["status"] == status] for status in records.STATUSES)
-        say = functools.partial(self.console.print, highlight=False, markup=False, soft_wrap=True)
+        say = self.display.say
         say(
             f"{state}: {len(finished)} finished, {len(diverged)} diverged, {len(failed)} failed, {len(missing)} without a "
             f"record, in {duration(seconds)}"
@@ -272,53 +301,3 @@ class Sweep:
             say("  launch again for the runs without a record")
         say(f"records: {self.folder}; verdicts: python -m analysis --tier {self.tier} --source {self.folder}")
         return 0 if state == "done" and not failed and not missing else 1
-
-
-class _Progress:
-    """Prints a line when runs have ended: done, left, failed, and the time that the rest will take at this pace."""
-
-    def __init__(self, sweep: Sweep, jobs: list[Job], phase: str):
-        self.sweep = sweep
-        self.phase = phase
-        self.left = {job.name: (job, self._written(job)) for job in jobs}
-        self.total = len(jobs)
-        self.failed = 0
-        self.started = time.monotonic()
-        self.stop = threading.Event()
-
-    def watch(self) -> None:
-        while not self.stop.wait(SECONDS_BETWEEN_LINES):
-            self.report()
-        self.report()
-
-    def report(self) -> None:
-        ended = [job for job, before in self.left.values() if self._written(job) not in (None, before)]
-        if not ended:
-            return
-        last = ""
-        for job in ended:
-            del self.left[job.name]
-            if record := self.sweep._record(job):
-                last = f"{record['name']}: {record['status']}"
-                self.failed += record["status"] != "finished"
-        done = self.total - len(self.left)
-        pace = (time.monotonic() - self.started) / done
-        self.sweep.console.print(
-            f"{self.phase}: {done} done, {len(self.left)} left, {self.failed} failed, "
-            f"about {duration(pace * len(self.left))} to go  |  {last}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-
-    def _written(self, job: Job) -> int | None:
-        """When the job's record was written last; None where it has none."""
-        try:
-            return (self.sweep.folder / job.name / records.NAME).stat().st_mtime_ns
-        except OSError:
-            return None
-
-
-def duration(seconds: float) -> str:
-    """Whole seconds below two minutes, minutes from there on."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"

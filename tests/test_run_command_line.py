@@ -56,8 +56,9 @@ def test_one_run_says_its_scores_and_leaves_a_record(run_py, tmp_path):
     (record,) = found(tmp_path).values()
     test = record["metrics"]["test"]["accuracy"]
     assert (ended.code, ended.err) == (0, "")
-    (line,) = ended.out.splitlines()
+    line, folder, *hints = ended.out.splitlines()
     assert line.startswith(f"{record['name']}: accuracy ") and f"test {test:.4f}" in line
+    assert folder.split() == ["folder:", str(tmp_path / record["name"])] and [hint.split()[0] for hint in hints] == ["compare:"]
     before = when_written(tmp_path)
     again = run_py(*SMALL, f"runs={tmp_path}")
     assert (again.code, again.out) == (0, ended.out)
@@ -211,7 +212,9 @@ def test_a_run_that_fails_says_so_and_ends_with_1(run_py, tmp_path):
     ended = run_py(*SMALL, f"runs={tmp_path}", "train.rate=1e30", "train.clip=1e30", "train.warmup=0")
     (record,) = found(tmp_path).values()
     assert record["status"] == "diverged" and ended.code == 1
-    assert ended.out == f"{record['name']}: diverged: {record['error']}\n"
+    said, folder, why = ended.out.splitlines()
+    assert said == f"{record['name']}: diverged: {record['error']}"
+    assert why.split() == ["why:", f"{folder.split()[1]}/traceback.txt"] and Path(why.split()[1]).exists()
 
 
 @pytest.mark.slow
@@ -259,7 +262,9 @@ def test_values_of_a_key_make_a_run_each(run_py, tmp_path):
     ended = run_py("-m", *SMALL, f"runs={tmp_path}", "mixer=attention,identity", "seed=0,1")
     made = {(r["config"]["mixer"]["name"], r["config"]["seed"]) for r in found(tmp_path).values()}
     assert made == {(mixer, seed) for mixer in ("attention", "identity") for seed in (0, 1)}
-    assert ended.code == 0 and len(ended.out.splitlines()) == 4
+    head, *rows = ended.out.splitlines()
+    assert ended.code == 0 and head.split()[:2] == ["mixer", "seed"]
+    assert [row.split()[:2] for row in rows] == [[mixer, seed] for mixer in ("attention", "identity") for seed in "01"]
 
 
 def test_one_of_several_that_fails_is_named_and_the_others_are_made(run_py, tmp_path):
@@ -422,7 +427,7 @@ def check_interrupted(ended, checkout, arguments, runs):
     if "-m" in arguments:
         assert "interrupted; the same command goes on: 0 finished, 0 diverged, 0 failed, 2 without a record" in ended.err
     else:
-        assert ended.err == "interrupted; the same command goes on from the last checkpoint\n"
+        assert ended.err.splitlines()[-1] == "interrupted; the same command goes on from the last checkpoint"
     assert "Traceback" not in ended.err + ended.out
     assert not list(folder.glob(f"*/{records.NAME}"))
     assert len(list(folder.glob("*/last.ckpt"))) == runs

@@ -11,7 +11,7 @@ import pytest
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from study import records, schema, sweeping
+from study import progress, records, schema
 from study.experiments import Experiment
 from study.sweeping import Sweep
 
@@ -118,7 +118,7 @@ class Stage:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch):
-    monkeypatch.setattr(sweeping, "SECONDS_BETWEEN_LINES", 0.01)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LOOKS", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -438,25 +438,25 @@ def test_an_interrupt_ends_it_with_a_summary(stage):
     assert stage.launched[runs:] == VERDICT[1:]
 
 
-def test_progress_counts_done_left_and_failed_and_says_how_long(stage):
-    stage.play = lambda *key: "failed" if key == TUNING[0] else 0.5
-    stage.sweep().run()
-    lines = re.findall(r"(\d+) done, (\d+) left, (\d+) failed, about (.+?) to go  \|  (\S+): (\w+)", stage.said)
-    for done, left, *_ in lines:
-        assert int(done) + int(left) in map(len, stage.batches)
-    assert ("8", "0", "1", "0 s") in [line[:4] for line in lines]
-    assert lines[-1][:3] == ("6", "0", "0")
-
-
-def test_progress_of_a_retry_counts_what_is_tried_again(stage):
+def test_it_says_at_once_how_many_runs_are_planned_and_how_far_it_is_over_all_phases(stage, monkeypatch):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
     good = stage.play
     stage.play = lambda *key: "failed" if key == VERDICT[0] else good(*key)
     stage.sweep().run()
-    stage.play = good
-    stage.sweep(retry_failed="true").run()
-    assert re.search(r"\nverdict: 1 done, 0 left, 0 failed, about 0 s to go  \|  toy-x-a-verdict-\S+: finished\n", stage.said)
+    said = "toy, smoke: 18 runs planned (12 to choose learning rates, 6 at those chosen), 0 done"
+    assert stage.said.splitlines()[:2] == [said, "more follow where the best learning rate lies at the edge of its grid"]
+    lines = re.findall(r"\n([a-z ]+): (\d+) of (\d+) runs, (?:1 failed, )?about \d+ s to go", stage.said)
+    assert lines[-1] == ("verdict", "18", "18") and "verdict: 18 of 18 runs, 1 failed, about 0 s to go" in stage.said
+    assert {phase for phase, *_ in lines} == {"tuning", "tuning past the edge", "verdict"}
 
 
-@pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "120 min")])
-def test_duration(seconds, said):
-    assert sweeping.duration(seconds) == said
+def test_a_sweep_that_goes_on_knows_what_is_done(stage):
+    stage.sweep().run()
+    stage.output.truncate(0)
+    stage.sweep().run()
+    assert re.search(r"18 runs planned \(12 to choose .*, 6 at those chosen\), 18 done\n", stage.said)
+
+
+def test_lines_come_no_closer_than_ten_seconds(stage):
+    stage.sweep().run()
+    assert progress.SECONDS_BETWEEN_LINES == 10 and " of 18 runs" not in stage.said

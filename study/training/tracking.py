@@ -41,7 +41,7 @@ _idle: list[Process] = []  # wait for their next run
 class Tracker:
     """One W&B run, closed with its true exit state. While ``on`` is false every call is a no-op.
 
-    The W&B id is the run's readable name, since ``wandb leet`` lists runs by it.
+    The W&B id is the run's readable name, or what a sweep of W&B's has given it.
     """
 
     def __init__(self, config: DictConfig, name: str, command: str | None = None):
@@ -54,7 +54,7 @@ class Tracker:
             "project": config.tracking.project,
             "entity": config.tracking.entity,
             "dir": str(self._folder),
-            "id": name,
+            "id": given if (given := os.environ.get("WANDB_RUN_ID")) and "WANDB_SWEEP_ID" in os.environ else name,
             "name": name,
             "group": config.origin.experiment,
             "job_type": config.origin.role,
