@@ -50,7 +50,7 @@ def launch(checkout: Path) -> Iterator[Callable[..., Process]]:
         process.wait()
 
 
-def wait(until: Callable[[], Any], process: Process | None = None, seconds: float = 120) -> Any:
+def wait(until: Callable[[], Any], process: Process | None = None, seconds: float = 240) -> Any:
     """What ``until`` returns, once that is something; fails if it takes too long or the process ends before."""
     deadline = time.monotonic() + seconds
     while not (found := until()):
