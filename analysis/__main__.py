@@ -39,7 +39,7 @@ class Tier:
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_intermixed_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140, highlight=False, emoji=False)
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True, highlight=False, emoji=False)
     try:
         return run(options, console, errors)
     except (ValueError, OSError) as error:

@@ -23,7 +23,7 @@ COLOURS = {SUPPORTED: "green", **dict.fromkeys(AGAINST, "red"), QUALIFIED: "yell
 def say(console: Console, lines: Iterable[str], style: str = "") -> None:
     """As they are: not wrapped, nothing in them read as markup."""
     for line in lines:
-        console.print(line, style=style, markup=False, emoji=False, soft_wrap=True)
+        console.print(line, style=style, markup=False, soft_wrap=True)
 
 
 def summaries(results: Iterable[Results], console: Console) -> None:

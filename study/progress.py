@@ -36,7 +36,7 @@ class Display:
     """Shows states of one launch. Where there is no terminal, only those that differ, and not too many of them."""
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, emoji=False)
         self.last: State | None = None
         self.when = time.monotonic()
 

@@ -30,24 +30,11 @@ MEANINGS = {
 TALLY = {SUPPORTED: "hold", CONTRADICTED: "do not hold", QUALIFIED: "hold in part", INCONCLUSIVE: "are left open"}
 TALLY |= {BY_CONSTRUCTION: "are true by construction", NOT_RUN: "are not measured"}
 WIDTH, HEIGHT = 220, 16  # of a bar of a forest plot
-SAID_ELSEWHERE = {  # fields of a row that its line of the table has, or that every line of a claim would repeat
-    *("claim", "contrast", "statement", "verdict", "part", "effect", "low", "high", "level", "p", "p_holm", "decided_by"),
-    *(
-        "n",
-        "margin",
-        "reason",
-        "claim_verdict",
-        "tier",
-        "rule",
-        "score_a",
-        "score_b",
-        "published",
-        "experiment",
-        "metric",
-        "seen",
-    ),
-    *("task", "revision", "device"),
-}
+# Fields of a row that its line of the table has, or that every line of a claim would repeat.
+SAID_ELSEWHERE = set(
+    """claim contrast statement verdict part effect low high level p p_holm decided_by n margin reason claim_verdict tier rule
+    score_a score_b published experiment metric seen task revision device""".split()
+)
 LABELS = {"dropped": "pairs without a score", "cap": "steps at most", "rates": "learning rates"}
 
 

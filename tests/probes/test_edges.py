@@ -10,26 +10,12 @@ from study.tasks.base import IGNORE
 from study.tasks.brackets import Brackets
 from study.tasks.copy_memory import CopyMemory
 from study.tasks.reverse import Reverse
-from study.training.build import build_model, build_task, validate
-from study.training.module import Training
+from study.training.build import validate
 from study.training.runner import execute
 
 
 def close(actual, expected):
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
-
-
-@pytest.fixture
-def module(tiny):
-    """module("brackets", ...): an untrained model on a task, as the harness holds it."""
-
-    def built(task, *overrides):
-        config = tiny("model.width=16", "mixer.heads=2", *overrides, task=task)
-        torch.manual_seed(0)
-        task = build_task(config)
-        return Training(build_model(config, task), task, config)
-
-    return built
 
 
 @pytest.mark.parametrize("causal", [True, False])

@@ -6,8 +6,7 @@ from scipy.spatial.distance import cityblock
 
 from study.probes import heads
 from study.tasks.base import IGNORE, Batch
-from study.training.build import build_model, build_task, validate
-from study.training.module import Training
+from study.training.build import validate
 from study.training.runner import execute
 
 
@@ -16,17 +15,10 @@ def close(actual, expected):
 
 
 @pytest.fixture
-def module(tiny, monkeypatch):
-    """module("brackets", ...): an untrained model on a task, as the harness holds it."""
+def module(module, monkeypatch):
+    """The same, of which few sequences are looked at."""
     monkeypatch.setattr("study.probes.base.SEQUENCES", {"validation": 128, "test": 128})
-
-    def built(task, *overrides):
-        config = tiny("model.width=16", "mixer.heads=2", *overrides, task=task)
-        torch.manual_seed(0)
-        task = build_task(config)
-        return Training(build_model(config, task), task, config)
-
-    return built
+    return module
 
 
 def test_distances_are_half_of_scipys_sum_of_differences():
