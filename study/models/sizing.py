@@ -18,7 +18,7 @@ def solve_width(count: Callable[[int], float], target: float, *, key: str, what:
             f"even {key}=1 has {least:.0f} {what}, more than the {target:.0f} to be matched; "
             f"use model.match=nothing, a larger model.ffn_width, fewer layers or a smaller width"
         )
-    guess = max(1, int((target - least) / (count(2) - least)))  # right at once where the count is linear
+    guess = 1 + max(0, int((target - least) / (count(2) - least)))  # right at once where the count is linear
     below, above = (guess, guess + 1) if count(guess) <= target else (1, guess)
     while count(above) < target:
         below, above = above, 2 * above
