@@ -48,7 +48,7 @@ class Process:
             self.pid = self._read()
 
     def _read(self) -> int:
-        return int(os.read(self._answer, WIDTH))
+        return int(os.read(self._answer, WIDTH) or -signal.SIGKILL)  # nothing, where its keeper is killed too
 
     def wait(self, timeout: float | None = None) -> int:
         """The exit code; minus the number of the signal that ended it. Raises ``subprocess.TimeoutExpired``."""
