@@ -31,10 +31,10 @@ full: $(INSTALLED) ## the full tier on one GPU
 	    hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS); done'
 
 check: style ## style, types and the quick tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test: style ## style, types and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 style: $(INSTALLED)
 	$(BIN)/ruff check -q .
