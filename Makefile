@@ -34,7 +34,7 @@ check: style ## style, types and the quick tests
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test: style ## style, types and all tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 20
 
 style: $(INSTALLED)
 	$(BIN)/ruff check -q .
