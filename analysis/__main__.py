@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import budget, directions, load, readme, rows, tables, terminal, verdict_table, verdicts, wording
+from analysis import budget, directions, drawn, load, readme, rows, tables, terminal, verdict_table, verdicts, wording
 from analysis import claims as claims_module
 from analysis.arguments import AGAIN, parser
 from analysis.claims import Claims
@@ -190,14 +190,13 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
 
 
 def _draw(tier: Tier, anew: bool) -> None:
-    """Figures of the experiments chosen, where ``anew``, and any that is not there yet."""
+    """Figures of the experiments chosen, where ``anew``, and any that is not there yet or shows other records."""
     from analysis import figures
 
     folder = tier.folder / "figures"
 
-    absent = {name for name in (*tier.results, "verdicts") if not (folder / f"{name}.svg").exists()}
-    drawn = [one for name, one in tier.results.items() if name in absent or (anew and name in tier.chosen)]
-    figures.write_all(folder, drawn, tier.judged if anew or "verdicts" in absent else None)
+    due = [one for name, one in tier.results.items() if (anew and name in tier.chosen) or drawn.svg(folder, one) is None]
+    figures.write_all(folder, due, tier.judged if anew or not (folder / "verdicts.svg").exists() else None)
 
 
 def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:

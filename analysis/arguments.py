@@ -20,7 +20,7 @@ PARTS = {
     "verdicts": "VERDICTS.md, verdicts.csv, and every contrast in the terminal",
     "tables": "tables/<experiment>.csv, .md, .tex, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
-    "page": "page.html: findings, experiments and all runs, with the figures that are there (missing ones are drawn)",
+    "page": "page.html: findings, experiments and all runs, with the figures of these records (drawn where there are none)",
     "readme": "findings in README.md, how often rules err in results/METHOD.md; with --check only whether they are up to date",
 }
 DESCRIPTION = f"""\

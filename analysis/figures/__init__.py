@@ -25,6 +25,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+from analysis import drawn
 from analysis.figures import kinds
 from analysis.figures.costs import costs
 from analysis.figures.forest import forest
@@ -93,6 +94,8 @@ def write(folder: Path, results: Results) -> list[Path]:
             path = folder / f"{results.experiment.name}{suffix}"
             save(figure, path)
             written.append(path.with_suffix(".svg"))
+    if written:
+        drawn.note(folder, results)
     return written
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis import tables
+from analysis import drawn, tables
 from analysis.cells import cost_cells, floors, score_cells
 from analysis.claims import Claims
 from analysis.figures.style import COLOURS
@@ -49,7 +49,7 @@ def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dic
         "provenance": tables.provenance(results),
         "answers": [findings.contrast(row) for row in answers],
         "summary": results.summary(),
-        "figure": _image(figures / f"{experiment.name}.svg"),
+        "figure": _image(drawn.svg(figures, results)),
         "tasks": by_task,
         "lists": {title: lines for title, lines in _lists(results).items() if lines},
         "has_curves": any(record["curve"] for record in results.records),
@@ -109,8 +109,8 @@ def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     return {"names": names, "rows": [[row.get(name, "") for name in names] for row in rows]}
 
 
-def _image(path: Path) -> str:
-    if not path.is_file():
+def _image(path: Path | None) -> str:
+    if path is None:
         return ""
     return "data:image/svg+xml," + quote(path.read_text(encoding="utf-8"), safe=" !$&'()*+,-./:;=?@[]_|~\n")
 
