@@ -176,7 +176,18 @@ def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study()
         for name in imports(path):
             if name.startswith("study"):
                 known = {
-                    f"study.{part}" for part in ("bleu", "experiments", "choosing", "metrics", "records", "pictures", "files")
+                    f"study.{part}"
+                    for part in (
+                        "bleu",
+                        "experiments",
+                        "choosing",
+                        "forecast",
+                        "metrics",
+                        "records",
+                        "pictures",
+                        "progress",
+                        "files",
+                    )
                 }
                 assert within(name, known), f"{path.name} imports {name}"
             assert not within(name, {"torch", "pytorch_lightning", "hydra"}), f"{path.name} imports {name}"

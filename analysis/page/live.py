@@ -6,11 +6,9 @@ It only reads, and takes no run's lock, so that starting and stopping it changes
 from __future__ import annotations
 
 import json
-import statistics
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,13 +18,15 @@ import yaml
 from rich.console import Console
 
 from analysis.load import Loaded
-from analysis.results import Results
 from study import records
-from study.experiments import Experiment
+from study.experiments import Experiment, PlannedRun
+from study.forecast import Pace, planned
+from study.progress import duration
 from study.records import Record, RecordError
 
 QUIET = 300  # seconds without a sign of life after which a run is not taken as running
 Make = Callable[[Loaded], str]
+Key = tuple[str | None, str | None, str]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Folder:
     declared: Mapping[str, Experiment]
     found: dict[Path, tuple[int, Record | RecordError]] = field(default_factory=dict)
     configs: dict[Path, tuple[int, dict[str, Any]]] = field(default_factory=dict)
-    committed: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
+    committed: dict[tuple[str, str], dict[Key, Record]] = field(default_factory=dict)
 
     def look(self) -> None:
         for run in self._folders():
@@ -54,28 +54,41 @@ class Folder:
     def state(self) -> dict[str, Any]:
         """How far the runs are, for the page's script."""
         running = list(self._running())
-        under_way: dict[str, int] = defaultdict(int)
-        for run in running:
-            under_way[run["experiment"]] += 1
-        lines, seconds = [], 0.0
-        kept = [record for _, record in self.found.values() if not isinstance(record, RecordError)]
-        for (name, tier), narrow in self._sweeps().items():
-            own = [record for record in kept if (record["plan"]["experiment"], record["plan"]["tier"]) == (name, tier)]
-            results = Results(narrow, tier, [*self._committed(name, tier), *own])
-            lines.append(_line(results, f"{name}, {tier}", under_way[name]))
-            seconds += _seconds_left(results)
-        if alone := [record for record in kept if record["plan"]["experiment"] is None]:
-            failed = sum(record["status"] != "finished" for record in alone)
-            count = len(alone) + under_way[""]
-            lines.append(_counts("single runs and grids", count, len(alone) - failed, under_way[""], failed))
+        kept = {
+            _key(record["plan"], record["name"]): record
+            for _, record in self.found.values()
+            if not isinstance(record, RecordError)
+        }
+        at_work = {run["key"] for run in running}
+        pace, lines, to_come = Pace(), [], []
+        for (name, tier), (narrow, asked) in self._sweeps().items():
+            known = (self._committed(name, tier) if asked.get("committed") else {}) | kept
+            keys = {(name, tier, run.digest): run for run in _planned(narrow, tier, known, asked.get("further_seeds", False))}
+            for key in keys.keys() & known.keys():
+                pace.learn(keys[key], known[key])
+            to_come += [run for key, run in keys.items() if key not in known]
+            lines.append(
+                _counts(f"{name}, {tier}", len(keys), [known[key] for key in keys if key in known], len(keys.keys() & at_work))
+            )
+            kept = {key: record for key, record in kept.items() if key not in keys}
+            at_work -= keys.keys()
+        if kept or at_work:
+            lines.append(
+                _counts(
+                    "single runs, grids, and what no sweep asks for",
+                    len(kept) + len(at_work),
+                    list(kept.values()),
+                    len(at_work),
+                )
+            )
         totals = {key: sum(line[key] for line in lines) for key in ("planned", "done", "failed", "left")}
-        left = seconds / max(1, len(running))
+        seconds = pace.seconds(to_come)
         return {
             "records": self.version(),
             **totals,
-            "running": running,
+            "running": [{field: value for field, value in run.items() if field != "key"} for run in running],
             "experiments": lines,
-            "time_left": _duration(left) if left else "",
+            "time_left": duration(seconds / max(1, len(running))) if seconds else "",
             "folder": str(self.path),
             "at": time.strftime("%H:%M:%S"),
         }
@@ -104,29 +117,31 @@ class Folder:
             scores = {key: value for key, value in last.items() if key != "step" and isinstance(value, int | float)}
             yield {
                 "name": path.parent.name,
-                "experiment": config.get("origin", {}).get("experiment") or "",
+                "key": _key({**config.get("origin", {}), "tier": config.get("tier")}, path.parent.name),
                 "step": last.get("step", 0),
                 "steps": config.get("train", {}).get("steps", 0),
                 "said": ", ".join(f"{key.replace('_', ' ')} {value:.4g}" for key, value in scores.items()),
                 "quiet": round(quiet),
             }
 
-    def _sweeps(self) -> dict[tuple[str, str], Experiment]:
-        """The experiments under way by name and tier, as narrow as they were launched last."""
-        sweeps: dict[tuple[str, str], Experiment] = {}
+    def _sweeps(self) -> dict[tuple[str, str], tuple[Experiment, Mapping[str, Any]]]:
+        """The experiments under way by name and tier, as narrow as they were launched last, and what was asked of the sweep."""
+        sweeps: dict[tuple[str, str], tuple[Experiment, Mapping[str, Any]]] = {}
         for _, config in sorted(self.configs.values(), key=lambda item: item[0]):
             name, tier = str(config.get("origin", {}).get("experiment")), str(config.get("tier"))
             if name in self.declared and tier in self.declared[name].tiers:
-                narrow = config.get("sweep", {})
-                sweeps[name, tier] = self.declared[name].narrowed(narrow.get("arms", ()), narrow.get("tasks", ()))
+                asked = config.get("sweep", {})
+                arms, tasks, seeds = (asked.get(key, ()) for key in ("arms", "tasks", "seeds"))
+                sweeps[name, tier] = self.declared[name].narrowed(arms, tasks, seeds=seeds), asked
         return sweeps
 
-    def _committed(self, name: str, tier: str) -> list[Record]:
-        """Committed records of an experiment: a sweep doesn't train those again."""
+    def _committed(self, name: str, tier: str) -> dict[Key, Record]:
+        """Committed records of an experiment."""
         if (name, tier) not in self.committed:
             path = records.committed(tier, name)
             lines: Iterable[Record | RecordError] = records.load_lines(path) if path.exists() else ()
-            self.committed[name, tier] = [record for record in lines if not isinstance(record, RecordError)]
+            found = [record for record in lines if not isinstance(record, RecordError)]
+            self.committed[name, tier] = {_key(record["plan"], record["name"]): record for record in found}
         return self.committed[name, tier]
 
 
@@ -192,28 +207,19 @@ def server_of(folder: Folder, make: Make, port: int = 0) -> ThreadingHTTPServer:
     return server
 
 
-def _line(results: Results, name: str, running: int) -> dict[str, Any]:
-    waiting = len(results.untuned) * len(results.planned_seeds)
-    failed = len(results.records) - len(results.with_status("finished"))
-    return _counts(name, len(results.planned) + waiting, len(results.with_status("finished")), running, failed)
+def _key(plan: Mapping[str, Any], name: str) -> Key:
+    """What a run is known by to its sweep; a run of none by its name."""
+    return plan.get("experiment"), plan.get("tier"), plan.get("digest") or name
 
 
-def _counts(name: str, planned: int, done: int, running: int, failed: int) -> dict[str, Any]:
-    left = max(0, planned - done - failed - running)
-    return {"name": name, "planned": planned, "done": done, "running": running, "failed": failed, "left": left}
+def _planned(experiment: Experiment, tier: str, known: Mapping[Key, Record], further: bool) -> list[PlannedRun]:
+    return planned(experiment, tier, lambda run: known.get((experiment.name, tier, run.digest)), further)
 
 
-def _seconds_left(results: Results) -> float:
-    """Of one process: each run that is missing takes as long as its task's runs took so far, or as all did."""
-    took: dict[str, list[float]] = defaultdict(list)
-    for record in results.with_status("finished"):
-        took[record["plan"]["task"]].append(record["seconds"] or 0.0)
-    if not took:
-        return 0.0
-    of_all = statistics.fmean(second for seconds in took.values() for second in seconds)
-    mean = {task: statistics.fmean(seconds) for task, seconds in took.items()}
-    waiting = [task for _, task in results.untuned for _ in results.planned_seeds]
-    return sum(mean.get(task, of_all) for task in [*(run.task for run in results.missing), *waiting])
+def _counts(name: str, planned: int, ended: Sequence[Record], running: int) -> dict[str, Any]:
+    done = sum(record["status"] == "finished" for record in ended)
+    counts = {"planned": planned, "done": done, "running": running, "failed": len(ended) - done}
+    return {"name": name, **counts, "left": planned - len(ended) - running}
 
 
 def _record(path: Path) -> Record | RecordError:
@@ -243,9 +249,3 @@ def _last_line(path: Path) -> dict[str, Any]:
         except ValueError:
             continue
     return {}
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -12,16 +12,17 @@ from filelock import FileLock
 
 from analysis import synthetic
 from analysis.page import live
-from analysis.results import Results
 from study import experiments, records
+from study.progress import duration
 
 TINY = experiments.load("tiny", records.RESULTS.parent / "tests" / "analysis" / "golden" / "declarations")
 
 
-def begin(runs, record, history='{"step": 300, "validation_accuracy": 0.5}\n{"step": 6'):
+def begin(runs, record, history='{"step": 300, "validation_accuracy": 0.5}\n{"step": 6', **sweep):
     folder = runs / record["name"]
     folder.mkdir(parents=True)
-    config = {"tier": "core", "origin": {"experiment": record["plan"]["experiment"]}, "train": {"steps": 1200}}
+    origin = {key: record["plan"][key] for key in ("experiment", "digest")}
+    config = {"tier": "core", "origin": origin, "train": {"steps": 1200}, "sweep": sweep}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     (folder / "history.jsonl").write_text(history)
     return folder
@@ -50,10 +51,9 @@ def test_planned_running_done_failed_and_left_are_counted(made, tmp_path):
     failed = {**made[3], "status": "failed", "error": "x"}
     finish(tmp_path, failed)
     found = state(tmp_path)
-    results = Results(TINY, "core", [*made[:3], failed])
-    planned = len(results.planned) + len(results.untuned) * len(results.planned_seeds)
+    planned = 3 * 2 * (2 + 1 + 3)  # arms and tasks: two rates to tune and one beyond the best, then three seeds
     assert (found["planned"], found["done"], found["failed"]) == (planned, 3, 1)
-    assert found["left"] == planned - 3 - 1 - 2 and found["experiments"][0]["name"] == "tiny, core"
+    assert found["left"] == planned - 3 - 1 - 2 and [line["name"] for line in found["experiments"]] == ["tiny, core"]
     assert [run["name"] for run in found["running"]] == sorted(record["name"] for record in made[4:6])
     first = found["running"][0]
     assert (first["step"], first["steps"], first["said"]) == (300, 1200, "validation accuracy 0.5")
@@ -65,10 +65,32 @@ def test_time_left_is_that_of_the_runs_to_come_over_those_at_work(made, tmp_path
         begin(tmp_path, record)
         finish(tmp_path, record)
     missing = len(made) - len(tuned)
-    assert state(tmp_path)["time_left"] == live._duration(20.0 * missing)  # made-up runs take 20 s each
+    assert state(tmp_path)["time_left"] == duration(20.0 * missing)  # made-up runs take 20 s each
     for record in made[-2:]:
         begin(tmp_path, record)
-    assert state(tmp_path)["time_left"] == live._duration(20.0 * missing / 2)
+    assert state(tmp_path)["time_left"] == duration(20.0 * missing / 2)
+
+
+def test_a_sweep_is_as_narrow_as_it_was_launched_last(made, tmp_path):
+    narrow = {"arms": ["a"], "tasks": ["recall"], "seeds": [20, 21]}
+    for record in made[:2]:
+        begin(tmp_path, record, **narrow)
+        finish(tmp_path, record)
+    other = begin(tmp_path, made[-1], **narrow)  # another arm, on a declared seed
+    tiny, others = state(tmp_path)["experiments"]
+    assert (tiny["planned"], tiny["done"], tiny["left"]) == (2 + 1 + 2, 2, 3)
+    assert (others["running"], others["left"]) == (1, 0) and "no sweep asks for" in others["name"]
+    finish(tmp_path, made[-1])
+    assert other.is_dir() and state(tmp_path)["experiments"][1]["done"] == 1
+
+
+def test_committed_records_count_as_done_only_where_the_sweep_takes_them_so(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "committed", lambda tier, name: tmp_path / f"{tier}.{name}.jsonl")
+    records.write_lines(tmp_path / "core.tiny.jsonl", made[:-1])
+    for committed, done, first in ((False, 0, made[0]), (True, len(made) - 1, made[-1])):
+        begin(tmp_path / str(committed), first, committed=committed)
+        found = state(tmp_path / str(committed))
+        assert (found["planned"], found["done"], len(found["running"])) == (len(made), done, 1)
 
 
 def test_a_run_that_was_not_heard_of_for_long_does_not_run(made, tmp_path):
@@ -88,7 +110,7 @@ def test_single_runs_and_what_is_no_run_are_borne(made, tmp_path):
     (tmp_path / "ill" / "config.yaml").write_text("a: [")
     (tmp_path / "ill" / records.NAME).write_text("{")
     [line] = state(tmp_path)["experiments"]
-    assert (line["name"], line["done"], line["left"]) == ("single runs and grids", 1, 0)
+    assert line["name"].startswith("single runs, grids") and (line["done"], line["left"]) == (1, 0)
 
 
 def test_looking_takes_no_lock(made, tmp_path):

@@ -1,5 +1,7 @@
 // Experiments: one at a time, its figure and curves made when it is first shown.
 
+const chosenCurves = new Map(); // tier/experiment -> which curves are shown, and how; outlives the page being made anew
+
 function showExperiment(store, name) {
   const sections = [...document.querySelectorAll(".experiment")];
   const tier = shownTier();
@@ -16,25 +18,24 @@ function showExperiment(store, name) {
 }
 
 function experimentCurves(store, root, experiment, tier) {
-  const of = { task: "", role: "verdict" };
   const own = [...store.names.keys()].filter((run) => store.value(run, "experiment") === experiment && store.value(run, "tier") === tier && store.curveData.runs[run]);
   const different = (name) => [...new Set(own.map((run) => store.value(run, name)))];
   const { arms, tasks } = store.arms[experiment];
   const roles = different("role").sort().reverse();
-  of.task = Object.keys(tasks).find((task) => different("task").includes(task));
-  of.role = roles[0];
+  const key = `${tier}/${experiment}`;
+  if (!chosenCurves.has(key)) chosenCurves.set(key, { task: Object.keys(tasks).find((task) => different("task").includes(task)), role: roles[0], off: new Set(), curves: {} });
+  const of = chosenCurves.get(key);
   const lines = () => Object.entries(arms).map(([arm, [label, ink, dash]]) => ({
     label, colour: visible(ink), dash,
-    runs: own.filter((run) => store.value(run, "arm") === arm && store.value(run, "task") === of.task && store.value(run, "role") === of.role && !off.has(arm)),
+    runs: own.filter((run) => store.value(run, "arm") === arm && store.value(run, "task") === of.task && store.value(run, "role") === of.role && !of.off.has(arm)),
   })).filter((line) => line.runs.length);
-  const off = new Set();
   const plot = element("div");
   const head = element("div", { class: "tools" }, [
     choice("task", different("task").map((task) => [task, tasks[task]?.[0] ?? task]), of.task, (value) => { of.task = value; panel.draw(); }),
     choice("runs", roles.map((role) => [role, `${role} seeds`]), of.role, (value) => { of.role = value; panel.draw(); }),
-    boxes("arms", [["", Object.keys(arms)]], () => true, (arm, on) => { on ? off.delete(arm) : off.add(arm); panel.draw(); }),
+    boxes("arms", [["", Object.keys(arms)]], (arm) => !of.off.has(arm), (arm, on) => { on ? of.off.delete(arm) : of.off.add(arm); panel.draw(); }),
   ]);
   root.replaceChildren(head, plot);
-  const panel = new CurvePanel(plot, store, lines);
+  const panel = new CurvePanel(plot, store, lines, of.curves, (curves) => { of.curves = curves; });
   root.panel = panel;
 }

@@ -1,24 +1,28 @@
 // Findings: search and filter of the claims; a link to a claim opens it.
 
+const sought = new Map(); // tier -> what is searched for and which verdict is shown; outlives the page being made anew
+
 function startFindings(root = document) {
   for (const section of root.querySelectorAll("#findings .of-tier")) {
     const claims = [...section.querySelectorAll(".claim")];
     const search = section.querySelector(".search");
     const buttons = [...section.querySelectorAll("[data-show]")];
     const left = section.querySelector(".left");
-    let shown = "";
+    const asked = sought.get(section.dataset.tier) ?? { words: "", shown: "" };
+    sought.set(section.dataset.tier, asked);
+    search.value = asked.words;
     const apply = () => {
+      const { shown } = asked;
+      asked.words = search.value;
       const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
       for (const claim of claims) claim.hidden = (shown !== "" && claim.dataset.verdict !== shown) || !words.every((word) => claim.dataset.words.includes(word));
       const count = claims.filter((claim) => !claim.hidden).length;
+      for (const one of buttons) { one.classList.toggle("on", one.dataset.show === shown); one.setAttribute("aria-pressed", String(one.dataset.show === shown)); }
       left.textContent = count === claims.length ? "" : `${count} of ${claims.length}`;
     };
     search.addEventListener("input", apply);
-    for (const one of buttons) one.addEventListener("click", () => {
-      shown = one.dataset.show;
-      for (const other of buttons) { other.classList.toggle("on", other === one); other.setAttribute("aria-pressed", String(other === one)); }
-      apply();
-    });
+    for (const one of buttons) one.addEventListener("click", () => { asked.shown = one.dataset.show; apply(); });
+    apply();
   }
 }
 

@@ -17,14 +17,16 @@ async function followRuns(state) {
   }
 }
 
-// The page made anew takes this one's place, view and all.
+// The page made anew takes this one's place; what is open, chosen, searched for and in sight stays so.
 async function takeIn(state) {
   const text = await (await fetch("./", { cache: "no-store" })).text();
   const fresh = new DOMParser().parseFromString(text, "text/html");
   const open = [...document.querySelectorAll(".claim[open]")].map((claim) => claim.id);
   for (const id of ["findings", "experiments"]) document.getElementById(id).replaceChildren(...fresh.getElementById(id).childNodes);
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  const [across, down] = [scrollX, scrollY];
   state.take(JSON.parse(fresh.getElementById("data").textContent));
+  scrollTo({ left: across, top: down, behavior: "instant" });
 }
 
 function drawLive(now) {
