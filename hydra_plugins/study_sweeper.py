@@ -5,6 +5,7 @@ Without ``experiment=`` it is Hydra's own basic sweeper. Imported at every start
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -55,6 +56,7 @@ class StudySweeper(BasicSweeper):
         from rich.console import Console
 
         from study.grid import Grid
+        from study.help import page_of
         from study.progress import Display
 
         configs = self._check(jobs)
@@ -66,6 +68,7 @@ class StudySweeper(BasicSweeper):
             batches = super().sweep(arguments)
         outcomes = [job.return_value for batch in batches for job in batch]
         Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(grid.table(outcomes))
+        print(f"page: {page_of(Path(configs[0].runs))}")
         if failed := [outcome.name for outcome in outcomes if outcome.state != "finished"]:
             sys.exit("not finished: " + ", ".join(failed))
         return batches

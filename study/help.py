@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import json
 import re
+import shlex
 import sys
 import textwrap
 import traceback
@@ -54,9 +55,15 @@ def after(config: DictConfig, name: str, state: str) -> list[str]:
         lines.append(f"curves:    wandb leet {folder.parent / 'wandb'}")
     if (folder / "vocabulary").exists():
         lines.append(f"translate: echo ... | python -m study.translate --run {folder}")
+    lines.append(f"page:      {page_of(folder.parent)}")
     if config.origin.experiment is None:
         lines.append("compare:   the same command with -m and several values, e.g. seed=0,1,2 or mixer=attention,lstm")
     return lines
+
+
+def page_of(runs: Path) -> str:
+    """The command that makes the page of a folder of runs."""
+    return f"python -m analysis page --source {shlex.quote(str(runs))}"
 
 
 def _topic(topic: str) -> str:

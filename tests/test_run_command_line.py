@@ -34,6 +34,7 @@ SMALL = [
     "evaluation.test_items=8",
     "tracking.mode=off",
 ]
+PROGRESS = ("training: ", "testing: ")  # of a run that takes longer than ten seconds, as on a busy machine
 SWEEP = ["-m", "experiment=tiny", "tier=smoke", "tracking.mode=off", "runs=runs"]
 
 
@@ -55,10 +56,11 @@ def test_one_run_says_its_scores_and_leaves_a_record(run_py, tmp_path):
     ended = run_py(*SMALL, f"runs={tmp_path}")
     (record,) = found(tmp_path).values()
     test = record["metrics"]["test"]["accuracy"]
-    assert (ended.code, ended.err) == (0, "")
+    assert ended.code == 0 and all(line.startswith(PROGRESS) for line in ended.err.splitlines())
     line, folder, *hints = ended.out.splitlines()
     assert line.startswith(f"{record['name']}: accuracy ") and f"test {test:.4f}" in line
-    assert folder.split() == ["folder:", str(tmp_path / record["name"])] and [hint.split()[0] for hint in hints] == ["compare:"]
+    assert folder.split() == ["folder:", str(tmp_path / record["name"])]
+    assert [hint.split()[0] for hint in hints] == ["page:", "compare:"] and f"--source {tmp_path}" in hints[0]
     before = when_written(tmp_path)
     again = run_py(*SMALL, f"runs={tmp_path}")
     assert (again.code, again.out) == (0, ended.out)
@@ -262,8 +264,9 @@ def test_values_of_a_key_make_a_run_each(run_py, tmp_path):
     ended = run_py("-m", *SMALL, f"runs={tmp_path}", "mixer=attention,identity", "seed=0,1")
     made = {(r["config"]["mixer"]["name"], r["config"]["seed"]) for r in found(tmp_path).values()}
     assert made == {(mixer, seed) for mixer in ("attention", "identity") for seed in (0, 1)}
-    head, *rows = ended.out.splitlines()
+    head, *rows, page = ended.out.splitlines()
     assert ended.code == 0 and head.split()[:2] == ["mixer", "seed"]
+    assert page == f"page: python -m analysis page --source {tmp_path}"
     assert [row.split()[:2] for row in rows] == [[mixer, seed] for mixer in ("attention", "identity") for seed in "01"]
 
 
