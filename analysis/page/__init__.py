@@ -1,8 +1,8 @@
 """``page.html``: findings, experiments and all runs on one page, opened from a file, with nothing fetched from anywhere.
 
-``findings`` and ``studies`` make what is read, ``table`` and ``curves`` the data of the runs; ``template`` holds the HTML and
-the styles, ``script`` the page's own JavaScript, ``vendor`` the libraries it stands on. ``live`` serves the page while a sweep
-trains.
+``findings`` and ``studies`` make what is read, ``table``, ``curves`` and ``maps`` the data of the runs; ``template`` holds
+the HTML and the styles, ``script`` the page's own JavaScript, ``vendor`` the libraries it stands on. ``live`` serves the page
+while a sweep trains.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from analysis.claims import Claims
 from analysis.load import Loaded
-from analysis.page import curves, findings, studies, table
+from analysis.page import curves, findings, maps, studies, table
 from analysis.results import Results
 from analysis.statistics import t_quantile
 from analysis.verdicts import Verdicts
@@ -35,7 +35,7 @@ MOST_SEEDS = 400  # of a group; beyond, t is normal to three digits
 
 @dataclass(frozen=True)
 class Shown:
-    """One tier: its verdicts, its experiments, and the folder with their SVG figures (those that are there are put in)."""
+    """One tier: its verdicts, its experiments, and the folder with their SVG figures (those of these records are put in)."""
 
     judged: Verdicts
     results: dict[str, Results]
@@ -84,7 +84,8 @@ def data(records: Sequence[Record], results: Sequence[Results]) -> dict[str, Any
         "names": table.front_coded([record["name"] for record in records]),
         "columns": table.table(records, results),
         "curves": curves.curves(records),
-        "maps": curves.maps(records),
+        "maps": maps.maps(records),
+        "glimpses": maps.glimpses(records),
         "arms": studies.arms(results),
         "t": [round(t_quantile(freedom, 0.975), 5) for freedom in range(1, MOST_SEEDS)],
     }

@@ -1,22 +1,21 @@
-"""Learning curves and attention maps as the page's script reads them: few points, few digits, what runs share said once."""
+"""Learning curves as the page's script reads them: few points, few digits, what runs share said once."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from study.metrics import METRICS
+from analysis.page.table import bounds
 from study.records import Record
 
 MOST_POINTS = 40  # of a learning curve on the page; the record keeps them all
 SPAN = 5  # digits of a curve's largest value
-MOST_TOKENS = 48  # of a map's side
 BY_LOSS = ("bits_per_character", "perplexity")  # a validation loss beside these says nothing new
 
 
 def curves(records: Sequence[Record]) -> dict[str, Any]:
-    """``series``: their names; ``steps``: the grids of steps; ``runs``: for each record its grid and series.
+    """``series``: their names, and their ``bounds``; ``steps``: the grids of steps; ``runs``: each record's grid and series.
 
     A series is [its name's index, decimals, first value, difference, ...] in units of the last decimal; None is no number.
     """
@@ -29,13 +28,8 @@ def curves(records: Sequence[Record]) -> dict[str, Any]:
         drawn = [[series.setdefault(name, len(series)), *_coded([row.get(name) for row in rows])] for name in names]
         runs.append([grids.setdefault(tuple(row["step"] for row in rows), len(grids)), *drawn] if drawn else 0)
     shown = [name.replace("validation_", "validation ").replace("_", " ") for name in series]
-    percent = [METRICS[key].percent if (key := name.removeprefix("validation_")) in METRICS else False for name in series]
-    return {"series": shown, "shares": percent, "steps": [_differences(grid) for grid in grids], "runs": runs}
-
-
-def maps(records: Sequence[Record]) -> list[list[Any]]:
-    """[run, caption, queries, keys, weights of 100, gold edges] of every record that keeps a map with its tokens."""
-    return [[index, *found] for index, record in enumerate(records) for found in _maps(record)]
+    scales = [bounds(name.removeprefix("validation_").removeprefix("train_")).get("bounds") for name in series]
+    return {"series": shown, "bounds": scales, "steps": [_differences(grid) for grid in grids], "runs": runs}
 
 
 def thinned(rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
@@ -71,22 +65,3 @@ def _coded(values: Sequence[float | None]) -> list[int | None]:
 
 def _differences(grid: Sequence[int]) -> list[int]:
     return [step - before for before, step in zip((0, *grid), grid, strict=False)]
-
-
-def _maps(record: Record) -> Iterator[list[Any]]:
-    example = (record.get("structure") or {}).get("example")
-    if example and example.get("tokens"):
-        tokens = [str(token) for token in example["tokens"][:MOST_TOKENS]]
-        layer_head = record["structure"].get("head") or []
-        caption = "layer {}, head {}".format(*layer_head) if len(layer_head) == 2 else "attention"
-        yield [caption, tokens, tokens, _weights(example["map"], 1), example["edges"]]
-    for split, written in (record.get("written") or {}).items():
-        for sample in (written.get("samples") or [])[:1]:
-            if sample.get("weights"):
-                source, output = (list(map(str, sample[side][:MOST_TOKENS])) for side in ("source", "output"))
-                yield [f"alignment, {split}", output, source, _weights(sample["weights"], 100), []]
-
-
-def _weights(rows: Sequence[Sequence[float]], times: int) -> list[str]:
-    """Rows of whole hundredths, each row a text."""
-    return [" ".join(str(round(times * weight)) for weight in row[:MOST_TOKENS]) for row in rows[:MOST_TOKENS]]

@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis.results import RUN, Results, columns
 from analysis.values import collapsed, ended
+from study.metrics import METRICS
 from study.records import Record
 
 DIGITS = 5  # of a number on the page; records keep them all
@@ -23,7 +24,7 @@ NO_SETTINGS = ("retry_failed", "sweep", "tracking", "trainer", "translate", "run
 
 
 def table(records: Sequence[Record], studies: Iterable[Results]) -> list[dict[str, Any]]:
-    """Columns over ``records``: name, kind (one of ``KINDS``), type, whether runs differ in it, and its values."""
+    """Columns over ``records``: name, kind (one of ``KINDS``), type, whether runs differ in it, its values, and ``bounds``."""
     found: dict[str, dict[int, Any]] = {}
     kinds: dict[str, str] = {}
     states = _states(studies)
@@ -33,8 +34,16 @@ def table(records: Sequence[Record], studies: Iterable[Results]) -> list[dict[st
                 if value is not None:
                     kinds.setdefault(name, kind)
                     found.setdefault(name, {})[index] = value
+    if found.get("config.task") == found.get("task"):  # single runs: it is said already
+        found.pop("config.task", None)
     names = sorted(found, key=lambda name: KINDS.index(kinds[name]))
-    return [{"name": name, "kind": kinds[name], **_column(found[name], len(records))} for name in names]
+    return [{"name": name, "kind": kinds[name], **_column(found[name], len(records)), **bounds(name)} for name in names]
+
+
+def bounds(name: str) -> dict[str, list[float | None]]:
+    """The ends of a score's scale, None for none, where the study knows them: no interval of a mean goes beyond."""
+    metric = METRICS.get(name.rpartition(".")[2])
+    return {} if metric is None else {"bounds": [end if math.isfinite(end) else None for end in metric.bounds]}
 
 
 def front_coded(names: Sequence[str]) -> list[Any]:

@@ -11,7 +11,7 @@ import pytest
 from analysis import claims, figures, synthetic, verdicts
 from analysis import page as page_
 from analysis.load import Loaded
-from analysis.page import curves, findings, table
+from analysis.page import curves, findings, maps, table
 from analysis.page import studies as studies_
 from analysis.results import Results
 from analysis.rows import Row
@@ -185,10 +185,32 @@ def test_maps_have_their_tokens():
         "structure": {"head": [1, 2], "example": {"tokens": [7, 8], "map": [[100, 0], [25, 75]], "edges": [[1, 0]]}},
         "written": {"test": {"samples": [{"source": ["a", "b"], "output": ["c"], "weights": [[0.125, 0.875]]}]}},
     }
-    assert curves.maps([record]) == [
+    assert maps.maps([record]) == [
         [0, "layer 1, head 2", ["7", "8"], ["7", "8"], ["100 0", "25 75"], [[1, 0]]],
         [0, "alignment, test", ["c"], ["a", "b"], ["12 88"], []],
     ]
+
+
+def test_glimpses_have_their_images_once_each():
+    images = [[[0, 100], [50, 160]], [[100, 100], [0, 0]]]
+    paths = [[[1.0, 0.5], [0.2, 1.9]], [[0.0, 0.0]]]
+    written = {"test": {"glimpses": [{"image": image, "path": path} for image, path in zip(images, paths, strict=True)]}}
+    found = maps.glimpses([{"written": {}}, {"written": written}, {"written": written}])
+    assert found["images"] == [["0z", "iz"], ["zz", "00"]]
+    assert found["seen"] == [[run, "test", [[0, 1.0, 0.5, 0.2, 1.9], [1, 0.0, 0.0]]] for run in (1, 2)]
+
+
+def test_scales_end_where_they_do():
+    assert table.bounds("test.accuracy") == {"bounds": [0.0, 1.0]} and table.bounds("test.bleu") == {"bounds": [0.0, 100.0]}
+    assert table.bounds("steps_to_90") == {"bounds": [0.0, None]} and table.bounds("model.width") == {}
+
+
+def test_a_figure_of_other_records_is_not_shown(studies, tmp_path):
+    figures.write(tmp_path, studies["tying"])
+    found = verdicts.judge(CLAIMS, studies, "core")
+    fewer = Results(studies["tying"].experiment, "core", studies["tying"].records[:-1])
+    shown = [studies_.of(results, found, CLAIMS, tmp_path)["figure"] for results in (studies["tying"], fewer)]
+    assert shown[0].startswith("data:image/svg+xml,") and shown[1] == ""
 
 
 def row(verdict, effect, margin=0.02, rule="better", **more):

@@ -33,19 +33,18 @@ def browser(tmp_path_factory):
         yield chromium
 
 
-def without_figures(folder):
-    """Empty ones in their place, as drawing takes most of the time and is tested elsewhere."""
-    (folder / "figures").mkdir(parents=True)
-    for name in (*experiments.names(), "verdicts"):
-        (folder / "figures" / f"{name}.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+def made_page(*arguments):
+    """Without figures, as drawing takes most of the time and is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, "_draw", lambda *_: None)
+        assert command.main(["page", *arguments]) == 0
 
 
 @pytest.fixture(scope="module")
 def committed(tmp_path_factory):
     """The address of the page of the committed records, and those records."""
     folder = tmp_path_factory.mktemp("committed")
-    without_figures(folder / "core")
-    assert command.main(["page", "--output", str(folder)]) == 0
+    made_page("--output", str(folder))
     loaded = load.committed()
     return (folder / "page.html").as_uri(), [record for found in loaded.by_tier.values() for record in found]
 
@@ -63,9 +62,8 @@ def few(tmp_path_factory):
 def made_up(folder, least):
     """The page of ``least`` made-up runs or more."""
     assert synthetic.write_records(folder, least) >= least
-    without_figures(folder / "out" / "core")
     where = ["--results", str(folder / "results"), "--declarations", str(folder / "declarations")]
-    assert command.main(["page", *where, "--output", str(folder / "out")]) == 0
+    made_page(*where, "--output", str(folder / "out"))
     return folder / "out" / "page.html"
 
 
@@ -147,6 +145,8 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
             half = stats.t.ppf(0.975, len(values) - 1) * values.std() / math.sqrt(len(values))
             assert group["found"]["sd"] == pytest.approx(values.std(), rel=1e-2, abs=1e-5)
             assert group["found"]["half"] == pytest.approx(half, rel=1e-2, abs=1e-5)
+            ends = max(0, values.mean() - half), min(1, values.mean() + half)
+            assert (group["found"]["low"], group["found"]["high"]) == pytest.approx(ends, rel=1e-2, abs=1e-4)
     waited(quiet, ROWS.format("#groups-table") + " > 5")
     quiet.run("page.runs.set({ sort: '-test.accuracy' })")
     quiet.run(SETTLED)
@@ -173,6 +173,13 @@ def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
     for x in ("samples", "multiply_adds", "seconds"):
         quiet.run(f"page.runs.compare.panel.set('x', '{x}')")
         assert quiet.run("page.runs.compare.panel.drawn") == 2, x
+    wide = "(({ min, max }) => max - min)(page.runs.compare.panel.chart.scales.x)"
+    whole = quiet.run(wide)
+    zoom = "document.querySelector('#compared [aria-label=\"zoom {}\"]').click()"
+    quiet.run(zoom.format("in"))
+    waited(quiet, f"Math.abs({wide} / {whole} - 0.5) < 0.01")
+    quiet.run(zoom.format("out"))
+    waited(quiet, f"Math.abs({wide} / {whole} - 1) < 0.01")
     for key in ("logx", "logy"):
         quiet.run(f"page.runs.compare.panel.set('{key}', true)")
     quiet.run("page.runs.compare.panel.set('smooth', 0.5)")
@@ -190,6 +197,36 @@ def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
         quiet.run(SETTLED)
         assert quiet.run("document.querySelectorAll('.map td').length") > 4
         assert quiet.run("[...document.querySelectorAll('.map thead th')].some((cell) => cell.textContent !== '')")
+
+
+def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
+    """A folder of fresh runs that belong to no experiment: curves over each other, a map, an alignment, glimpses."""
+    made = synthetic.complete(experiments.load("glimpse"), "core")[:3]
+    image = [[0, 100], [100, 0]]
+    saw = [
+        {"structure": {"head": [1, 2], "example": {"tokens": ["x", "y"], "map": [[100, 0], [25, 75]], "edges": [[1, 0]]}}},
+        {"written": {"test": {"samples": [{"source": ["a", "b"], "output": ["c"], "weights": [[0.125, 0.875]]}]}}},
+        {"written": {"test": {"glimpses": [{"image": image, "path": [[1.0, 1.0], [1.8, 1.9]]}]}}},
+    ]
+    for record, seen in zip(made, saw, strict=True):
+        record["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
+        (tmp_path / "runs" / record["name"]).mkdir(parents=True)
+        records.write(tmp_path / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"} | seen)
+    made_page("--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"))
+    quiet.open((tmp_path / "out" / "page.html").as_uri() + "#runs")
+    quiet.run("page.runs.pick(page.runs.all, true)")
+    waited(quiet, "document.querySelectorAll('.maps > *').length === 3")
+    assert quiet.run("page.runs.compare.panel.drawn") == 3
+    cells = quiet.run("[...document.querySelectorAll('.map td')].map((cell) => cell.title)")
+    assert "y looks at x: 25 %" in cells and "c looks at b: 88 %" in cells
+    assert quiet.run("document.querySelectorAll('.map td.gold').length") == 1
+    path = "document.querySelector('.glimpses canvas')"
+    assert quiet.run(f"{path}.title") == "looked at row 1 column 1, then row 2 column 2"
+    colours = quiet.run(f"""(({{ data, width }}) => [[0.75, 0.25], [0.25, 0.25], [0.5, 0.5]].map(([x, y]) => {{
+        const at = 4 * width * (y * width + x);
+        return [...data.slice(at, at + 4)];
+    }}))({path}.getContext("2d").getImageData(0, 0, {path}.width, {path}.height))""")
+    assert colours == [[0, 0, 0, 255], [0, 0, 0, 0], [255, 255, 255, 255]]  # a pixel of ink, one without, and the ring's middle
 
 
 def test_what_is_shown_is_saved_as_csv_and_latex(quiet, committed):
@@ -266,9 +303,10 @@ def test_it_is_usable_on_a_telephone_in_the_dark_and_by_keyboard(quiet, committe
     address, _ = committed
     quiet.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     quiet.resize(400)
-    for view in ("", "#experiments", "#runs", "#runs?group=*"):
+    for view in ("", "#C28", "#experiments", "#experiments/dynamic", "#runs", "#runs?group=*"):
         quiet.open(address + view)
         assert quiet.run("document.documentElement.scrollWidth") <= 400, view
+        assert "#C28" in view or quiet.run("scrollY") == 0, view
     ground = quiet.run("getComputedStyle(document.body).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", ground)[:3])) < 150
     quiet.call("Emulation.setEmulatedMedia", features=[])
@@ -345,7 +383,7 @@ def test_a_live_page_follows_the_runs(browser, tmp_path):
     def begin(record):
         folder = runs / record["name"]
         folder.mkdir(parents=True)
-        origin = {"experiment": "heads", "arm": record["plan"]["arm"], "task": record["plan"]["task"]}
+        origin = {"experiment": "heads", **{key: record["plan"][key] for key in ("arm", "task", "digest")}}
         (folder / "config.yaml").write_text(yaml.safe_dump({"tier": "core", "origin": origin, "train": {"steps": 1200}}))
         (folder / "history.jsonl").write_text('{"step": 300, "validation_accuracy": 0.5}\n')
         return folder
@@ -372,10 +410,20 @@ def test_a_live_page_follows_the_runs(browser, tmp_path):
         browser.open(f"http://127.0.0.1:{server.server_port}/#live")
         said = heard(browser, "1 done")
         assert "1 done, 2 running" in said and "300 of 1200 steps" in said and made[1]["name"] in said
+        browser.run("document.querySelector('.search').value = 'heads'")
+        browser.run("document.querySelector('.search').dispatchEvent(new Event('input'))")
+        browser.run("location.hash = '#experiments/heads'")
+        waited(browser, "document.querySelector('.curves')?.panel !== undefined")
+        browser.run("document.querySelector('.curves').panel.set('smooth', 0.5)")
+        browser.run("location.hash = '#live'")
         finish(made[1])
         assert "2 done, 1 running" in heard(browser, "2 done")
         waited(browser, "page.store.count === 2")
         assert len(built) == 2 and browser.run("document.querySelector('.claim') !== null")
+        assert browser.run("document.querySelector('.search').value") == "heads"
+        assert browser.run("[...document.querySelectorAll('.claim')].some((claim) => claim.hidden)")
+        browser.run("location.hash = '#experiments/heads'")
+        waited(browser, "document.querySelector('.curves')?.panel?.of.smooth === 0.5")
         assert browser.errors == []
     finally:
         server.shutdown()

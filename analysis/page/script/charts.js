@@ -1,5 +1,7 @@
 // Scatter plot (on uPlot) and parallel coordinates of the runs that are shown, over any columns.
 
+const LEAST_BETWEEN = 110; // pixels from an axis of the parallel coordinates to the next
+
 class Charts {
   constructor(root, view) {
     Object.assign(this, { root, view });
@@ -11,7 +13,7 @@ class Charts {
     this.axes = element("div", { class: "tools" });
     this.folds = [
       element("details", { class: "card", open: place.of.chart === "scatter" }, [element("summary", {}, ["Scatter plot of the runs shown"]), this.tools, this.scatter, this.tip]),
-      element("details", { class: "card", open: place.of.chart === "parallel" }, [element("summary", {}, ["Parallel coordinates of the runs shown"]), this.axes, this.lines]),
+      element("details", { class: "card", open: place.of.chart === "parallel" }, [element("summary", {}, ["Parallel coordinates of the runs shown"]), this.axes, element("div", { class: "scrolled" }, [this.lines])]),
     ];
     for (const [i, fold] of this.folds.entries()) fold.addEventListener("toggle", () => { if (fold.open) { writeLink({ chart: ["scatter", "parallel"][i] }); this.draw(); } });
     root.replaceChildren(...this.folds);
@@ -52,20 +54,21 @@ class Charts {
       width: Math.max(280, this.scatter.clientWidth || 800), height: 380, legend: { show: false }, cursor: { drag: { x: true, y: true, uni: 30 }, focus: { prox: 16 } },
       scales: { x: { time: false, distr: lx ? 3 : 1 }, y: { distr: ly ? 3 : 1 } },
       axes: [{ ...axis, label: of.x, labelSize: 20, values: ticks(x) }, { ...axis, size: y.isNumber ? 56 : 110, label: of.y, labelSize: 20, values: ticks(y) }],
-      series: [{}, ...groups.map((code, i) => ({ label: label(code), stroke: look(i).colour, paths: () => null, points: { show: true, size: 6, fill: look(i).colour + "99" } }))],
+      series: [{}, ...groups.map((code, i) => ({ label: label(code), stroke: look(i).colour, paths: () => null, points: { show: true, size: 7, fill: look(i).colour + "99", paths: marked(i) } }))],
       hooks: { setCursor: [(chart) => { const run = runs[chart.cursor.idx]; this.tip.textContent = run === undefined ? "" : `${store.names[run]}: ${of.x} ${x.text(run)}, ${of.y} ${y.text(run)}`; }] },
     }, data, this.scatter);
-    this.scatter.append(element("div", { class: "legend" }, groups.map((code, i) => swatch({ label: label(code), runs: [], colour: look(i).colour, dash: [] }))));
+    this.scatter.append(element("div", { class: "legend" }, groups.map((code, i) => element("span", {}, [markOf(i), label(code)]))));
     this.scatter.replaceChildren(this.chart.root, this.scatter.lastChild);
   }
   drawParallel() {
     const { store, shown, metrics } = this.view;
-    const some = (name) => store.column(name)?.differs;
-    const names = (place.of.axes ? listed("axes") : ["mixer", "task", "rate", "model.layers", "model.width", "steps", metrics[0]]).filter(some);
+    const differs = (name) => new Set(shown.map((run) => store.column(name)?.codes[run])).size > 1;
+    const names = place.of.axes ? listed("axes").filter((name) => store.column(name)) : ["mixer", "task", "rate", "model.layers", "model.width", "steps", metrics[0]].filter(differs);
     const kept = boxes("axes", [["", this.names()]], (name) => names.includes(name), (name, on) => { writeLink({ axes: (on ? [...names, name] : names.filter((one) => one !== name)).join(",") }); this.draw(); this.axes.querySelector("details").open = true; });
     this.axes.replaceChildren(kept, element("span", { class: "note" }, ["coloured by the last axis"]));
     const columns = names.map((name) => store.column(name));
     const canvas = this.lines, scale = window.devicePixelRatio || 1;
+    canvas.style.minWidth = `${LEAST_BETWEEN * names.length}px`;
     const [width, height] = [canvas.clientWidth || 800, 340];
     canvas.width = width * scale; canvas.height = height * scale;
     const pen = canvas.getContext("2d");
@@ -96,13 +99,44 @@ class Charts {
       pen.stroke();
     }
     pen.globalAlpha = 1;
-    pen.fillStyle = colour("ink"); pen.strokeStyle = colour("soft");
+    const write = (text, x, y) => { pen.lineWidth = 4; pen.strokeStyle = colour("card"); pen.strokeText(text, x, y); pen.fillText(text, x, y); pen.lineWidth = 1; };
+    pen.fillStyle = colour("ink");
     columns.forEach((column, i) => {
-      pen.beginPath(); pen.moveTo(x(i), y(0)); pen.lineTo(x(i), y(1)); pen.stroke();
-      pen.textAlign = "center"; pen.fillText(column.name.slice(-22), x(i), 12 + 14 * (i % 2));
+      pen.strokeStyle = colour("soft"); pen.beginPath(); pen.moveTo(x(i), y(0)); pen.lineTo(x(i), y(1)); pen.stroke();
+      pen.textAlign = "center"; write(column.name.slice(-22), x(i), 12 + 14 * (i % 2));
       pen.textAlign = "left";
       const { ends } = spans[i];
-      ends.forEach((end, j) => { if (ends.length <= 14 || j % Math.ceil(ends.length / 14) === 0) pen.fillText(String(end).slice(0, 14), x(i) + 4, y(ends.length > 1 ? j / (ends.length - 1) : 0.5) + 4); });
+      ends.forEach((end, j) => { if (ends.length <= 14 || j % Math.ceil(ends.length / 14) === 0) write(String(end).slice(0, 18), x(i) + 4, y(ends.length > 1 ? j / (ends.length - 1) : 0.5) + 4); });
     });
   }
+}
+
+// The nth group's mark, so that groups are told apart in grey as well: corners around the middle, or a circle.
+const MARKS = [[], [[-1, -1], [1, -1], [1, 1], [-1, 1]], [[0, -1.3], [1.2, 1], [-1.2, 1]], [[0, -1.4], [1.4, 0], [0, 1.4], [-1.4, 0]], [[0, 1.3], [1.2, -1], [-1.2, -1]]];
+function mark(n, x, y, half) {
+  const path = new Path2D(), corners = MARKS[n % MARKS.length];
+  if (!corners.length) path.arc(x, y, half, 0, 2 * Math.PI);
+  for (const [right, down] of corners) path.lineTo(x + right * half, y + down * half);
+  path.closePath();
+  return path;
+}
+
+function marked(n) {
+  return (chart, series, first, last) => {
+    const path = new Path2D();
+    for (let i = first; i <= last; i++) {
+      const [x, y] = [chart.data[0][i], chart.data[series][i]];
+      const outside = (scale, value) => value === null || value < chart.scales[scale].min || value > chart.scales[scale].max;
+      if (!outside("x", x) && !outside("y", y)) path.addPath(mark(n, chart.valToPos(x, "x", true), chart.valToPos(y, "y", true), 3.5 * devicePixelRatio));
+    }
+    return { stroke: path, fill: path };
+  };
+}
+
+function markOf(n) {
+  const canvas = element("canvas", { width: 14, height: 14 });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = look(n).colour;
+  pen.fill(mark(n, 7, 7, 4.5));
+  return canvas;
 }

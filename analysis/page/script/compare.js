@@ -1,4 +1,4 @@
-// The chosen runs beside each other: curves, in which settings they differ, attention maps with their tokens.
+// The chosen runs beside each other: curves, in which settings they differ, what they looked at.
 
 const MOST_BESIDE = 12;
 
@@ -11,15 +11,18 @@ class Compare {
     const { view } = this;
     const { store, picked } = view;
     if (!picked.size) {
-      this.root.replaceChildren(element("p", { class: "note" }, ["Choose runs or groups by their boxes to see their curves, how their settings differ, and their attention maps."]));
+      this.root.replaceChildren(element("p", { class: "note" }, ["Choose runs or groups by their boxes to see their curves, how their settings differ, and what they looked at."]));
       return;
     }
     const runs = [...picked].sort((a, b) => a - b);
     const curves = element("div");
     const plot = element("div", { class: "card" }, [element("h2", {}, ["Curves"]), curves]);
     const cards = [plot, this.difference(store, runs)];
-    const maps = mapsOf(store, runs);
-    if (maps.length) cards.push(element("div", { class: "card" }, [element("h2", {}, ["Attention maps and alignments"]), element("div", { class: "maps" }, maps)]));
+    const seen = seenBy(store, runs);
+    if (seen.cards.length) cards.push(element("div", { class: "card" }, [
+      element("h2", {}, ["Attention maps, alignments and glimpses"]), element("p", { class: "note" }, [seen.left ? `The first ${MOST_MAPS}; ${seen.left} more are left out.` : ""]),
+      element("div", { class: "maps" }, seen.cards),
+    ]));
     this.root.replaceChildren(...cards);
     const of = { series: place.of.show ?? "", x: place.of.against ?? "steps", logx: place.of.logx === "1", logy: place.of.logy === "1", smooth: Number(place.of.smooth ?? 0) };
     this.panel = new CurvePanel(curves, store, () => view.lines(), of, (chosen) => writeLink({

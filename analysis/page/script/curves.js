@@ -40,8 +40,20 @@ class CurvePanel {
       tick("mean and 95 % interval", this.of.mean, (on) => this.set("mean", on)),
       tick("single runs", this.of.singles, (on) => this.set("singles", on)),
       element("label", {}, ["smoothing ", smooth]),
+      ...[["+", "zoom in", 0.5, 0], ["\u2212", "zoom out", 2, 0], ["\u2190", "earlier", 1, -0.25], ["\u2192", "later", 1, 0.25]].map(([sign, label, times, by]) => button(sign, () => this.zoom(times, by), { "aria-label": label, title: label })),
       button("whole range", () => this.draw()),
     );
+  }
+  // The range of x made so many times as wide about its middle, and moved by a share of it; a drag in the plot does the same.
+  zoom(times, by) {
+    if (!this.chart) return;
+    const scale = this.of.logx ? [Math.log, Math.exp] : [Number, Number];
+    const xs = this.chart.data[0];
+    const [first, last] = [xs[0], xs.at(-1)].map(scale[0]);
+    const [low, high] = [this.chart.scales.x.min, this.chart.scales.x.max].map(scale[0]);
+    const wide = Math.min(last - first, times * (high - low));
+    const middle = Math.min(last - wide / 2, Math.max(first + wide / 2, (low + high) / 2 + by * (high - low)));
+    this.chart.setScale("x", { min: scale[1](middle - wide / 2), max: scale[1](middle + wide / 2) });
   }
   // The curve of one run in the unit asked for, smoothed: [[x, y]].
   points(run) {
@@ -57,13 +69,14 @@ class CurvePanel {
   drawPlot(lines) {
     const shared = lines.length > 12 || lines.some((line) => line.runs.length > 1);
     const tables = [], series = [{}], bands = [], missing = [];
-    const share = this.store.curveData.shares[this.series];
+    const bounds = this.store.curveData.bounds[this.series];
+    const share = bounds?.[1] === 1;
     for (const line of lines.slice(0, MOST_LINES)) {
       const curves = line.runs.map((run) => [run, this.points(run)]).filter(([, points]) => points.length);
       if (!curves.length) { missing.push(line.label); continue; }
       const look = { stroke: line.colour, dash: line.dash, width: 1.8, spanGaps: true, points: { show: curves.every(([, points]) => points.length === 1) } };
       if (this.of.mean && curves.length > 1) {
-        const { xs, mean, low, high } = averaged(curves.map(([, points]) => points), this.store.t, share);
+        const { xs, mean, low, high } = averaged(curves.map(([, points]) => points), this.store.t, bounds);
         const at = series.length;
         tables.push([xs, low, mean, high]);
         series.push({ stroke: "transparent", label: "", spanGaps: true, points: { show: false } }, { ...look, label: line.label }, { stroke: "transparent", label: "", spanGaps: true, points: { show: false } });
@@ -112,7 +125,7 @@ class CurvePanel {
 }
 
 // Mean and interval of curves over all their x; a curve is linear between its points and keeps its last value.
-function averaged(curves, t, share) {
+function averaged(curves, t, bounds) {
   const xs = [...new Set(curves.flatMap((points) => points.map(([x]) => x)))].sort((a, b) => a - b).filter((x) => curves.every((points) => points[0][0] <= x));
   const mean = [], low = [], high = [];
   const at = curves.map(() => 0);
@@ -122,11 +135,10 @@ function averaged(curves, t, share) {
       const [[x0, y0], next] = [points[at[i]], points[at[i] + 1]];
       return next ? y0 + ((x - x0) / (next[0] - x0)) * (next[1] - y0) : y0;
     });
-    const found = describe(values, t);
-    const inside = (value) => (share ? Math.min(1, Math.max(0, value)) : value);
+    const found = describe(values, t, bounds);
     mean.push(found.mean);
-    low.push(found.half === null ? null : inside(found.mean - found.half));
-    high.push(found.half === null ? null : inside(found.mean + found.half));
+    low.push(found.low);
+    high.push(found.high);
   }
   return { xs, mean, low, high };
 }

@@ -15,7 +15,7 @@ class RunsView {
     this.box = element("input", { type: "search", "aria-label": "filter", placeholder: 'mixer == "attention" && test.accuracy > .9', spellcheck: "false", autocapitalize: "off" });
     this.box.addEventListener("input", () => { writeLink({ filter: this.box.value }); this.filter(); });
     this.wrong = element("div", { class: "said-wrong", role: "alert" });
-    this.count = element("div", { class: "facts", "aria-live": "polite" });
+    this.count = element("div", { class: "note", "aria-live": "polite" });
     this.tools = element("div", { class: "tools" });
     this.runsRoot = element("div", { id: "runs-table" });
     this.groupsRoot = element("div", { id: "groups-table", hidden: true });
@@ -129,7 +129,9 @@ class RunsView {
     const runs = [...this.picked].sort((a, b) => a - b);
     const keys = place.of.group === undefined ? null : this.keys;
     if (!keys) return runs.map((run, i) => ({ label: this.store.names[run], runs: [run], ...look(i) }));
-    return groupsOf(runs, keys.map((name) => this.store.column(name))).map((group, i, groups) => ({ label: labelOf(this.store, keys, group.runs[0], groups), runs: group.runs, ...look(i) }));
+    const columns = keys.map((name) => this.store.column(name));
+    const telling = tellingKeys(runs, columns);
+    return groupsOf(runs, columns).map((group, i) => ({ label: labelOf(this.store, telling, group.runs[0]), runs: group.runs, ...look(i) }));
   }
   set(changes) {
     writeLink(changes);
@@ -188,7 +190,7 @@ class RunsView {
     const number = (value) => (value === null ? "" : String(Number(value.toPrecision(6))));
     return [head, ...order.map((group) => [
       ...keys.map((name) => store.column(name).text(group.runs[0])), group.runs.length, group.ill,
-      ...group.found.flatMap(({ n, mean, sd, half }) => [number(mean), number(sd), half === null ? "" : number(mean - half), half === null ? "" : number(mean + half), n]),
+      ...group.found.flatMap(({ n, mean, sd, low, high }) => [...[mean, sd, low, high].map(number), n]),
     ])];
   }
 }
@@ -199,9 +201,7 @@ function sorted(columns) {
   return columns.some((column) => column.field === name) ? [{ column: name, dir }] : [];
 }
 
-// What tells a group from the others: its values in the columns in which they differ.
-function labelOf(store, keys, run, groups) {
-  const columns = keys.map((name) => store.column(name));
-  const telling = columns.filter((column) => groups.some((group) => column.codes[group.runs[0]] !== column.codes[run]));
-  return (telling.length ? telling : columns).slice(0, 6).map((column) => `${column.name}=${column.text(run) || "none"}`).join(" ") || "all";
+// What tells a group from the others: its values in the columns that do.
+function labelOf(store, telling, run) {
+  return telling.slice(0, 6).map((name) => `${name}=${store.column(name).text(run) || "none"}`).join(" ") || "all";
 }

@@ -1,14 +1,17 @@
-// Means over groups of runs: over all that have the value, with the standard deviation and the 95 % t interval of the mean.
+// Means over groups of runs: over all that have the value, with the standard deviation and the 95 % t interval of the mean,
+// which ends where the scale does.
 
-function describe(values, t) {
+function describe(values, t, bounds) {
   let n = 0, sum = 0, squares = 0;
   for (const value of values) if (value === value && value !== null) { n += 1; sum += value; }
-  if (!n) return { n, mean: null, sd: null, half: null };
+  if (!n) return { n, mean: null, sd: null, half: null, low: null, high: null };
   const mean = sum / n;
-  if (n < 2) return { n, mean, sd: null, half: null };
+  if (n < 2) return { n, mean, sd: null, half: null, low: null, high: null };
   for (const value of values) if (value === value && value !== null) squares += (value - mean) ** 2;
   const sd = Math.sqrt(squares / (n - 1));
-  return { n, mean, sd, half: ((t[n - 2] ?? 1.96) * sd) / Math.sqrt(n) };
+  const half = ((t[n - 2] ?? 1.96) * sd) / Math.sqrt(n);
+  const [least, most] = bounds ?? [null, null];
+  return { n, mean, sd, half, low: Math.max(mean - half, least ?? -Infinity), high: Math.min(mean + half, most ?? Infinity) };
 }
 
 // Groups of runs that are alike in all columns: [{runs}], in the order in which they come. Runs are told apart by a hash of
@@ -57,11 +60,9 @@ function isKey(column) {
   return column.kind === "setting" || (column.kind === "run" && !RESULTS_OF_A_RUN.includes(column.name));
 }
 
+// A number to the digits that half of its interval supports, else to four.
 function digits(value, half) {
   if (value === null || value === undefined || Number.isNaN(value)) return "";
-  if (Number.isInteger(value) && !half) return String(value);
-  const last = half ? Math.max(0, Math.min(6, 1 - Math.floor(Math.log10(half)))) : null;
-  const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toPrecision(4);
-  return last === null ? String(Number(value.toPrecision(4))) : value.toFixed(Math.min(last, 5));
+  if (half) return value.toFixed(Math.max(0, Math.min(8, 1 - Math.floor(Math.log10(half)))));
+  return Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(4)));
 }

@@ -2,7 +2,7 @@
 
 class Column {
   constructor(node, count) {
-    Object.assign(this, { name: node.name, kind: node.kind, differs: node.differs, isNumber: node.type === "number" });
+    Object.assign(this, { name: node.name, kind: node.kind, differs: node.differs, bounds: node.bounds, isNumber: node.type === "number" });
     this.node = node;
     this.count = count;
   }
@@ -66,6 +66,9 @@ class Store {
     this.curveData.grids = data.curves.steps.map(summed);
     this.maps = new Map();
     for (const [run, ...map] of data.maps) this.maps.set(run, [...(this.maps.get(run) || []), map]);
+    this.images = data.glimpses.images;
+    this.glimpses = new Map();
+    for (const [run, ...seen] of data.glimpses.seen) this.glimpses.set(run, [...(this.glimpses.get(run) || []), seen]);
   }
   column(name) { return this.named.get(name); }
   value(run, name) { const column = this.named.get(name); return column ? column.value(run) : null; }

@@ -75,14 +75,14 @@ function groupColumns(store, keys, metrics, isPicked, pick) {
   ];
 }
 
-function interval({ mean, half }) {
-  return half === null ? "" : `[${digits(mean - half, half || 1e-6)}, ${digits(mean + half, half || 1e-6)}]`;
+function interval({ half, low, high }) {
+  return half === null ? "" : `[${digits(low, half)}, ${digits(high, half)}]`;
 }
 
 function describeGroups(store, groups, metrics) {
-  const values = metrics.map((name) => store.column(name).numbers);
+  const columns = metrics.map((name) => store.column(name));
   for (const group of groups) {
-    group.found = values.map((column) => describe(group.runs.map((run) => column[run]), store.t));
+    group.found = columns.map(({ numbers, bounds }) => describe(group.runs.map((run) => numbers[run]), store.t, bounds));
     group.ill = illOf(store, group.runs);
   }
   return groups;
