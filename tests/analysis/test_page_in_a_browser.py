@@ -18,6 +18,7 @@ from analysis import claims, load, page, synthetic, verdicts
 from analysis.page import live
 from analysis.results import Results
 from study import experiments, records
+from study.forecast import planned
 from tests.chromium import PATH, Chromium
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(PATH is None, reason="chromium is not installed")]
@@ -410,6 +411,9 @@ def test_a_live_page_follows_the_runs(browser, tmp_path):
         browser.open(f"http://127.0.0.1:{server.server_port}/#live")
         said = heard(browser, "1 done")
         assert "1 done, 2 running" in said and "300 of 1200 steps" in said and made[1]["name"] in said
+        assert f"{len(planned(declared['heads'], 'core', lambda _: None))} planned" in said
+        browser.resize(400)
+        assert browser.run("document.querySelector('#live td progress').clientWidth") > 50
         browser.run("document.querySelector('.search').value = 'heads'")
         browser.run("document.querySelector('.search').dispatchEvent(new Event('input'))")
         browser.run("location.hash = '#experiments/heads'")

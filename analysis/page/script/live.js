@@ -38,7 +38,7 @@ function drawLive(now) {
   const total = Math.max(now.planned, now.done + now.failed + now.running.length);
   document.getElementById("live").replaceChildren(
     element("h1", {}, ["Runs under way"]),
-    element("p", { class: "question" }, [`${now.done} done, ${now.running.length} running, ${now.failed} failed or diverged, ${now.left} left${now.time_left ? `, about ${now.time_left} to go` : ""}`]),
+    element("p", { class: "question" }, [`${now.planned} planned: ${now.done} done, ${now.running.length} running, ${now.failed} failed or diverged, ${now.left} left${now.time_left ? `, about ${now.time_left} to go` : ""}`]),
     element("progress", { max: total || 1, value: now.done + now.failed, "aria-label": "all runs" }),
     element("div", { class: "wide" }, [element("table", {}, [element("thead", {}, [element("tr", {}, ["run", "", "progress", "last evaluation", "last sign of life"].map((text) => element("th", { scope: "col" }, [text])))]), element("tbody", {}, rows)])]),
     element("div", { class: "wide" }, [element("table", { class: "numbers" }, [
