@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # For the small CPU build of torch on Linux: make study TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
-# What pyproject.toml offers beyond the study itself; make test EXTRAS=test,ray,slurm tests those launchers too.
+# What pyproject.toml offers beyond the study itself; make test EXTRAS=test,ray,slurm,views tests that too.
 EXTRAS ?= test
 BIN := .venv/bin
 INSTALLED := .venv/installed.$(EXTRAS)

@@ -5,12 +5,13 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
-from study import experiments
+from study import experiments, schema
 from study.experiments import Experiment
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -33,6 +34,16 @@ def asked(overrides: Sequence[Override]) -> tuple[list[Experiment], str, dict[st
     tier = next((str(o.value()) for o in reversed(overrides) if o.key_or_group == "tier"), "core")
     declared = [experiments.load(name) for name in (experiments.names() if names == ["all"] else names)]
     return declared, tier, {o.get_key_element().lstrip("+"): o.get_value_string() for o in rest}
+
+
+def load(overrides: list[str]) -> DictConfig:
+    """The config of a run, composed as ``run.py`` does."""
+    schema.register()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", overrides)
+    with open_dict(config):
+        config.pop("hydra", None)
+    return config
 
 
 class Composer:

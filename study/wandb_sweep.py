@@ -13,12 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, open_dict
 
-from study import schema
-from study.composing import CONF, Composer, asked
+from study.composing import CONF, Composer, asked, load
 from study.help import explain
 from study.sweeping import Sweep
 
@@ -70,16 +67,6 @@ def definition(sweep: Sweep, phase: str, runs: Sequence[Sequence[str]]) -> str:
 # and this command again, with sweep.committed=true
 """
     return head + yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=10_000)
-
-
-def load(overrides: list[str]) -> DictConfig:
-    """The config of a run, composed as ``run.py`` does."""
-    schema.register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", overrides)
-    with open_dict(config):
-        config.pop("hydra", None)
-    return config
 
 
 def launch(jobs: Any) -> Any:

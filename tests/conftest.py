@@ -196,13 +196,29 @@ def run_py(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def fresh_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No process of W&B's that an earlier test's settings started, and nothing complained of."""
+    """No process of W&B's that an earlier test's settings started, nothing complained of, and time for a busy machine."""
     from study.training import tracking
 
     monkeypatch.setattr(tracking, "_said", set())
+    monkeypatch.setattr(tracking, "PATIENCE", 60)
+    monkeypatch.setattr(tracking, "LIMIT", 120)
     tracking._end_idle()
     yield
     tracking._end_idle()
+
+
+@pytest.fixture
+def no_session(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """No settings and no key of W&B's, which keeps them for as long as a process lives."""
+    import wandb
+
+    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_ERROR_REPORTING"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    wandb.teardown()
+    yield
+    wandb.teardown()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 from wandb.sdk.lib import config_util
 
 from study import experiments, records, wandb_sweep
-from study.composing import Composer
+from study.composing import Composer, load
 from tests.conftest import EXPERIMENT
 from tests.wandb_server import KEY
 
@@ -40,7 +40,7 @@ def grid(capsys, *arguments):
 
 def test_its_grid_is_the_experiments_phase_by_phase(tiny_one, tmp_path, capsys):
     """Runs are played by records; each definition names exactly those that ``Experiment.phases`` asks for next."""
-    compose, done, phases = Composer(wandb_sweep.load), {}, []
+    compose, done, phases = Composer(load), {}, []
     command = ["experiment=tiny", "tier=smoke", f"runs={tmp_path / 'runs'}"]
     while len(phases) < 4 and (phases == [] or "verdict" not in phases[-1]):
         made, runs = grid(capsys, *command)
@@ -95,7 +95,7 @@ def test_an_agent_starts_a_run_as_the_definition_says(tiny_one, tmp_path, capsys
     command = [each for word in made["command"] for each in words.get(word, [word])]
     given = {"WANDB_BASE_URL": wandb_server.url, "WANDB_API_KEY": KEY, "WANDB_SWEEP_ID": "s1", "WANDB_RUN_ID": "given1"}
     given["WANDB_SWEEP_PARAM_PATH"] = str(tmp_path / "asked.yaml")
-    ended = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     (record,) = records.load_runs(tmp_path / "runs")
     assert record["plan"]["digest"] in value and record["status"] == "finished"

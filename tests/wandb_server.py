@@ -25,6 +25,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.requests = 0
         self.uploaded = []  # history rows
         self.configs = {}  # of runs that were logged here
+        self.summaries = []  # as they came in
+        self.views = {}  # saved views by name, as they were sent
         self.runs = []  # names of runs, which it gives as a project; None: there is no project
         self.artifacts = {}  # of a run by its name: (artifact, type)
         self.files = {}  # their bytes by "artifact/file"
@@ -71,13 +73,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
             asked = json.loads(body)
             name = re.search(r"(?:query|mutation)\s+(\w+)", asked["query"])[1]
             self.server.asked.append(name)
-            self.reply(200, {"data": self.answer(name, asked.get("variables"))})
+            try:
+                self.reply(200, {"data": self.answer(name, asked.get("variables"))})
+            except LookupError as error:
+                self.reply(200, {"errors": [{"message": error.args[0]}]})
             if name == self.server.hangs_after:
                 self.server.manner = "hang"
         else:
             if self.path.endswith("/file_stream"):
-                lines = json.loads(body).get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
-                self.server.uploaded += map(json.loads, lines)
+                files = json.loads(body).get("files", {})
+                for name, kept in (("history.jsonl", self.server.uploaded), ("summary.json", self.server.summaries)):
+                    kept += map(json.loads, files.get(f"wandb-{name}", {}).get("content", []))
             elif self.path.startswith("/files/"):
                 self.server.files[self.path.removeprefix("/files/")] = body
             self.reply(200, {})
@@ -109,12 +115,28 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return {"createRunFiles": {"runID": "b", "uploadHeaders": [], "files": files}}
         if name == "GetDefaultEntity":
             return {"viewer": VIEWER}
+        if name in ("View", "UpsertView2"):
+            return self.of_views(name, variables)
         if name == "Runs" and self.server.runs is None:
             return {"project": None}
         if name == "Runs":
             edges = [{"node": self.run(name), "cursor": "c"} for name in self.server.runs]
             return {"project": {"internalId": "1", "runCount": len(edges), "runs": {"edges": edges, "pageInfo": PAGE}}}
         return self.of_artifacts(name, variables)
+
+    def of_views(self, name, variables):
+        """Looked for by name, then saved; in place of the one whose id is given."""
+        if self.server.runs is None:
+            if name == "View":
+                return {"project": None}
+            raise LookupError("project not found")
+        if name == "View":
+            found = [self.server.views[each] for each in [variables["viewName"]] if each in self.server.views]
+            return {"project": {"allViews": {"edges": [{"node": view} for view in found]}}}
+        name, known = variables["name"], {view["id"] for view in self.server.views.values()}
+        assert variables.get("id") in known or name not in self.server.views, f"a second view {name}"
+        self.server.views[name] = {"id": variables.get("id", f"id of {name}"), **variables}
+        return {"upsertView": {"view": {"id": self.server.views[name]["id"], "name": name}, "inserted": True}}
 
     def of_artifacts(self, name, variables):
         """Logged in five steps, and read in two."""

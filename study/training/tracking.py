@@ -229,33 +229,35 @@ def mode_of(config: DictConfig) -> str:
 
 def check_key(config: DictConfig) -> None:
     """Refuse an unknown ``WANDB_MODE``, and to log online without a key, before anything is trained. Raises ``ValueError``."""
-    if mode_of(config) != "online":
-        return
+    if mode_of(config) == "online" and (why := lacks_key()):
+        raise ValueError(f"tracking.mode=online: {why}; run wandb login, set WANDB_API_KEY, or use tracking.mode=offline")
+
+
+def lacks_key() -> str:
+    """Why there is no key that W&B could take, or ""; asks no server."""
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
 
     os.environ.setdefault("WANDB_SILENT", "true")
     try:
-        found = wandb.login(prompt=False, verify=False)  # environment, netrc, settings; asks no server
+        found = wandb.login(prompt=False, verify=False)  # environment, netrc, settings
     except wandb.errors.AuthenticationError as error:
-        why = wandb_process.short(error)
-        raise ValueError(f"tracking.mode=online: {why}; run wandb login, or use tracking.mode=offline") from None
-    if not found:
-        raise ValueError(
-            "tracking.mode=online needs a W&B key: run wandb login, set WANDB_API_KEY, or use tracking.mode=offline"
-        )
+        return wandb_process.short(error)
+    return "" if found else "needs a W&B key"
 
 
 def reach(config: DictConfig) -> None:
     """Before a sweep: where W&B's server gives no answer, or refuses the key, let all of its runs log offline."""
-    if mode_of(config) != "online":
-        return
-    offline = f"{_folder(config)}/wandb/offline-run-*"
+    if mode_of(config) == "online" and (why := gives_no_answer()):
+        go_offline(why, f"{_folder(config)}/wandb/offline-run-*")
+
+
+def gives_no_answer() -> str:
+    """Why W&B's server can't be used, or ""; it is asked once."""
     try:
         process = _take()
     except OSError as error:
-        go_offline(str(error), offline)
-        return
+        return str(error)
     limit = threading.Timer(LIMIT, process.kill)
     limit.start()
     try:
@@ -264,9 +266,16 @@ def reach(config: DictConfig) -> None:
         limit.cancel()  # else an interrupt would wait for it
     if sort == "done":
         _idle.append(process)
-    else:
-        process.kill()
-        go_offline(reason, offline)
+        return ""
+    process.kill()
+    return reason
+
+
+def default_entity() -> str:
+    """Whose projects the key opens where none is named."""
+    import wandb
+
+    return wandb.Api().default_entity or ""
 
 
 def go_offline(reason: str, files: str) -> None:

@@ -4,7 +4,6 @@ import json
 import os
 
 import pytest
-import wandb
 
 from analysis import load, synthetic
 from analysis.__main__ import main
@@ -120,18 +119,6 @@ def test_collect_refuses_to_lose_what_it_cannot_read(tmp_path, damage):
     with pytest.raises(ValueError, match="tiny.jsonl.*fix or remove it first"):
         load.collect(str(tmp_path / "runs"), tmp_path / "results")
     assert path.read_bytes() == before
-
-
-@pytest.fixture
-def no_session(monkeypatch, tmp_path):
-    """W&B keeps its settings and keys for as long as a process lives."""
-    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_ERROR_REPORTING"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    wandb.teardown()
-    yield
-    wandb.teardown()
 
 
 def test_a_wandb_project_gives_the_records_back(no_session, wandb_server, monkeypatch):
