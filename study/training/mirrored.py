@@ -51,7 +51,7 @@ def config(own: DictConfig) -> dict[str, Any]:
 
 
 def label(own: DictConfig) -> str:
-    """A short name for ``wandb leet``, which shows 22 characters of it on a terminal of 100 columns: other for each run."""
+    """A short name for ``wandb leet``, which shows 19 characters of it on a terminal of 100 columns: other for each run."""
     which = [own.origin.arm or own.mixer.name, own.origin.task or own.task.name, f"lr{own.train.rate:g}", own.origin.role]
     return "-".join([f"s{own.seed}", schema.identity(own)[:4], *which, *filter(None, [own.origin.experiment])])
 
@@ -77,10 +77,13 @@ def summary(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def kept_of(key: str) -> str | None:
-    """What W&B's summary keeps of a key of the history: the best value, also the last one, or none. None: just the last one."""
+    """What W&B's summary keeps of a key of the history: the best value, also the last one, or none. None: just the last one.
+
+    It stays short: of the trained weights' scores the loss is left out, as bits per character say the same.
+    """
     split, _, name = key.partition("/")
     if split not in ("train", "validation"):
-        return None
+        return "none" if name == "loss" else None
     if name not in METRICS:
         return "mean" if name == "tokens_per_second" else "none"
     best = "max" if METRICS[name].sign > 0 else "min"

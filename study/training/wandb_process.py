@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 ROOT = Path(__file__).parents[2]
-GRACE = 2.0  # seconds beyond W&B's own time limit after which a call counts as hanging
+LOCALLY = 10  # seconds for a call that asks no server
+GRACE = 5.0  # seconds beyond W&B's own time limit after which a call counts as hanging
 
 
 class Unreachable(Exception):
@@ -31,10 +32,10 @@ class Unreachable(Exception):
 
 
 class Log:
-    """W&B's runs, one after another. ``patience``: seconds that its server, or its service, gets for one answer."""
+    """W&B's runs, one after another. ``patience``: seconds that its server gets for one answer."""
 
     def __init__(self, patience: int, answers: TextIO):
-        self.patience = patience
+        self.patience = self.limit = patience
         self.answers = answers
         self.run: Any = None
         self.reached = False
@@ -54,10 +55,11 @@ class Log:
         if not os.access(settings["dir"], os.W_OK):
             raise PermissionError(f"{settings['dir']} can't be written")  # W&B would take the system's folder for files
         offline = mode == "offline"  # git, code and machine are in the record as well, and take time
+        self.limit = LOCALLY if offline else self.patience
         sys.argv[1:] = shlex.split(command)[2:]  # after "python run.py"; W&B shows it as the run's own
         limits = wandb.Settings(
-            init_timeout=self.patience,
-            finish_timeout=self.patience,
+            init_timeout=self.limit,
+            finish_timeout=self.limit,
             finish_timeout_raises=True,
             silent=True,
             console="off",
@@ -124,7 +126,7 @@ class Log:
             with self._limited():
                 run.finish(exit_code=exit_code)
         except TimeoutError:
-            self.answer("unfinished", f"its upload takes over {self.patience} s")
+            self.answer("unfinished", f"its upload takes over {self.limit} s")
             return
         if label:
             rename(folder, f"{run.settings.run_mode}-{label}")
@@ -137,6 +139,7 @@ class Log:
     def _reach(self) -> None:
         import wandb
 
+        self.limit = self.patience
         with self._asking():
             wandb.login(prompt=False, verify=True)
         self.reached = True
@@ -151,13 +154,13 @@ class Log:
             with self._limited():
                 yield
         except wandb.errors.Error as error:
-            silent = time.monotonic() - started >= self.patience
-            raise Unreachable(f"no answer within {self.patience} s" if silent else short(error)) from None
+            silent = time.monotonic() - started >= self.limit
+            raise Unreachable(f"no answer within {self.limit} s" if silent else short(error)) from None
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
         """Ends the whole program where W&B hangs."""
-        faulthandler.dump_traceback_later(self.patience + GRACE, exit=True)
+        faulthandler.dump_traceback_later(self.limit + GRACE, exit=True)
         try:
             yield
         finally:
@@ -197,7 +200,7 @@ def main() -> None:
     except Exception as error:
         log.answer("unreachable" if isinstance(error, Unreachable) else "failed", short(error))
         os._exit(1)  # W&B's own handlers at exit wait without a limit
-    faulthandler.dump_traceback_later(log.patience + GRACE, exit=True)  # here, too
+    faulthandler.dump_traceback_later(log.limit + GRACE, exit=True)  # here, too
 
 
 if __name__ == "__main__":

@@ -145,15 +145,16 @@ def test_gradients_are_clipped(tiny, fit):
 
         def on_before_zero_grad(self, trainer, module, optimizer):
             if norms and len(norms[-1]) == 1:
-                norms[-1].append(self.norm(module))
+                norms[-1] += [self.norm(module), float(module.gradient_norm)]
 
         def norm(self, module):
             return math.sqrt(sum(float(p.grad.square().sum()) for p in module.parameters() if p.grad is not None))
 
     fit(tiny("train.clip=0.01"), Watch())
-    before, after = zip(*[pair for pair in norms if len(pair) == 2], strict=True)
+    before, after, told = zip(*[seen for seen in norms if len(seen) == 3], strict=True)
     assert min(before) > 0.01
     assert max(after) <= 0.01 + 1e-6
+    assert told == pytest.approx(before)
 
 
 def test_training_and_evaluation_never_draw_the_same_batch(tiny, fit, monkeypatch):

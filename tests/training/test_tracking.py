@@ -2,16 +2,22 @@
 
 import base64
 import contextlib
+import fcntl
 import hashlib
 import json
 import math
 import os
+import pty
 import re
+import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -133,8 +139,8 @@ def test_the_file_holds_the_run_number_by_number(finished):
     check_whole(path, record)
     summary = json.loads(inspect(path, "--summary"))["summary"]
     for split in ("test", "out"):
-        for metric, value in compared(record["metrics"])[split].items():
-            assert summary.pop(f"{split}/{metric}") == value
+        for metric in ("accuracy", "bits_per_character"):
+            assert summary.pop(f"{split}/{metric}") == record["metrics"][split][metric]
     for key in (
         "steps",
         "tested_at",
@@ -154,22 +160,29 @@ def test_the_file_holds_the_run_number_by_number(finished):
     assert summary.pop("train/loss") == {"min": min(row["train_loss"] for row in record["curve"])}
 
 
-def test_the_summary_is_short(finished):
-    *_, path = finished
+def test_the_summary_is_short(tiny):
+    """Also of a run that is scored in every way on every split."""
+    how = ["task.out_length=10", "evaluation.train=true", "architecture=transformer", "model.match=nothing"]
+    config = tiny("tracking.mode=offline", *how, task="reversal")
+    record = execute(config).record
+    summary = json.loads(inspect(file_of(config, record["name"]), "--summary"))["summary"]
+    assert {"test/exact", "out/alignment", "on_train/token_accuracy"} <= summary.keys()
 
-    def leaves(node):
-        return sum(map(leaves, node.values())) if isinstance(node, dict) else 1
-
-    assert leaves(json.loads(inspect(path, "--summary"))["summary"]) <= 40
+    shown = sum(len(value) if isinstance(value, dict) and "_type" not in value else 1 for value in summary.values())
+    not_yet = {"steps_to_90", "steps_to_solve"}  # it learnt nothing
+    assert shown + len(not_yet - summary.keys()) <= 40
 
 
 def test_no_committed_record_makes_a_long_summary():
+    others = 10  # of the curve and W&B's own, and the maps
     kinds = {}  # by the keys that a record has
     for path in sorted(records.RESULTS.glob("core/records/*.jsonl")):
         for record in map(json.loads, path.open(encoding="utf-8")):
             kinds[(*record, *record["metrics"])] = record
     assert kinds
-    assert max(len(mirrored.summary(record)) + len(mirrored.scores(record)) for record in kinds.values()) <= 25
+    for record in kinds.values():
+        kept = [key for key in mirrored.scores(record) if mirrored.kept_of(key) != "none"]
+        assert len(mirrored.summary(record)) + len(kept) + others <= 40
 
 
 def test_charts_are_drawn_over_steps_and_the_way_to_the_weights_is_logged(finished):
@@ -203,14 +216,39 @@ def test_kept_weights_are_an_artifact(tiny):
 
 
 def test_wandb_leet_can_tell_runs_apart_at_100_columns(tiny):
-    """It shows 34 characters of a folder's name there."""
     ways = [("seed=0", "train.rate=0.01"), ("seed=0", "train.rate=0.001"), ("seed=1", "train.rate=0.001")]
     for way in ways:
         execute(tiny("tracking.mode=offline", *way, *DECLARED))
     folder = Path(tiny().runs, "wandb")
-    shown = [path.name[:31] for path in folder.glob("offline-run-*")]
-    assert len(set(shown)) == len(ways) and all(re.match("offline-run-s[01]-....-a-b-lr0.0", name) for name in shown)
-    assert (folder / "latest-run").resolve().name[:31] in shown
+    shown = seen_in_leet(folder, f"[{len(ways)} items]")
+    runs = [path.name for path in folder.glob("offline-run-*")]
+    for run in runs:
+        (own,) = {name for name in shown if run.startswith(name.removesuffix("..."))}
+        assert [other for other in runs if other.startswith(own.removesuffix("..."))] == [run]
+        assert re.match("offline-run-s[01]-....-a-b-lr0.0", own)
+    assert (folder / "latest-run").resolve().name in runs
+
+
+def seen_in_leet(folder, until):
+    """Names of runs that ``wandb leet`` shows on a terminal of 100 columns, once it has written ``until``."""
+    ours, its = pty.openpty()
+    fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    leet = subprocess.Popen(
+        [*WANDB, "leet", folder], stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True
+    )
+    written, deadline = b"", time.monotonic() + 240
+    try:
+        while until.encode() not in written or select.select([ours], [], [], 1)[0]:
+            assert time.monotonic() < deadline, written
+            if select.select([ours], [], [], 1)[0]:
+                written += os.read(ours, 65536)
+    finally:
+        os.killpg(leet.pid, signal.SIGKILL)
+        leet.wait()
+        os.close(ours)
+        os.close(its)
+    return set(re.findall(r"offline-run-[\w.-]+", re.sub(rb"\x1b\[[0-9;?]*[a-zA-Z]", b" ", written).decode()))
 
 
 def test_name_group_job_type_tags_and_config(finished):
@@ -367,14 +405,16 @@ def test_online_the_server_gets_the_curve_and_the_file_holds_the_run(tiny, wandb
     assert (machine["program"], machine["args"]) == ("run.py", ["seed=0"]) and machine["cpu_count"]
     assert machine.get("git", {}).get("commit") == outcome.record["provenance"]["revision"]
     assert wandb_server.files["code/run.py"] == Path("run.py").read_bytes()
+    assert ("diff.patch" in wandb_server.files) == (outcome.record["provenance"]["clean"] is False)
 
 
 @pytest.mark.parametrize("manner", ["refuse", "hang", "no server"])
 def test_without_a_server_runs_are_whole_offline_and_it_is_asked_and_spoken_of_once(
     tiny, wandb_server, monkeypatch, capfd, manner
 ):
-    monkeypatch.setattr(tracking, "PATIENCE", 1)
     wandb_server.manner = manner
+    if manner != "refuse":
+        monkeypatch.setattr(tracking, "PATIENCE", 1)
     if manner == "no server":
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{closed_port()}")
     first, second = (tiny("tracking.mode=online", f"seed={seed}") for seed in range(2))
@@ -400,13 +440,13 @@ def closed_port():
 
 @pytest.mark.parametrize(
     ("last", "reason"),
-    [("UpsertBucket", "no answer within 2 s"), ("CreateArtifact", "its upload takes over 2 s")],
+    [("UpsertBucket", "no answer within 6 s"), ("CreateArtifact", "its upload takes over 6 s")],
     ids=["in mid-run", "at its end"],
 )
 def test_when_the_server_hangs_the_run_is_whole_offline_and_can_be_uploaded(
     tiny, wandb_server, monkeypatch, tmp_path, capfd, last, reason
 ):
-    monkeypatch.setattr(tracking, "PATIENCE", 2)
+    monkeypatch.setattr(tracking, "PATIENCE", 6)  # until the server hangs it has to answer in time
     wandb_server.hangs_after = last
     config = tiny("tracking.mode=online")
     outcome = execute(config)
@@ -418,7 +458,7 @@ def test_when_the_server_hangs_the_run_is_whole_offline_and_can_be_uploaded(
 
     wandb_server.manner, wandb_server.hangs_after, wandb_server.uploaded = "answer", None, []
     again = [*WANDB, "sync", str(path.parent)]
-    sync = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=60)  # it leaves a log where it runs
+    sync = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=240)  # it leaves a log where it runs
     assert sync.returncode == 0, sync.stderr
     assert [curve_row(row) for row in wandb_server.uploaded] == outcome.record["curve"]
 
@@ -439,10 +479,9 @@ def test_a_launcher_asks_the_server_once_for_all_of_its_workers(run_py, wandb_se
     ]
     ended = run_py("-m", "seed=0,1", *small, "tracking.mode=online", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert ended.code == 0, ended
-    assert [line for line in ended.err.splitlines() if "W&B" in line] == [
-        "W&B can't be used online (no answer within 1 s): logging offline; upload later with wandb sync "
-        f"{tmp_path / 'runs'}/wandb/offline-run-*"
-    ]
+    (line,) = [line for line in ended.err.splitlines() if "W&B" in line]
+    assert re.match(r"W&B can't be used online \((no answer within 1 s|it hung or was killed)\): logging offline; ", line)
+    assert line.endswith(f"upload later with wandb sync {tmp_path / 'runs'}/wandb/offline-run-*")
     assert wandb_server.requests == 1
     assert len(list(tmp_path.glob("runs/wandb/offline-run-*/*.wandb"))) == 2
 
@@ -471,7 +510,9 @@ def hit(monkeypatch):
     def arrange(number, name):
         def step(self, *arguments):
             if not victims:
-                (process,) = processes("wandb_process.py", os.getpid())
+                while not (found := processes("wandb_process.py", os.getpid())):
+                    time.sleep(0.1)  # it starts beside the run
+                (process,) = found
                 victims.extend(processes("wandb-core", process) if name == "service" else [process])
                 (victim,) = victims
                 os.kill(victim, number)
@@ -496,8 +537,7 @@ def test_when_it_is_killed_in_mid_run_the_run_is_logged_again_whole(tiny, hit, c
 
 
 @in_proc
-def test_when_its_service_is_frozen_in_mid_run_the_run_is_logged_again_whole(tiny, hit, monkeypatch, capfd):
-    monkeypatch.setattr(tracking, "PATIENCE", 1)
+def test_when_its_service_is_frozen_in_mid_run_the_run_is_logged_again_whole(tiny, hit, capfd):
     hit(signal.SIGSTOP, "service")
     check_logged_again(tiny("tracking.mode=offline"), capfd)
 
@@ -517,7 +557,7 @@ def test_when_all_of_it_is_frozen_the_run_ends_all_the_same_and_so_does_the_next
     hit(signal.SIGSTOP, "process")
     assert execute(tiny("tracking.mode=offline")).state == "finished"
     assert said(capfd) == ["W&B failed (no answer for 1 s); training goes on, the record is kept"]
-    monkeypatch.setattr(tracking, "LIMIT", 30)
+    monkeypatch.setattr(tracking, "LIMIT", 120)
     config = tiny("tracking.mode=offline", "seed=1")
     outcome = execute(config)
     check_whole(file_of(config, outcome.name), outcome.record)
