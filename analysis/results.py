@@ -36,21 +36,17 @@ class Results:
         self.missing: list[PlannedRun] = []
 
         own = [record for record in records if record["plan"]["experiment"] == experiment.name]
-        by_run = {_key(record): record for record in own}
+        self._by_run = {_key(record): record for record in own}
         sizes = experiment.sizes(tier)
-        further = any(r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds for r in own)
+        self.further = any(r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds for r in own)
         # for verdicts: the declared seeds, with the further ones once any of them is there
-        self.planned_seeds: tuple[int, ...] = (*sizes.verdict_seeds, *(sizes.further_seeds if further else ()))
+        self.planned_seeds: tuple[int, ...] = (*sizes.verdict_seeds, *(sizes.further_seeds if self.further else ()))
 
-        def record_of(run: PlannedRun) -> Record | None:
-            measure = experiment.tasks[run.task].measure
-            return by_run.get((run.role, run.arm, run.task, run.rate, run.seed, run.digest, measure))
-
-        for phase in experiment.phases(tier, record_of, further):
+        for phase in experiment.phases(tier, self.record_of, self.further):
             self.choices = phase.choices
             self.planned += phase.runs
             for run in phase.runs:
-                record = record_of(run)
+                record = self.record_of(run)
                 if record is None:
                     self.missing.append(run)
                 elif run.role == "tuning":
@@ -61,7 +57,11 @@ class Results:
         self.untuned = [cell for cell in experiment.cells(tier) if cell not in self.choices and self.is_trained(cell[1])]
         counted = set(map(id, self.records))
         # records of other runs than the declaration asks for
-        self.stale = [record for record in by_run.values() if id(record) not in counted]
+        self.stale = [record for record in self._by_run.values() if id(record) not in counted]
+
+    def record_of(self, run: PlannedRun) -> Record | None:
+        measure = self.experiment.tasks[run.task].measure
+        return self._by_run.get((run.role, run.arm, run.task, run.rate, run.seed, run.digest, measure))
 
     @property
     def records(self) -> list[Record]:

@@ -52,13 +52,16 @@ def all_gaps(results: Iterable[Results], console: Console) -> bool:
 def costs(table: pd.DataFrame, tier: str, console: Console) -> None:
     """Hours, experiment by experiment, and their sums; a dash where no run has shown yet how long a step takes."""
     grid = Table(title=f"Hours of one process, {tier} tier")
-    for column in ("experiment", "cells", "runs", "at most", "spent", "left, at most"):
+    for column in ("experiment", "cells", "runs", "all", "spent", "left"):
         grid.add_column(column, justify="left" if column == "experiment" else "right")
-    total = {"experiment": "all", **table.drop(columns="experiment").sum()}
+    total = {"experiment": "all", **table.drop(columns="experiment").sum(), "own": table["own"].all()}
     for row in [*table.to_dict("records"), total]:
-        hours = ("-" if pd.isna(row[key]) else f"{row[key]:.2f}" for key in ("at_most", "spent", "left"))
-        grid.add_row(row["experiment"], f"{row['cells']:.0f}", f"{row['runs']:.0f}", *hours)
+        about = "" if row["own"] else "~"
+        whole, left = ("-" if pd.isna(row[key]) else f"{about}{row[key]:.2f}" for key in ("all", "left"))
+        grid.add_row(row["experiment"], f"{row['cells']:.0f}", f"{row['runs']:.0f}", whole, f"{row['spent']:.2f}", left)
     console.print(grid)
+    if not table["own"].all():
+        say(console, ["~: no run of its own yet, so at the pace of the others"])
 
 
 def registered(registration: Registration, console: Console) -> None:
@@ -123,7 +126,7 @@ def verdicts(judged: Verdicts, claims: Claims, only: Sequence[str], console: Con
         failed = [control for control in judged.controls if control.verdict != SUPPORTED]
         say(console, (f"control {row.contrast}: {row.verdict}: {row.statement}" for row in failed), "yellow")
         if reasons := {row.reason for row in judged.rows if row.verdict == INCONCLUSIVE and "control" in row.reason}:
-            console.print(f"{len(reasons)} reason(s) for contrasts kept open by a control; see report", style="yellow")
+            console.print(f"{len(reasons)} reason(s) for contrasts kept open by a control; see the page", style="yellow")
     console.print(f"not run: {' '.join(waiting)}" if waiting else "every claim has been run")
 
 
