@@ -99,14 +99,16 @@ def write(folder: Path, results: Results) -> list[Path]:
     return written
 
 
-def write_all(folder: Path, all_results: Sequence[Results], verdicts: Verdicts | None = None) -> None:
-    """``write`` for each experiment, and ``verdicts`` as a forest where they are given.
+def write_all(
+    folder: Path, all_results: Sequence[Results], verdicts: Verdicts | None = None, said: Mapping[str, str] | None = None
+) -> None:
+    """``write`` for each experiment, and ``verdicts`` as a forest where they are given, under what the claims say.
 
     In two processes where the system can fork: drawing is most of the analysis' time.
     """
     jobs: list[Callable[[], object]] = [partial(write, folder, results) for results in all_results]
     if verdicts is not None:
-        jobs.insert(0, partial(_write_forest, folder, verdicts))  # the longest first
+        jobs.insert(0, partial(_write_forest, folder, verdicts, said or {}))  # the longest first
     if len(jobs) < 3 or "fork" not in multiprocessing.get_all_start_methods():
         for job in jobs:
             job()
@@ -131,8 +133,8 @@ def _do(index: int) -> None:
     _inherited[index]()
 
 
-def _write_forest(folder: Path, verdicts: Verdicts) -> None:
-    if (figure := forest(verdicts)) is not None:
+def _write_forest(folder: Path, verdicts: Verdicts, said: Mapping[str, str]) -> None:
+    if (figure := forest(verdicts, said)) is not None:
         save(figure, folder / "verdicts")
 
 

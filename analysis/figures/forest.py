@@ -1,25 +1,28 @@
-"""Effects of contrasts beside each other, in units of their margins."""
+"""Effects of contrasts beside each other, in units of their margins: even up to one margin, in tenfold steps beyond."""
 
 from __future__ import annotations
 
+import math
 import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.figures.style import style
+from analysis.figures.style import OVER_LINES, style
 from analysis.rows import AGAINST, Row
 from analysis.statistics import CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
 from analysis.verdicts import Verdicts
 from analysis.wording import margin_unit
 
-CUT = 6.0  # margins at which the plot ends
+CUT = 100.0  # margins at which the plot ends
+TICKS = (-100, -10, -1, 0, 1, 10, 100)
 COLOURS = {SUPPORTED: "#1b7f4d", **dict.fromkeys(AGAINST, "#b3261e")}  # grey where it is open
 MARKERS = {SUPPORTED: "o", EQUAL: "s", **dict.fromkeys((CONTRADICTED, REVERSED), "X")}
 WIDTH = 8.1  # inches
-LINE = 0.155  # inches of a line of text
-LONGEST = 42  # characters of a line
-ONE_COLUMN = 30  # lines that stand in one column
+LINE = 0.15  # inches of a line of text
+NAMES = 0.27 * WIDTH  # inches before the axis, for names
+CLAIM, PART = 64, 37  # characters of a line, of a claim across its column and of a part beside its bar
+ONE_COLUMN = 40  # lines that stand in one column
 KEY = "● supported   ■ equal   ✖ reversed, contradicted   ◇ inconclusive   ▶ goes on"
 
 
@@ -35,7 +38,25 @@ class Bar:
     @property
     def name(self) -> list[str]:
         """The lines that name it."""
-        return textwrap.wrap(f"{self.row.claim}  {self.row.part}", LONGEST, subsequent_indent="    ")
+        return textwrap.wrap(self.row.part, PART, break_on_hyphens=False)
+
+
+@dataclass
+class Block:
+    """A claim over its bars; half a line parts it from the next."""
+
+    title: list[str]
+    bars: list[Bar] = field(default_factory=list)
+
+    @property
+    def lines(self) -> float:
+        return len(self.title) + sum(len(bar.name) for bar in self.bars) + 0.5
+
+
+def place(margins: float) -> float:
+    """Where so many margins lie on the axis, from -1 to 1."""
+    size = min(abs(margins), CUT)
+    return math.copysign(size if size <= 1 else 1 + math.log10(size), margins) / (1 + math.log10(CUT))
 
 
 def bars(rows: Iterable[Row]) -> list[Bar]:
@@ -49,61 +70,86 @@ def bars(rows: Iterable[Row]) -> list[Bar]:
     return drawn
 
 
-def forest(verdicts: Verdicts) -> Any | None:
-    """Effects of the contrasts that decide claims, claim by claim, in two columns where they are many."""
+def forest(verdicts: Verdicts, said: Mapping[str, str]) -> Any | None:
+    """Effects of the contrasts that decide claims, under what each claim says, in two columns where they are many."""
     from matplotlib.figure import Figure
 
-    shown = bars(row for row in verdicts.rows if row.part)
-    if not shown:
+    blocks: dict[str, Block] = {}
+    for bar in bars(row for row in verdicts.rows if row.part):
+        claim = bar.row.claim
+        title = textwrap.wrap(f"{claim}  {said.get(claim, '')}", CLAIM)
+        blocks.setdefault(claim, Block(title)).bars.append(bar)
+    if not blocks:
         return None
-    columns = _columns(shown)
-    height = 0.85 + LINE * max(_lines(column) for column in columns)
+    columns = _columns(list(blocks.values()))
+    lines = max(sum(block.lines for block in column) for column in columns)
+    height = 0.85 + LINE * lines
     with style():
         figure = Figure(figsize=(WIDTH, height))
         for i, column in enumerate(columns):
-            left, right = (i + 0.57) / len(columns), (i + 0.985) / len(columns)
+            left, right = i / len(columns) + NAMES / WIDTH, (i + 0.985) / len(columns)
             ax = figure.add_axes((left, 0.5 / height, right - left, 1 - 0.85 / height))
-            _draw(ax, column, max(map(_lines, columns)))
+            _draw(ax, column, lines)
         figure.text(0.5, 1 - 0.17 / height, KEY, ha="center", va="center", fontsize=8)
-        words = f"effect in units of its margin (grey: within the margin; an arrow: it goes on beyond {CUT:g})"
+        words = "effect in units of its margin (grey: within the margin); tenfold steps beyond"
         figure.text(0.5, 0.12 / height, words, ha="center", va="center", fontsize=8)
     return figure
 
 
-def _lines(column: Sequence[Bar]) -> int:
-    return sum(len(bar.name) for bar in column)
+def _columns(blocks: list[Block]) -> list[list[Block]]:
+    """Where they are many, two columns, as even as can be."""
+
+    def lines(some: Sequence[Block]) -> float:
+        return sum(block.lines for block in some)
+
+    if lines(blocks) <= ONE_COLUMN or len(blocks) == 1:
+        return [blocks]
+    end = min(range(1, len(blocks)), key=lambda i: abs(lines(blocks[:i]) - lines(blocks[i:])))
+    return [blocks[:end], blocks[end:]]
 
 
-def _columns(shown: Sequence[Bar]) -> list[Sequence[Bar]]:
-    """Where they are many, two columns, as even as can be without parting a claim."""
-    if _lines(shown) <= ONE_COLUMN:
-        return [shown]
-    ends = [i for i in range(1, len(shown)) if shown[i].row.claim != shown[i - 1].row.claim]
-    if not ends:
-        return [shown]
-    end = min(ends, key=lambda i: abs(_lines(shown[:i]) - _lines(shown[i:])))
-    return [shown[:end], shown[end:]]
+def _draw(ax: Any, column: Sequence[Block], lines: float) -> None:
+    """From top to bottom; a mark stands before the arrow where its effect is cut."""
+    from matplotlib.ticker import FixedLocator, NullLocator
 
-
-def _draw(ax: Any, column: Sequence[Bar], lines: int) -> None:
-    """From top to bottom; a verdict's mark stands before the arrow where its effect is cut."""
-    y, ticks = 0.0, []
-    for bar in column:
-        y -= len(bar.name) / 2
-        ticks.append(y)
-        colour = COLOURS.get(bar.row.verdict, "#7a7a7a")
-        ax.plot([bar.low, bar.high], [y, y], color=colour, lw=1.4, solid_capstyle="butt")
-        for end, cut, arrow in ((bar.low, -CUT, "<"), (bar.high, CUT, ">")):
-            if end == cut:
-                ax.plot([cut], [y], arrow, color=colour, ms=4)
-        fill = "white" if bar.row.verdict == INCONCLUSIVE else colour
-        at = max(0.8 - CUT, min(CUT - 0.8, bar.effect))
-        ax.plot([at], [y], MARKERS.get(bar.row.verdict, "D"), color=colour, ms=4, mfc=fill)
-        y -= len(bar.name) / 2
-    ax.set_yticks(ticks, ["\n".join(bar.name) for bar in column], fontsize=6.5, linespacing=1.0)
+    ax.set_xscale("symlog", linthresh=1, linscale=0.9)  # so that a margin is as wide as a tenfold step
+    y = 0.0
+    for block in column:
+        y = _name(ax, y, block.title, 0.04, fontweight="bold")
+        for bar in block.bars:
+            end = _name(ax, y, bar.name, 0.12)
+            _bar(ax, bar, (y + end) / 2)
+            y = end
+        y -= 0.5
+    ax.set_yticks([])
     ax.set_ylim(-lines, 0)
-    ax.set_xlim(-1.06 * CUT, 1.06 * CUT)
-    ax.set_xticks([-6, -4, -2, 0, 2, 4, 6])
+    ax.set_xlim(-1.3 * CUT, 1.3 * CUT)
+    ax.xaxis.set_major_locator(FixedLocator(TICKS))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.tick_params(axis="x", labelsize=7)
     ax.axvspan(-1, 1, color="#000000", alpha=0.07, lw=0)
     ax.axvline(0, color="#000000", lw=0.7)
-    ax.grid(axis="y", visible=False)
+    ax.spines["left"].set_visible(False)
+
+
+def _name(ax: Any, y: float, lines: Sequence[str], indent: float, **font: Any) -> float:
+    """Writes lines from y downwards, on white where they stand over the plot; returns where they end."""
+    offset = (72 * (indent - NAMES), 0)
+    for line in lines:
+        at = {"xy": (0, y - 0.5), "xycoords": ax.get_yaxis_transform(), "xytext": offset, "textcoords": "offset points"}
+        text = ax.annotate(line, **at, fontsize=7, va="center", **font)
+        text.set_bbox(OVER_LINES)
+        y -= 1
+    return y
+
+
+def _bar(ax: Any, bar: Bar, y: float) -> None:
+    colour = COLOURS.get(bar.row.verdict, "#7a7a7a")
+    ax.plot([bar.low, bar.high], [y, y], color=colour, lw=1.4, solid_capstyle="butt")
+    for end, cut, arrow in ((bar.low, -CUT, "<"), (bar.high, CUT, ">")):
+        if end == cut:
+            ax.plot([cut], [y], arrow, color=colour, ms=4)
+    fill = "white" if bar.row.verdict == INCONCLUSIVE else colour
+    at = max(-0.7 * CUT, min(0.7 * CUT, bar.effect))
+    ax.plot([at], [y], MARKERS.get(bar.row.verdict, "D"), color=colour, ms=4, mfc=fill)

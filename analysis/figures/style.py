@@ -32,6 +32,7 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ticks of an axis that shows shares
 HEIGHT = 2.0  # inches of a panel's axes, as are the next four
 LEFT, RIGHT, BETWEEN, BELOW = 0.62, 0.5, 0.9, 0.68
+OVER_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # of text, so that no line runs through it
 TITLE = 44  # characters of a line of a title
 RC = {
     "font.family": pictures.FAMILY,
@@ -81,7 +82,7 @@ def name_rows(ax: Any, names: Sequence[str]) -> None:
     ax.set_ylim(-0.5, len(names) - 0.2)
     for y, name in zip(reversed(range(len(names))), names, strict=True):
         at = {"xy": (0.01, y), "xycoords": ax.get_yaxis_transform(), "xytext": (0, 9.5), "textcoords": "offset points"}
-        ax.annotate(name, **at, fontsize=7, color="#333333", va="center")
+        ax.annotate(name, **at, fontsize=7, color="#333333", va="center", bbox=OVER_LINES)
 
 
 def log_ticks(axis: Any) -> None:

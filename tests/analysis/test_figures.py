@@ -4,7 +4,7 @@ import pytest
 
 from analysis import figures, synthetic
 from analysis.figures import style
-from analysis.figures.forest import forest
+from analysis.figures.forest import forest, place
 from analysis.figures.style import arm_style
 from analysis.figures.training import training
 from analysis.figures.view import View
@@ -203,11 +203,16 @@ def test_the_forest_fits_a_page_and_has_arrows_where_it_is_cut():
     rows = [
         row(f"C{i // 4}", f"part {i} of its claim, in some more words than one line holds", 0.02, 0.01, 0.03) for i in range(60)
     ]
-    rows[0] = row("C0", "far", 0.5, 0.01, 0.9)
-    rows[1] = row("C0", "wide", 0.0, -0.5, 0.5, "inconclusive")
-    figure = forest(Verdicts("core", rows, [], {}))
-    assert figure.get_figwidth() * 110 <= 900
+    rows[0] = row("C0", "far", 5.0, 0.01, 9.0)
+    rows[1] = row("C0", "wide", 0.0, -5.0, 5.0, "inconclusive")
+    figure = forest(Verdicts("core", rows, [], {}), {"C7": "What the seventh says."})
+    assert figure.get_figwidth() * 110 <= 900 and len(figure.axes) == 2
     arrows = [line.get_marker() for ax in figure.axes for line in ax.lines if line.get_marker() in ("<", ">")]
     assert arrows == [">", "<", ">"]
-    names = "".join(label.get_text() for ax in figure.axes for label in ax.get_yticklabels())
+    names = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
     assert all(f"part {i} of its claim" in names for i in range(2, 60)) and "holds" in names and "…" not in names
+    assert "C7  What the seventh says." in names
+
+
+def test_a_place_on_the_forests_axis_is_even_up_to_a_margin_and_then_goes_by_tens():
+    assert [place(x) for x in (0, 0.5, 1, 10, -10, 100, 1e9)] == pytest.approx([0, 1 / 6, 1 / 3, 2 / 3, -2 / 3, 1, 1])

@@ -113,11 +113,11 @@ def _slices(
         _reaches(ax, view, reaches)
     if relative:
         ax.axvline(1, color="#000000", lw=0.8)
-        ax.text(1, 1.0, " reach", transform=ax.get_xaxis_transform(), va="top", fontsize=7.5)
     if len(splits) > 1:
         ax.axvline(longest, color="#000000", lw=0.8, ls=(0, (4, 3)))
-        ax.text(longest, 1.0, " longest in training", transform=ax.get_xaxis_transform(), va="top", fontsize=7.5)
-    ax.set_xlabel(f"{label} (upright lines: theoretical reach)" if reach and reaches else label)
+    upright = {"upright lines: theoretical reach": reach and bool(reaches), "dashed: longest in training": len(splits) > 1}
+    said = ", ".join(words for words, drawn in upright.items() if drawn)
+    ax.set_xlabel(f"{label} ({said})" if said else label)
 
 
 def _fit(ax: Any, means: list[float]) -> None:
