@@ -6,13 +6,14 @@ import argparse
 import gc
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from rich.console import Console
 
-from analysis import budget, directions, drawn, load, readme, rows, tables, terminal, verdict_table, verdicts, wording
+from analysis import budget, directions, drawn, findings, load, readme, rows, tables, terminal, verdict_table, verdicts
 from analysis import claims as claims_module
 from analysis.arguments import AGAIN, parser
 from analysis.claims import Claims
@@ -31,9 +32,20 @@ class Tier:
     name: str
     results: dict[str, Results]
     chosen: dict[str, Results]
-    judged: Verdicts
-    registration: Registration
     folder: Path
+    judge: Callable[[], tuple[Verdicts, Registration]]
+
+    @cached_property
+    def _judged(self) -> tuple[Verdicts, Registration]:
+        return self.judge()  # once, and only where a part of the analysis asks for verdicts
+
+    @property
+    def judged(self) -> Verdicts:
+        return self._judged[0]
+
+    @property
+    def registration(self) -> Registration:
+        return self._judged[1]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -122,10 +134,13 @@ def _tier(
     for without in sorted((present & declared.keys()) - of_tier.keys()):
         loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
     results = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
-    registration = Registration(name, options.claims, options.declarations, committed=registered_before(options.results / name))
-    judged = verdicts.judge(claims, results, name, registration)
     chosen = {key: one for key, one in results.items() if not options.experiment or key in options.experiment}
-    return Tier(name, results, chosen, judged, registration, (options.output or options.results) / name)
+
+    def judge() -> tuple[Verdicts, Registration]:
+        found = Registration(name, options.claims, options.declarations, committed=registered_before(options.results / name))
+        return verdicts.judge(claims, results, name, found), found
+
+    return Tier(name, results, chosen, (options.output or options.results) / name, judge)
 
 
 def _write(
@@ -143,13 +158,13 @@ def _write(
         tier.registration.write(folder)
     if "tables" in parts:
         for results in chosen:
-            reading = wording.experiment_reading(results.experiment.name, tier.judged.rows)
-            tables.write(folder / "tables", results, claims.published_results, reading)
+            answers = findings.answers(results.experiment.name, tier.judged.rows)
+            tables.write(folder / "tables", results, claims.published_results, answers)
         if not options.experiment:
             verdict_table.write(folder / "tables", tier.judged.rows)
             directions.write(folder / "tables", directions.compared(claims.published_directions, tier.judged.rows))
     if "figures" in parts or "page" in parts:
-        _draw(tier, "figures" in parts)
+        _draw(tier, claims, "figures" in parts)
     if "verdicts" in parts:
         terminal.verdicts(tier.judged, claims, options.experiment or (), console)
     terminal.summaries(chosen, console)
@@ -189,14 +204,15 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
     return live.serve(Path(source), declared, made, options.serve, console)
 
 
-def _draw(tier: Tier, anew: bool) -> None:
+def _draw(tier: Tier, claims: Claims, anew: bool) -> None:
     """Figures of the experiments chosen, where ``anew``, and any that is not there yet or shows other records."""
     from analysis import figures
 
     folder = tier.folder / "figures"
 
     due = [one for name, one in tier.results.items() if (anew and name in tier.chosen) or drawn.svg(folder, one) is None]
-    figures.write_all(folder, due, tier.judged if anew or not (folder / "verdicts.svg").exists() else None)
+    said = {name: claim.en for name, claim in claims.claims.items()}
+    figures.write_all(folder, due, tier.judged if anew or not (folder / "verdicts.svg").exists() else None, said)
 
 
 def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:
@@ -229,7 +245,7 @@ def _again(options: argparse.Namespace, console: Console, errors: Console) -> in
 def _readme(options: argparse.Namespace, claims: Claims, tiers: Sequence[Tier], console: Console) -> int:
     from analysis import simulation
 
-    fresh = readme.put(options.readme, readme.findings(claims, {tier.name: tier.judged for tier in tiers}), options.check)
+    fresh = readme.put(options.readme, readme.summary(claims, {tier.name: tier.judged for tier in tiers}), options.check)
     method = options.results / "METHOD.md"
     if method.is_file():
         rows = [row for tier in tiers for row in tier.judged.rows if row.part]

@@ -77,7 +77,7 @@ def sentence_tables(results: Results) -> dict[str, list[dict[str, str]]]:
     return tables
 
 
-@cache  # an arm is compared with several others, in the tables and in the report
+@cache  # an arm is compared with several others, in the tables and in the page
 def _resampled(sentences: tuple[tuple[int, ...], ...], resamples: int) -> np.ndarray:
     """BLEU of each resample (resamples)."""
     return np.array([bleu([sums]) for sums in _draws(len(sentences), resamples) @ np.asarray(sentences, dtype=float)])

@@ -59,7 +59,7 @@ def columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
 def number(value: float | None, metric: Metric) -> str:
     if value is None:
         return "-"
-    return f"{100 * value:.1f} %" if metric.percent else f"{value:.{_decimals(metric)}f}"
+    return f"{100 * value:z.1f} %" if metric.percent else f"{value:z.{_decimals(metric)}f}"
 
 
 def with_interval(mean: float | None, low: float | None, high: float | None, metric: Metric) -> str:
@@ -71,7 +71,7 @@ def with_interval(mean: float | None, low: float | None, high: float | None, met
     scale, unit = (100, " %") if metric.percent else (1, "")
     half = scale * max(mean - low, high - mean)
     digits = min(_decimals(metric), max(0, 1 - math.floor(math.log10(half)))) if half > 0 else _decimals(metric)
-    return f"{scale * mean:.{digits}f}{unit} [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+    return f"{scale * mean:z.{digits}f}{unit} [{scale * low:z.{digits}f}, {scale * high:z.{digits}f}]"
 
 
 def short(value: float | None) -> str:
@@ -87,8 +87,8 @@ def whole(value: float | None) -> str:
 
 
 def three_digits(value: float) -> str:
-    """At least three, and no exponent above."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    """Of numbers from a hundred to a million all digits before the point."""
+    return short(value) if value >= 1e6 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _csv_cell(value: Any) -> Any:

@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from analysis import wording
+from analysis import findings, wording
 from analysis.claims import Claims
-from analysis.findings import sentences
-from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
+from analysis.rows import DECIDED, NOT_RUN, Row
 from analysis.statistics import ALPHA
 from analysis.verdicts import Verdicts
 from study.experiments import Experiment
 
 BEGIN, END = "<!-- findings:begin -->", "<!-- findings:end -->"
 RULES = "<!-- rules:begin -->", "<!-- rules:end -->"  # where a file says how often the rules err
-HEAD = """# Verdicts of the {tier} tier
-
-Each part of a claim: the mean scores of both sides; the effect with the interval that decides it; what was asked of that
-(`> 2`: to lie above 2; `± 2`: to lie within) and what came of it. n counts seeds. [METHOD.md](../METHOD.md) says how. More:
-[all behind each part](tables/verdicts.md), [numbers](verdicts.csv), [published directions](tables/published_directions.md).
+LEGEND = """Each part of a claim: the mean scores of both sides; the effect with the interval that decides it; what was asked of
+that (`> 2`: to lie above 2; `± 2`: to lie within) and what came of it. n counts seeds. [METHOD.md](../METHOD.md) says how.
+More: [all behind each part](tables/verdicts.md), [numbers](verdicts.csv),
+[published directions](tables/published_directions.md).
 """
 TIERS = ("full", "core")  # a claim's verdict is that of the first tier that decides it; the smoke tier decides none
 
 
-def findings(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
-    """For README: how many claims came out how, the clearest of them in sentences, and the picture of all parts."""
-    verdicts: Counter[str] = Counter()
-    waiting = 0
-    for name, claim in claims.claims.items():
-        judged = _deciding(name, by_tier)
-        verdicts[verdict := judged.overall[name] if judged else NOT_RUN] += 1
-        waiting += verdict == NOT_RUN and not claim.nothing_to_run
-    lines = [f"Of {len(claims.claims)} claims: {counts(verdicts)}. {chance(by_tier)}", ""]
-    if waiting:
-        lines += [
-            f"{waiting} claims wait for their runs: `python -m analysis check` names these, `cost` says how long they take.",
-            "",
-        ]
+def summary(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
+    """For README: how many claims came out how, those that tell most in sentences, and the picture of all parts."""
+    deciding = {name: _deciding(name, by_tier) for name in claims.claims}
+    overall = {name: judged.overall[name] if judged else NOT_RUN for name, judged in deciding.items()}
+    waiting = sum(overall[name] == NOT_RUN and not claim.nothing_to_run for name, claim in claims.claims.items())
+    wait = f" {waiting} claims wait for their runs: `python -m analysis check` names these, `cost` says how long they take."
+    lines = [f"{wording.counts(overall.values())} {chance(by_tier)}{wait if waiting else ''}", ""]
     for tier in TIERS:
-        if tier in by_tier and (found := sentences(claims, by_tier[tier])):
-            lines += [f"- {sentence}" for sentence in found]
+        if tier in by_tier and (told := _bullets(claims, by_tier[tier])):
+            lines += told
             lines += ["", f"![Parts of claims, in units of their margins](results/{tier}/figures/verdicts.png)"]
             break
     return "\n".join(lines).rstrip()
-
-
-def counts(verdicts: Mapping[str, int]) -> str:
-    return ", ".join(f"{verdicts[word]} {word}" for word in VERDICTS if verdicts.get(word))
 
 
 def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) -> str:
@@ -64,8 +50,17 @@ def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) 
         registered = ", ".join(dict.fromkeys(row.registered for row in rows if row.registered))
         cells = [claim.name, claim.en, verdict, parts, _counts(rows), registered, _scope(rows)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    head = [HEAD.format(tier=judged.tier), f"Of {len(claims.claims)} claims: {counts(Counter(judged.overall.values()))}.", ""]
-    lines = [*head, *lines]
+    told = _bullets(claims, judged)
+    lines = [
+        f"# Verdicts of the {judged.tier} tier",
+        "",
+        wording.counts(judged.overall.values()),
+        "",
+        *told,
+        "",
+        LEGEND,
+        *lines,
+    ]
     if waiting:
         lines += ["", f"Not run: {', '.join(waiting)}."]
     lines += ["", "Where the notes are mistaken:", "", "| the notes | correct is | source | claims |", "|---|---|---|---|"]
@@ -130,13 +125,17 @@ def _part(row: Row) -> str:
     return f"{row.part}: {found} {because}" if found else f"{row.part}: {verdict}"
 
 
+def _bullets(claims: Claims, judged: Verdicts) -> list[str]:
+    return [f"- {said.claim}: {said.text}" for said in findings.sentences(claims, judged)]
+
+
 def _counts(rows: Sequence[Row]) -> str:
     counts = sorted({row.n for row in rows if row.n is not None})
     return "" if not counts else f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
 
 def _scope(rows: Sequence[Row]) -> str:
-    """Where the rows hold, in short: report and verdicts.csv have each one's full scope."""
+    """Where the rows hold, in short: page and verdicts.csv have each one's full scope."""
     measured = [row for row in rows if row.task]
     tests = len(rows) - len(measured)
     parts = [", ".join(dict.fromkeys(row.task for row in measured))]

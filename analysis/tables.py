@@ -1,4 +1,4 @@
-"""Tables of an experiment: scores, training costs, learning rates, slices. One set of rows serves CSV, Markdown and the report.
+"""Tables of an experiment: scores, training costs, learning rates, slices. One set of rows serves CSV, Markdown and the page.
 
 Means only, each with its 95 % t interval over the verdict seeds, cut where the score's scale ends; nothing is selected on what
 is reported.
@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import cost_tables
+from analysis import cost_tables, findings
 from analysis.bleu import sentence_tables
 from analysis.cells import best, cost_cells, floors, score_cells
 from analysis.effort import QUANTITIES, Effort, effort, median, steps_to_90
@@ -25,6 +25,7 @@ from study.metrics import METRICS, Metric
 from study.records import Record
 
 TableRow = dict[str, Any]
+Tables = dict[str, list[dict[str, str]]]  # cells by title
 
 MATCHING = {
     "parameters": "arms match in parameters outside embeddings",
@@ -99,8 +100,10 @@ def provenance(results: Results) -> dict[str, str]:
     }
 
 
-def write(folder: Path, results: Results, published: Sequence[Mapping[str, Any]] = (), reading: str = "") -> None:
-    """``<experiment>.csv``, ``.tex`` and ``.md`` (with a reading), and ``_rates``, ``_slices`` and ``_cost.csv``."""
+def write(
+    folder: Path, results: Results, published: Sequence[Mapping[str, Any]] = (), answers: Sequence[findings.Said] = ()
+) -> None:
+    """``<experiment>.csv``, ``.tex`` and ``.md`` (with the answers), and ``_rates``, ``_slices`` and ``_cost.csv``."""
     folder.mkdir(parents=True, exist_ok=True)
     source = provenance(results)
     named = {key: source[key] for key in ("tier", "device", "revision", "matching")}
@@ -109,17 +112,26 @@ def write(folder: Path, results: Results, published: Sequence[Mapping[str, Any]]
     if results.cost_tasks:
         sheets["_cost"] = cost_tables.measured(results).to_dict("records")
     for suffix, sheet in sheets.items():
-        further = named | ({"tuning_seeds": source["tuning_seeds"]} if suffix == "_rates" else {})
+        same = named | ({"tuning_seeds": source["tuning_seeds"]} if suffix == "_rates" else {})
         path = folder / f"{results.experiment.name}{suffix}.csv"
-        path.write_text(as_csv({**row, **further} for row in sheet), encoding="utf-8")
-    text = markdown(results, rows, published, reading)
-    (folder / f"{results.experiment.name}.md").write_text(text, encoding="utf-8")
-    (folder / f"{results.experiment.name}.tex").write_text(latex(results, rows), encoding="utf-8")
+        path.write_text(as_csv({**row, **same} for row in sheet), encoding="utf-8")
+    further = further_tables(results)
+    texts = {"md": markdown(results, rows, further, published, answers), "tex": latex(results, rows, further)}
+    for ending, text in texts.items():
+        (folder / f"{results.experiment.name}.{ending}").write_text(text, encoding="utf-8")
 
 
-def markdown(results: Results, rows: Sequence[TableRow], published: Sequence[Mapping[str, Any]] = (), reading: str = "") -> str:
+def markdown(
+    results: Results,
+    rows: Sequence[TableRow],
+    further: Tables,
+    published: Sequence[Mapping[str, Any]],
+    answers: Sequence[findings.Said],
+) -> str:
     experiment, source = results.experiment, provenance(results)
-    lines = [f"# {experiment.title}", "", experiment.question, "", reading, ""]
+    lines = [f"# {experiment.title}", "", experiment.question, ""]
+    lines += [*(f"- **{answer.verdict}** ({answer.claim}): {answer.text}" for answer in answers), ""]
+    lines += ["Made from these runs:", ""]
     lines += [f"- {key.replace('_', ' ')}: {value}" for key, value in source.items() if value]
     lines += [f"- runs: {results.summary()}", "", MEANS, ""]
     for task in results.trained_tasks:
@@ -128,24 +140,24 @@ def markdown(results: Results, rows: Sequence[TableRow], published: Sequence[Map
         lines += ["", floors(own), ""] if floors(own) else [""]
         lines += published_lines(results, task, published)
         lines += ["", *as_markdown([cost_cells(row) for row in own]), ""]
-    for title, cells in further_tables(results).items():
+    for title, cells in further.items():
         lines += [f"## {title}", "", *as_markdown(cells), ""]
     return "\n".join(lines).replace("\n\n\n", "\n\n")
 
 
-def latex(results: Results, rows: Sequence[TableRow]) -> str:
+def latex(results: Results, rows: Sequence[TableRow], further: Tables) -> str:
     """The tables of ``markdown``, each under a comment that names it."""
     lines = [f"% {results.experiment.title}. {MEANS} Needs the package booktabs."]
     for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
         lines += ["", f"% {results.experiment.tasks[task].label}", *as_latex([score_cells(row) for row in own], best(own))]
         lines += ["", *as_latex([cost_cells(row) for row in own])]
-    for title, cells in further_tables(results).items():
+    for title, cells in further.items():
         lines += ["", f"% {title}", *as_latex(cells)]
     return "\n".join([*lines, ""])
 
 
-def further_tables(results: Results) -> dict[str, list[dict[str, str]]]:
+def further_tables(results: Results) -> Tables:
     """What an experiment has to show beside its trained tasks, by title."""
     measured = {results.experiment.tasks[task].label: cost_tables.measured_cells(results, task) for task in results.cost_tasks}
     return measured | cost_tables.tables(results) | sentence_tables(results)

@@ -91,11 +91,11 @@ def ended(record: Record, margin: float | None = None) -> str:
 
 def late_gain(record: Record) -> float | None:
     """What the best validation score so far gained in the last third of the steps; None without scores before it."""
-    looks = _looks(record)
-    if not looks or 3 * looks[0][0] > 2 * looks[-1][0]:
+    evaluations = _evaluations(record)
+    if not evaluations or 3 * evaluations[0][0] > 2 * evaluations[-1][0]:
         return None
-    best = list(accumulate((score for _, score in looks), max))
-    return best[-1] - float(np.interp(2 / 3 * looks[-1][0], [step for step, _ in looks], best))
+    best = list(accumulate((score for _, score in evaluations), max))
+    return best[-1] - float(np.interp(2 / 3 * evaluations[-1][0], [step for step, _ in evaluations], best))
 
 
 def ended_on(record: Record, task: TaskVariant) -> str:
@@ -122,13 +122,13 @@ def collapsed(records: Iterable[Record], path: str) -> list[Record]:
 
 
 def _lost_again(record: Record) -> bool:
-    bar, looks = _number(record.get("solved_at")), _looks(record)
-    if bar is None or not looks:
+    bar, evaluations = _number(record.get("solved_at")), _evaluations(record)
+    if bar is None or not evaluations:
         return False
-    return max(score for _, score in looks) >= bar > looks[-1][1] + METRICS[record["metric"]].margin
+    return max(score for _, score in evaluations) >= bar > evaluations[-1][1] + METRICS[record["metric"]].margin
 
 
-def _looks(record: Record) -> list[tuple[int, float]]:
+def _evaluations(record: Record) -> list[tuple[int, float]]:
     """(step, validation score), oriented: more is better, and ratios are logarithms."""
     metric = METRICS.get(record.get("metric", ""))
     if metric is None:

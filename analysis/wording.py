@@ -1,18 +1,34 @@
-"""Outcomes in words: an effect with its unit, and readings in sentences made from the rows."""
+"""Outcomes in words: what a verdict means, an effect with its unit, the scores of both sides, what was asked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from analysis import rules
-from analysis.claims import Claim
 from analysis.formats import number, three_digits
-from analysis.rows import AGAINST, NOT_RUN, VERDICTS, Row
+from analysis.rows import BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
 from analysis.rules.base import Unit
 from analysis.statistics import BY_COUNT, CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
 from study.metrics import METRICS, Metric
 
-HOW = {EQUAL: "the two are equal", REVERSED: "the reverse is so", CONTRADICTED: "not so"}  # what speaks against a statement
+MEANINGS = {  # of a contrast's verdict, and of a claim's
+    SUPPORTED: "holds",
+    EQUAL: "no meaningful difference",
+    REVERSED: "the other way round",
+    CONTRADICTED: "does not hold",
+    QUALIFIED: "holds in part",
+    INCONCLUSIVE: "left open",
+    BY_CONSTRUCTION: "true by construction",
+    NOT_RUN: "not measured",
+}
+OF_CLAIMS = {  # what is said of one claim, and of several
+    SUPPORTED: ("holds", "hold"),
+    QUALIFIED: ("holds in part", "hold in part"),
+    CONTRADICTED: ("does not hold", "do not hold"),
+    INCONCLUSIVE: ("is left open", "are left open"),
+    BY_CONSTRUCTION: ("is true by construction", "are true by construction"),
+    NOT_RUN: ("is not measured", "are not measured"),
+}
 
 
 def verdict(row: Row) -> str:
@@ -20,14 +36,21 @@ def verdict(row: Row) -> str:
     return f"{row.verdict}, by count" if row.decided_by == BY_COUNT else row.verdict
 
 
+def counts(verdicts: Iterable[str]) -> str:
+    """How many claims came out how, such as "Of 40 claims 2 hold, 1 does not hold, 37 are not measured."."""
+    found = list(verdicts)
+    said = [f"{found.count(word)} {OF_CLAIMS[word][found.count(word) > 1]}" for word in OF_CLAIMS if word in found]
+    return f"Of {len(found)} claims {', '.join(said)}."
+
+
 def effect(row: Row) -> str:
     """A contrast's effect with its interval, such as "+3.1 points [+1.0, +5.2]"."""
     if row.effect is None:
         return ""
     unit = _unit(row)
-    text = f"{unit.factor * row.effect:+.{unit.digits}f}{unit.words}"
+    text = f"{unit.factor * row.effect:+z.{unit.digits}f}{unit.words}"
     if row.low is not None and row.high is not None:
-        text += f" [{unit.factor * row.low:+.{unit.digits}f}, {unit.factor * row.high:+.{unit.digits}f}]"
+        text += f" [{unit.factor * row.low:+z.{unit.digits}f}, {unit.factor * row.high:+z.{unit.digits}f}]"
     return text
 
 
@@ -35,13 +58,14 @@ def levels(row: Row) -> str:
     """The mean scores of both sides, such as "97.0 % against 81.5 %"; of a trend or an interaction what it compares."""
     if row.score_a is None or row.score_b is None:
         return ""
-    if rules.known()[row.rule].gains:
+    scores, metric, gains = (row.score_a, row.score_b), _metric(row), rules.known()[row.rule].gains
+    if gains:
         unit = _unit(row)
-        return " against ".join(f"{unit.factor * value:+.{unit.digits}f}{unit.words}" for value in (row.score_a, row.score_b))
-    metric = _metric(row)
+        return f"{gains} of " + " against ".join(f"{unit.factor * score:+z.{unit.digits}f}{unit.words}" for score in scores)
     assert metric is not None
-    scores = (row.score_a, row.score_b)
-    return " against ".join(three_digits(score) if metric.relative else number(score, metric) for score in scores)
+    if metric.relative:
+        return f"{' against '.join(map(three_digits, scores))} {metric.label}"
+    return " against ".join(number(score, metric) for score in scores)
 
 
 def asked(row: Row) -> str:
@@ -49,6 +73,36 @@ def asked(row: Row) -> str:
     if row.margin is None or row.effect is None:
         return ""
     return f"{rules.known()[row.rule].asks} {_unit(row).factor * row.margin:g}"
+
+
+def size(row: Row) -> str:
+    """A contrast's effect beside the margin that it is held to, as "+0.0 points, less than the 2 that would count"."""
+    if row.effect is None:
+        return ""
+    unit = _unit(row)
+    return ", ".join(filter(None, (f"{unit.factor * row.effect:+z.{unit.digits}f}{unit.words}", held_to(row))))
+
+
+def held_to(row: Row) -> str:
+    """Where an effect lies beside its margin."""
+    if not row.margin:
+        return ""
+    bar = f"{abs(_unit(row).factor * row.margin):g}"
+    within, beyond = f"less than the {bar} that would count", f"more than the {bar} that count"
+    same = rules.known()[row.rule].asks == "±"
+    words = {
+        SUPPORTED: within if same else beyond if row.margin > 0 else f"at most {bar} less was allowed",
+        EQUAL: within,
+        REVERSED: beyond,
+        CONTRADICTED: beyond if same else "",
+        INCONCLUSIVE: f"{bar} would count",
+    }
+    return words.get(row.verdict, "")
+
+
+def plainly(row: Row) -> str:
+    """A contrast's verdict with its size: "no meaningful difference: +0.0 points, less than the 2 that would count"."""
+    return ": ".join(filter(None, (MEANINGS[row.verdict], size(row))))
 
 
 def seen(row: Row) -> str:
@@ -64,55 +118,9 @@ def margin_unit(row: Row) -> float:
     return 0.1 if rules.known()[row.rule].own_unit or metric is None else metric.margin or 0.1
 
 
-def reading(claim: Claim, rows: Sequence[Row], verdict: str) -> str:
-    """A claim's verdict: what was found, where it holds and fails, and how far it goes."""
-    counted = [row for row in rows if row.part and row.contrast]
-    if verdict == NOT_RUN:
-        return f"Not run: {claim.nothing_to_run or 'no record bears on this claim yet'}."
-    lead = f"{claim.name} is {verdict}" if verdict != INCONCLUSIVE else f"{claim.name} stays inconclusive"
-    sentences = [f"{lead}: {tally(counted)}."]
-    if against := _against(counted):
-        sentences.append(f"Against it: {against}.")
-    if opened := [row for row in counted if row.verdict == INCONCLUSIVE]:
-        sentences.append(f"Open, since {'; '.join(dict.fromkeys(row.reason.split('; ')[0] for row in opened))}.")
-    return " ".join([*sentences, *_scopes(counted)])
-
-
-def experiment_reading(experiment: str, rows: Iterable[Row]) -> str:
-    """What an experiment's own contrasts say: how many there are, which hold and fail, and how far."""
-    own = [row for row in rows if row.experiment == experiment and row.part and row.verdict != NOT_RUN]
-    if not own:
-        return ""
-    parts = [f"Holds: {held}." if (held := _statements(own, SUPPORTED)) else ""]
-    parts += [f"Does not hold: {against}." if (against := _against(own)) else ""]
-    parts += [f"Open: {opened}." if (opened := _statements(own, INCONCLUSIVE)) else ""]
-    return " ".join([f"What decides claims here: {tally(own)}.", *filter(None, parts), *_scopes(own)])
-
-
-def tally(rows: Iterable[Row]) -> str:
-    """How many contrasts came out how."""
-    rows = list(rows)
-    counts = {word: sum(row.verdict == word for row in rows) for word in VERDICTS}
-    found = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    return f"of {len(rows)} contrasts {found}" if len(rows) > 1 else f"one contrast, {found.removeprefix('1 ')}"
-
-
 def _metric(row: Row) -> Metric | None:
     return METRICS.get(row.metric.rpartition(".")[2])
 
 
 def _unit(row: Row) -> Unit:
     return rules.known()[row.rule].unit(_metric(row))
-
-
-def _statements(rows: Sequence[Row], verdict: str) -> str:
-    return "; ".join(row.statement.rstrip(".") for row in rows if row.verdict == verdict)
-
-
-def _against(rows: Sequence[Row]) -> str:
-    return "; ".join(f"{row.statement.rstrip('.')} - {HOW[row.verdict]}" for row in rows if row.verdict in AGAINST)
-
-
-def _scopes(rows: Sequence[Row]) -> list[str]:
-    scopes = "; ".join(dict.fromkeys(row.scope for row in rows if row.scope))
-    return [f"Scope: {scopes}."] if scopes else []

@@ -1,6 +1,6 @@
 """``page.html``: findings, experiments and all runs on one page, opened from a file, with nothing fetched from anywhere.
 
-``findings`` and ``studies`` make what is read, ``table``, ``curves`` and ``maps`` the data of the runs; ``template`` holds
+``contrasts`` and ``studies`` make what is read, ``table``, ``curves`` and ``maps`` the data of the runs; ``template`` holds
 the HTML and the styles, ``script`` the page's own JavaScript, ``vendor`` the libraries it stands on. ``live`` serves the page
 while a sweep trains.
 """
@@ -22,7 +22,7 @@ from markupsafe import Markup
 
 from analysis.claims import Claims
 from analysis.load import Loaded
-from analysis.page import curves, findings, maps, studies, table
+from analysis.page import contrasts, curves, maps, studies, table
 from analysis.results import Results
 from analysis.statistics import t_quantile
 from analysis.verdicts import Verdicts
@@ -44,7 +44,7 @@ class Shown:
 
 def build(claims: Claims, tiers: Sequence[Shown], loaded: Loaded, source: str, live: bool = False) -> str:
     """The page. With ``live`` it asks its server for progress and refreshes itself."""
-    ordered = sorted(tiers, key=lambda tier: -findings.decided(tier.judged))
+    ordered = sorted(tiers, key=lambda tier: -contrasts.decided(tier.judged))
     records = [*chain.from_iterable(loaded.by_tier.values()), *loaded.singles]
     environment = Environment(
         loader=FileSystemLoader(HERE / "template"),
@@ -61,7 +61,7 @@ def build(claims: Claims, tiers: Sequence[Shown], loaded: Loaded, source: str, l
             {
                 "name": tier.judged.tier,
                 "prefix": "" if tier is ordered[0] else f"{tier.judged.tier}-",
-                **findings.of(claims, tier.judged, tier.results),
+                **contrasts.of(claims, tier.judged, tier.results),
                 "experiments": [studies.of(one, tier.judged, claims, tier.figures) for one in tier.results.values()],
             }
             for tier in ordered

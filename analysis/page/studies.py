@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis import drawn, tables
-from analysis.cells import cost_cells, floors, score_cells
+from analysis import drawn, findings, tables
+from analysis.cells import best, cost_cells, floors, score_cells
 from analysis.claims import Claims
 from analysis.figures.style import COLOURS
 from analysis.formats import columns
-from analysis.page import findings
 from analysis.results import Results
 from analysis.verdicts import Verdicts
 from study.records import Record
@@ -31,7 +30,7 @@ def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dic
         by_task.append(
             {
                 "label": experiment.tasks[task].label,
-                "scores": _columns([score_cells(row) for row in own]),
+                "scores": _columns([score_cells(row) for row in own], best(own)),
                 "costs": _columns([cost_cells(row) for row in own]),
                 "floors": floors(own),
                 "published": tables.published_lines(results, task, claims.published_results),
@@ -39,7 +38,6 @@ def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dic
             }
         )
     by_task += [_one_table(title, cells) for title, cells in tables.further_tables(results).items()]
-    answers = [row for row in judged.rows if row.experiment == experiment.name and row.part]
     decides = {row.claim for row in judged.rows if row.experiment == experiment.name}
     return {
         "name": experiment.name,
@@ -47,7 +45,7 @@ def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dic
         "question": experiment.question,
         "claims": [name for name in claims.claims if name in {*experiment.claims, *decides}],
         "provenance": tables.provenance(results),
-        "answers": [findings.contrast(row) for row in answers],
+        "answers": findings.answers(experiment.name, judged.rows),
         "summary": results.summary(),
         "figure": _image(drawn.svg(figures, results)),
         "tasks": by_task,
@@ -104,9 +102,13 @@ def _one_table(label: str, cells: list[dict[str, str]]) -> dict[str, Any]:
     return {"label": label, "scores": _columns(cells), "costs": None, "floors": "", "published": [], "notes": []}
 
 
-def _columns(rows: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+def _columns(rows: Sequence[Mapping[str, str]], marked: Collection[tuple[int, str]] = ()) -> dict[str, Any]:
+    """Names and rows of cells, each cell with whether it is marked as the best."""
     names = columns(rows)
-    return {"names": names, "rows": [[row.get(name, "") for name in names] for row in rows]}
+    return {
+        "names": names,
+        "rows": [[(row.get(name, ""), (i, name) in marked) for name in names] for i, row in enumerate(rows)],
+    }
 
 
 def _image(path: Path | None) -> str:

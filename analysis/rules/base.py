@@ -62,7 +62,7 @@ class Rule(BaseModel, ABC):
     model_config = ConfigDict(frozen=True)
 
     own_unit: ClassVar[Unit | None] = None  # of its effects, where that is not the metric's
-    gains: ClassVar[bool] = False  # whether its two sides are themselves differences or slopes, told in its unit
+    gains: ClassVar[str] = ""  # what its two sides are where these are no scores, such as slopes; told in its unit
     asks: ClassVar[str] = ">"  # what the interval has to do to the margin: exceed it, or lie within it ("±")
 
     name: str

@@ -11,7 +11,7 @@ from analysis.statistics import Test, bootstrapped, mean_interval
 class Interaction(Sliced):
     """What a gains over b is more than what c gains over d, by more than the margin."""
 
-    gains: ClassVar[bool] = True
+    gains: ClassVar[str] = "gains"
 
     b: Side
     c: Side

@@ -28,7 +28,7 @@ class Slope(Scored):
     """
 
     own_unit: ClassVar[Unit | None] = Unit(1.0, 2)
-    gains: ClassVar[bool] = True
+    gains: ClassVar[str] = "slopes"
 
     b: Side = Term(value=0.0)
     axis: str | None = None

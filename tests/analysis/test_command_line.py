@@ -316,6 +316,15 @@ def test_verdicts_are_told_claim_by_claim(tmp_path):
     assert "better: 91.0 % against 81.0 %, +10.0 points [+7.5, +12.5] (> 2: supported)<br>equal: 91.0 % against 91.0 %" in text
 
 
+@pytest.mark.parametrize("part", ["check", "rates", "cost"])
+def test_what_needs_no_verdicts_makes_none(part, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise AssertionError(f"{part} needs no verdicts")
+
+    monkeypatch.setattr("analysis.verdicts.judge", refuse)
+    assert golden(tmp_path, part) == 1, "the exit code of the golden records, of which some are set aside"
+
+
 def test_readme_findings_are_written_and_checked(tmp_path, capsys):
     path = tmp_path / "README.md"
     path.write_text(f"before\n{readme.BEGIN}\nstale words\n{readme.END}\nafter\n")
@@ -324,7 +333,7 @@ def test_readme_findings_are_written_and_checked(tmp_path, capsys):
     assert golden(tmp_path, "readme", "--readme", str(path)) == 1
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
-    assert "- So it is: “First claim” (C1)." in text and "results/core/figures/verdicts.png" in text
+    assert "- C1: “First claim” holds. " in text and "results/core/figures/verdicts.png" in text
     assert "3 parts of 2 claims are decided by runs" in text and "at most 0.1 claims" in text
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
     assert "up to date" in capsys.readouterr().out

@@ -8,10 +8,10 @@ from itertools import accumulate
 
 import pytest
 
-from analysis import claims, figures, synthetic, verdicts
+from analysis import claims, figures, synthetic, tables, verdicts
 from analysis import page as page_
 from analysis.load import Loaded
-from analysis.page import curves, findings, maps, table
+from analysis.page import contrasts, curves, maps, table
 from analysis.page import studies as studies_
 from analysis.results import Results
 from analysis.rows import Row
@@ -103,6 +103,15 @@ def test_it_is_one_page_that_asks_for_nothing(page):
     assert not re.search(r"@import|<script[^>]+src|sourceMappingURL|<link(?! rel=.icon. href=.data:,.)", text)
     for name in ("Tabulator", "uPlot"):
         assert f"{name} {page_.libraries()[name]['version']} (MIT licence)" in text
+
+
+def test_the_best_mean_of_a_table_is_bold(page, studies):
+    study, task = studies["tying"], "subwords_256"
+    rows = {row["label"]: row for row in tables.main_rows(study) if row["task"] == task}
+    best = min(rows, key=lambda label: rows[label]["mean"])  # of bits per character
+    table = re.search(f'data-title="tying {study.experiment.tasks[task].label}".*?</table>', page[0], re.DOTALL)[0]
+    lines = [line for line in table.splitlines() if "<td>" in line]
+    assert len(lines) == len(rows) and [best in line for line in lines] == ["<b>" in line for line in lines]
 
 
 def test_it_shows_claims_gaps_and_corrections(page):
@@ -213,31 +222,18 @@ def test_a_figure_of_other_records_is_not_shown(studies, tmp_path):
     assert shown[0].startswith("data:image/svg+xml,") and shown[1] == ""
 
 
-def row(verdict, effect, margin=0.02, rule="better", **more):
-    return Row(
-        "C1", "x", "A beats B.", verdict, part="p", effect=effect, margin=margin, metric="test.accuracy", rule=rule, **more
-    )
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        (row("equal", 0.0), "no meaningful difference: +0.0 points, less than the 2 that would count"),
-        (row("supported", 0.051), "holds: +5.1 points, more than the 2 that count"),
-        (row("reversed", -0.4), "the other way round: -40.0 points, more than the 2 that count"),
-        (row("supported", 0.001, rule="equivalent"), "holds: +0.1 points, less than the 2 that would count"),
-        (row("inconclusive", 0.01), "left open: +1.0 points, 2 would count"),
-        (row("not run", None), "not measured"),
-    ],
-)
-def test_a_verdict_in_a_readers_words(given, said):
-    assert findings.plainly(given) == said
-
-
 def test_bars_are_cut_with_arrows():
-    inside, beyond = findings.bar(row("supported", 0.04, low=0.0, high=0.08)), findings.bar(row("supported", 1, low=-1, high=2))
-    assert not inside["cut_low"] and not inside["cut_high"] and inside["low"] == findings.WIDTH / 2
-    assert beyond["cut_low"] and beyond["cut_high"] and 0 < beyond["low"] < beyond["effect"] < findings.WIDTH
+    def bar(effect, low, high):
+        row = Row(
+            "C1", "x", "", "supported", effect=effect, low=low, high=high, margin=0.02, metric="test.accuracy", rule="better"
+        )
+        return contrasts.bar(row)
+
+    inside, beyond = bar(0.04, 0.0, 0.08), bar(10, -10, 20)
+    assert not inside["cut_low"] and not inside["cut_high"] and inside["low"] == contrasts.WIDTH / 2
+    assert beyond["cut_low"] and beyond["cut_high"] and 0 < beyond["low"] < beyond["effect"] < contrasts.WIDTH
+    start, width = inside["margin"]
+    assert bar(0.02, 0.0, 0.02)["effect"] == pytest.approx(start + width, abs=0.2), "one margin ends where its band does"
 
 
 def test_data_of_one_file_or_of_several_are_named_by_their_hashes():

@@ -8,6 +8,7 @@ import pytest
 
 from analysis import cells, claims, formats, tables
 from analysis.bleu import sentence_tables
+from analysis.findings import Said
 from study.metrics import METRICS
 
 pytestmark = pytest.mark.slow
@@ -54,12 +55,14 @@ def test_numbers_of_a_table_are_those_of_its_records(studies):
 
 
 def test_files_name_tier_seeds_device_and_revision(studies, tmp_path):
-    tables.write(tmp_path, studies["text"], claims.read().published_results)
+    answers = [Said("C1", "supported", "It wins."), Said("C2", "reversed", "It loses.")]
+    tables.write(tmp_path, studies["text"], claims.read().published_results, answers)
     rows = list(csv.DictReader((tmp_path / "text.csv").open()))
     assert all(row["tier"] == "core" and row["revision"] == "00000000" and "cpu" in row["device"] for row in rows)
     text = (tmp_path / "text.md").read_text()
     assert "- seeds: 0 1 2 3 4" in text and "- device: cpu" in text and "- revision: 00000000" in text
     assert "2.71 bits per character (1.88 nats per character)" in text  # 1.88 / ln 2
+    assert "\n- **supported** (C1): It wins.\n- **reversed** (C2): It loses.\n" in text
     latex = (tmp_path / "text.tex").read_text()
     assert latex.count(r"\textbf{") == text.count("| **") > 0
     rates = list(csv.DictReader((tmp_path / "text_rates.csv").open()))

@@ -501,14 +501,15 @@ def test_rows_tell_the_scores_and_the_runs_of_both_sides():
     assert (row.score_a, row.score_b) == (pytest.approx(20.0), 0.5)
     gains = only(contrast("interaction", c="lstm", b="convolution", d=0.5))
     assert (gains.score_a, gains.score_b) == (pytest.approx(0.35), pytest.approx(0.302))
-    assert wording.levels(row) == "20 against 0.5" and wording.levels(gains) == "+35.0 points against +30.2 points"
+    assert wording.levels(row) == "20 against 0.5 seconds"
+    assert wording.levels(gains) == "gains of +35.0 points against +30.2 points"
     assert wording.levels(only(contrast(b=0.5))) == "95.2 % against 50.0 %"
 
 
 def test_what_is_counted_says_nothing_of_runs():
     row = only(contrast(metric="parameters"))
     assert (row.solved, row.ended, row.steps, row.rates, row.seen) == ("", "", "", "", None)
-    assert wording.levels(row) == "102,400 against 102,400"
+    assert wording.levels(row) == "102,400 against 102,400 parameters"
 
 
 def test_repeats_at_other_sizes_are_judged_alone_and_make_a_part_stable_or_not():
@@ -605,23 +606,3 @@ def test_rows_name_scope_device_and_revision():
     )
     dirty = study(change=lambda r: r["provenance"].update(clean=False))
     assert only(contrast(), studies=dirty).revision == "00000000+"
-
-
-def test_the_reading_is_made_from_the_rows():
-    found = judge(contrast(), contrast(name="second", a="lstm", b="attention"))
-    claim = Claim("C1", "", "", "", "", "", ())
-    text = wording.reading(claim, found.rows, found.overall["C1"])
-    assert text.startswith(
-        "C1 is qualified: of 2 contrasts 1 supported, 1 reversed. Against it: A statement - the reverse is so."
-    )
-    assert "Scope: recall, length 64" in text
-
-
-def test_an_experiments_reading_is_made_from_its_own_rows():
-    against = contrast(name="second", statement="LSTM is better.", a="lstm", b="attention")
-    beside = contrast(name="third", statement="Beside it.", part="")
-    rows = judge(contrast(), against, beside).rows
-    text = wording.experiment_reading("tiny", rows)
-    assert text.startswith("What decides claims here: of 2 contrasts 1 supported, 1 reversed. Holds: ")
-    assert "Does not hold: LSTM is better - the reverse is so. Scope: recall, length 64" in text and "Beside it" not in text
-    assert wording.experiment_reading("another", rows) == ""

@@ -1,0 +1,116 @@
+"""What the page says of the claims: the findings, then each claim with what its verdict rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from analysis import findings, wording
+from analysis.claims import READ, Claims
+from analysis.figures.forest import CUT, place
+from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
+from analysis.verdicts import Verdicts
+
+WIDTH, HEIGHT = 220, 16  # of a bar of a forest plot
+# Fields of a row that its line of the table has, or that every line of a claim would repeat.
+SAID_ELSEWHERE = set(
+    """claim contrast statement verdict part effect low high level p p_holm decided_by n margin reason claim_verdict tier rule
+    score_a score_b published experiment metric seen task revision device""".split()
+)
+LABELS = {"dropped": "pairs without a score", "cap": "steps at most", "rates": "learning rates"}
+
+
+def of(claims: Claims, judged: Verdicts, run: Container[str]) -> dict[str, Any]:
+    """What the page says of one tier, in which the experiments ``run`` have records."""
+    return {
+        "all": wording.counts(judged.overall.values()),
+        "sentences": findings.sentences(claims, judged),
+        "counts": [(word, count) for word in VERDICTS if (count := list(judged.overall.values()).count(word))],
+        "claims": [_claim(claims, name, judged, run) for name in claims.claims],
+        "controls": [contrast(row) for row in judged.controls],
+    }
+
+
+def decided(judged: Verdicts) -> int:
+    """Contrasts that records decide."""
+    return sum(row.verdict in DECIDED and row.effect is not None for row in judged.rows)
+
+
+def contrast(row: Row) -> dict[str, Any]:
+    """A line of a claim's table, with its bar and all else that the row says."""
+    level = f"{100 * row.level:.4g} %" if row.level and row.low is not None else ""
+    p = "" if row.p_holm is None else f"{row.p_holm:.3f}" if row.p_holm >= 0.001 else "< 0.001"
+    return {
+        "row": row,
+        "effect": wording.effect(row),
+        "plainly": wording.plainly(row),
+        "level": level,
+        "p": p,
+        "bar": bar(row),
+        "facts": _facts(row),
+    }
+
+
+def bar(row: Row) -> dict[str, Any] | None:
+    """A line of a forest plot, on its axis in pixels of ``WIDTH``; arrows where it is cut."""
+    if row.effect is None or row.low is None or row.high is None:
+        return None
+    unit = wording.margin_unit(row)
+    scaled = [value / unit for value in (row.low, row.effect, row.high)]
+    low, effect, high = (WIDTH / 2 * (1 + 0.94 * place(value)) for value in scaled)
+    margin = WIDTH / 2 * 0.94 * place(1)
+    return {
+        "width": WIDTH,
+        "height": HEIGHT,
+        "low": round(low, 1),
+        "effect": round(effect, 1),
+        "high": round(max(high, low + 1), 1),
+        "margin": (round(WIDTH / 2 - margin, 1), round(2 * margin, 1)),
+        "cut_low": scaled[0] < -CUT,
+        "cut_high": scaled[2] > CUT,
+    }
+
+
+def _claim(claims: Claims, name: str, judged: Verdicts, run: Container[str]) -> dict[str, Any]:
+    claim, rows = claims.claims[name], judged.of(name)
+    verdict = judged.overall[name]
+    counted = [row for row in rows if row.part and row.contrast]
+    return {
+        "claim": claim,
+        "verdict": verdict,
+        "meaning": wording.MEANINGS[verdict],
+        "in_short": _in_short(counted),
+        "nothing": claim.nothing_to_run if verdict == NOT_RUN else "",
+        "published": [f"{entry['figure']} ({entry['source']}; {READ[entry['read']]})" for entry in claim.published],
+        "measured": [_measured(row) for row in counted if row.effect is not None],
+        "contrasts": [contrast(row) for row in rows if row.contrast],
+        "experiments": sorted({row.experiment for row in rows if row.experiment in run}),
+        "corrections": [entry for entry in claims.corrections if name in entry["claims"]],
+        "searched": _searched(name, [claim.en, claim.zh, claim.topic, *(row.statement for row in rows)]),
+    }
+
+
+def _in_short(counted: Sequence[Row]) -> str:
+    """The verdict's number for a claim's headline: that of its only part, or what each part says."""
+    if len(counted) == 1:
+        return wording.plainly(counted[0])
+    if len({row.verdict for row in counted}) == 1:
+        return wording.MEANINGS[counted[0].verdict]
+    return "; ".join(f"{row.part}: {wording.MEANINGS[row.verdict]}" for row in counted)
+
+
+def _measured(row: Row) -> str:
+    return "; ".join(filter(None, (f"{row.part}: {wording.levels(row)}", wording.effect(row), row.scope)))
+
+
+def _facts(row: Row) -> list[tuple[str, str]]:
+    """What else a row says, by the names of its fields."""
+    values: Mapping[str, Any] = vars(row)
+    names = [field.name for field in fields(Row) if field.name not in SAID_ELSEWHERE]
+    said = [(LABELS.get(name, name), str(values[name])) for name in names if values[name] not in (None, "", 0)]
+    return [*([("scores", wording.levels(row))] if wording.levels(row) else []), *said]
+
+
+def _searched(name: str, texts: Iterable[str]) -> str:
+    return " ".join([name, *texts]).lower()
