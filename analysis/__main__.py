@@ -13,7 +13,20 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import budget, directions, drawn, findings, load, readme, rows, tables, terminal, verdict_table, verdicts
+from analysis import (
+    budget,
+    directions,
+    drawn,
+    findings,
+    load,
+    readme,
+    rows,
+    second_looks,
+    tables,
+    terminal,
+    verdict_table,
+    verdicts,
+)
 from analysis import claims as claims_module
 from analysis.arguments import AGAIN, parser
 from analysis.claims import Claims
@@ -97,6 +110,12 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         for tier in tiers:
             terminal.registered(tier.registration, console)
             tier.registration.write(tier.folder)
+        return code
+    if options.part == "open":
+        for tier in tiers:
+            found = second_looks.cells(claims, tier.chosen, tier.judged.rows, tier.name)
+            nothing = [f"{tier.name}: no part that more seeds may decide"]
+            terminal.say(console, second_looks.commands(found, tier.name) or nothing)
         return code
     if options.part == "rates":
         for results in (results for tier in tiers for results in tier.chosen.values()):

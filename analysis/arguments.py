@@ -16,6 +16,7 @@ PARTS = {
     "cost": "hours that each experiment may take, has taken, and may yet take",
     "registered": "which contrasts stood as they stand before the runs that they judge, from git; registered.csv",
     "again": "claims whose runs were made anew on other seeds (sweep.seeds), from --source, beside the committed verdicts",
+    "open": "the commands that run further seeds of what a part still needs that the first ones leave open",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "VERDICTS.md, verdicts.csv, and every contrast in the terminal",
     "tables": "tables/<experiment>.csv, .md, .tex, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",

@@ -5,6 +5,7 @@ Rates and arms are chosen on validation scores of tuning seeds only; what is rep
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -38,9 +39,12 @@ class Results:
         own = [record for record in records if record["plan"]["experiment"] == experiment.name]
         self._by_run = {_key(record): record for record in own}
         sizes = experiment.sizes(tier)
-        self.further = any(r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds for r in own)
-        # for verdicts: the declared seeds, with the further ones once any of them is there
-        self.planned_seeds: tuple[int, ...] = (*sizes.verdict_seeds, *(sizes.further_seeds if self.further else ()))
+        # cells with runs on further seeds: of those all are planned
+        self.further: set[Cell] = {
+            (r["plan"]["arm"], r["plan"]["task"])
+            for r in own
+            if r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds
+        }
 
         for phase in experiment.phases(tier, self.record_of, self.further):
             self.choices = phase.choices
@@ -84,6 +88,19 @@ class Results:
     def with_status(self, status: str) -> list[Record]:
         return [record for record in self.records if record["status"] == status]
 
+    def planned_seeds(self, cells: Iterable[Cell] = ()) -> tuple[int, ...]:
+        """Of verdict runs in any of these cells; without them in any at all."""
+        sizes = self.experiment.sizes(self.tier)
+        return (*sizes.verdict_seeds, *(sizes.further_seeds if self.further.intersection(cells or self.further) else ()))
+
+    def first_look(self) -> Results:
+        """The same without the further seeds."""
+        first = copy.copy(self)
+        seeds = self.experiment.sizes(self.tier).verdict_seeds
+        first.verdict = {cell: {seed: found[seed] for seed in seeds if seed in found} for cell, found in self.verdict.items()}
+        first.further = set()
+        return first
+
     def seeds(self, cell: Cell) -> dict[int, Record]:
         """Verdict records of a cell that finished or diverged, by seed; failed ones say nothing about the arm."""
         return {seed: r for seed, r in self.verdict.get(cell, {}).items() if r["status"] != "failed"}
@@ -111,7 +128,7 @@ class Results:
         return [*failed, *missing, *untuned, *(f"stale: {record['name']}" for record in self.stale)]
 
     def summary(self) -> str:
-        waiting = len(self.untuned) * len(self.planned_seeds)
+        waiting = len(self.untuned) * len(self.experiment.sizes(self.tier).verdict_seeds)
         counts = {
             "planned": len(self.planned) + waiting,
             "finished": len(self.with_status("finished")),

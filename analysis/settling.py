@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from analysis.statistics import ALPHA, BY_COUNT, INCONCLUSIVE, Reading, Test, least_effect
 
+WITHIN = "the interval does not decide"
+CORRECTED = "open after correction for several contrasts and analyses"
+NEITHER = "no difference either way"
+
 # Of ALPHA, what the first of two analyses (of fewer seeds, then of more) spends; the second has the rest. Most effects are seen
 # at once, so the first gets the larger part. The two add up to ALPHA whatever the test, the number of seeds and Holm's
 # correction. A second level that makes use of how the two hang together would be .026 for one t test of 5, then 10 seeds;
@@ -78,9 +82,9 @@ def _settled(test: Test, reading: Reading, alpha: float, p: float | None) -> Set
     seen = None if test.error is None else test.margin + least_effect(test.n, alpha) * test.error
     reason = test.note
     if test.place is None:
-        reason = reason or "no difference either way"
+        reason = reason or NEITHER
     elif p > ALPHA:
         verdict = INCONCLUSIVE
-        why = "open after correction for several contrasts and analyses" if test.p <= ALPHA else "the interval does not decide"
+        why = CORRECTED if test.p <= ALPHA else WITHIN
         reason = reason or why
     return Settled(verdict, reason, p, level, low, high, seen)

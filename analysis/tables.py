@@ -92,7 +92,7 @@ def provenance(results: Results) -> dict[str, str]:
     devices = {_device(record["provenance"]) for record in records}
     return {
         "tier": results.tier,
-        "seeds": " ".join(map(str, results.planned_seeds)),
+        "seeds": " ".join(map(str, results.planned_seeds())),
         "tuning_seeds": " ".join(map(str, results.experiment.sizes(results.tier).tuning_seeds)),
         "device": " / ".join(sorted(filter(None, devices))),
         "revision": revisions(records),
@@ -210,7 +210,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     heuristic = known.get("heuristic") or {}
     choice = results.choices.get(cell)
     row: TableRow = {"task": task, "arm": arm, "label": experiment.arms[arm].label, "metric": metric}
-    row |= {"seeds": len(test), "planned": len(results.planned_seeds), **_interval("", test, METRICS[metric])}
+    row |= {"seeds": len(test), "planned": len(results.planned_seeds([cell])), **_interval("", test, METRICS[metric])}
     row |= {"out_seeds": len(out), **_interval("out_", out, METRICS[metric]), "out_note": " / ".join(notes)}
     row |= {
         "chance": known.get("chance"),

@@ -12,7 +12,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -158,12 +158,12 @@ class Experiment:
     def __repr__(self) -> str:
         return f"Experiment({self.name!r})"
 
-    def phases(self, tier: str, record_of: RecordOf, further: bool = False) -> Iterator[Phase]:
+    def phases(self, tier: str, record_of: RecordOf, further: Collection[Cell] = ()) -> Iterator[Phase]:
         """The runs of a tier, phase by phase: the next phase is asked for when ``record_of`` knows the runs of this one.
 
         Tuning trains every rate of the grid for a share of the steps, then the finalists to the end. Where the best rate lies
         on an edge, the rate beyond it goes the same way, ``EXTENSIONS`` times at most. Verdict runs follow, on seeds of their
-        own at the chosen rates, with ``further`` on the further seeds too. A cell without any rate has no verdict runs.
+        own at the chosen rates, those of the cells ``further`` on the further seeds too. A cell without any rate has none.
         """
         new: dict[Cell, Sequence[float]] = dict.fromkeys(self.tuned_cells(tier), self.sizes(tier).rates)
         begun: dict[Cell, list[PlannedRun]] = {cell: [] for cell in new}
@@ -265,14 +265,16 @@ class Experiment:
             for seed in seeds
         ]
 
-    def verdict_runs(self, tier: str, chosen: Mapping[Cell, float], further: bool = False) -> list[PlannedRun]:
+    def verdict_runs(self, tier: str, chosen: Mapping[Cell, float], further: Collection[Cell] = ()) -> list[PlannedRun]:
         """Runs on fresh seeds at the chosen rates, and measurements of cost; trained cells without a rate have none."""
         sizes = self.sizes(tier)
-        seeds = [*sizes.verdict_seeds, *(sizes.further_seeds if further else ())]
         rates: dict[Cell, float | None] = dict(chosen)
         rates |= {cell: None for cell in self.cells(tier) if self.tasks[cell[1]].measure == "cost"}
         return [
-            self._run(tier, cell, "verdict", rates[cell], seed) for cell in self.cells(tier) if cell in rates for seed in seeds
+            self._run(tier, cell, "verdict", rates[cell], seed)
+            for cell in self.cells(tier)
+            if cell in rates
+            for seed in (*sizes.verdict_seeds, *(sizes.further_seeds if cell in further else ()))
         ]
 
     def steps(self, tier: str, cell: Cell) -> int:

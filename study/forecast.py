@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from study.experiments import SHARE, STEPS, Cell, Experiment, PlannedRun, RecordOf
@@ -32,7 +32,10 @@ class Outlook:
 
     def expect(self) -> None:
         """Reckon anew, from all records that there are by now."""
-        self.expected = {run for e in self.experiments for run in planned(e, self.tier, self.record_of, self.further)}
+        self.expected = set()
+        for experiment in self.experiments:
+            further = experiment.cells(self.tier) if self.further else ()
+            self.expected.update(planned(experiment, self.tier, self.record_of, further))
 
     def made(self, run: PlannedRun, record: Mapping[str, Any] | None) -> None:
         self.ended.add(run)
@@ -61,7 +64,7 @@ class Outlook:
         )
 
 
-def planned(experiment: Experiment, tier: str, record_of: RecordOf, further: bool = False) -> list[PlannedRun]:
+def planned(experiment: Experiment, tier: str, record_of: RecordOf, further: Collection[Cell] = ()) -> list[PlannedRun]:
     """All runs of a tier. One without a record stands for one that leaves the best learning rate inside its grid."""
 
     def known(run: PlannedRun) -> Mapping[str, Any]:

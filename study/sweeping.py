@@ -108,7 +108,8 @@ class Sweep:
 
     def _phases(self) -> Iterator[list[Phase]]:
         """The phases of all experiments beside each other; those that follow depend on ``recorded``."""
-        plans = [e.phases(self.tier, self.recorded.get, self.narrow.further_seeds) for e in self.experiments]
+        further = {e.name: e.cells(self.tier) if self.narrow.further_seeds else () for e in self.experiments}
+        plans = [e.phases(self.tier, self.recorded.get, further[e.name]) for e in self.experiments]
         for phases in zip_longest(*plans):
             yield [phase for phase in phases if phase]
 

@@ -180,7 +180,7 @@ def all_runs(experiment, tier):
     for rate in sizes.rates:
         runs += [
             run
-            for run in experiment.verdict_runs(tier, dict.fromkeys(experiment.cells(tier), rate), further=True)
+            for run in experiment.verdict_runs(tier, dict.fromkeys(experiment.cells(tier), rate), experiment.cells(tier))
             if run.rate is not None or rate == sizes.rates[0]
         ]
     return runs

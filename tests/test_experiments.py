@@ -109,8 +109,8 @@ def test_phases_tune_go_past_an_edge_choose_and_judge():
     assert listed(twice.runs) == [("a", "x", 1.0, seed, None) for seed in (100, 101)]
     assert {cell: choice.rate for cell, choice in verdict.choices.items()} == {("a", "x"): 0.1, ("b", "x"): 0.001}
     assert listed(verdict.runs) == [(a, "x", rate, s, None) for a, rate in [("a", 0.1), ("b", 0.001)] for s in (0, 1, 2)]
-    *_, verdict = toy(tiers__core__further_seeds=[3]).phases("core", played(scores), further=True)
-    assert [run.seed for run in verdict.runs] == [0, 1, 2, 3] * 2
+    *_, verdict = toy(tiers__core__further_seeds=[3]).phases("core", played(scores), further=[("a", "x")])
+    assert [(run.arm, run.seed) for run in verdict.runs] == [("a", s) for s in (0, 1, 2, 3)] + [("b", s) for s in (0, 1, 2)]
 
 
 def test_the_grid_grows_twice_at_most():
@@ -270,7 +270,8 @@ def test_further_seeds_run_only_when_asked_for():
     experiment = toy(tiers__core__further_seeds=[3, 4])
     chosen = {("a", "x"): 0.01}
     assert [run.seed for run in experiment.verdict_runs("core", chosen)] == [0, 1, 2]
-    assert [run.seed for run in experiment.verdict_runs("core", chosen, further=True)] == [0, 1, 2, 3, 4]
+    assert [run.seed for run in experiment.verdict_runs("core", chosen, [("b", "x")])] == [0, 1, 2]
+    assert [run.seed for run in experiment.verdict_runs("core", chosen, [("a", "x")])] == [0, 1, 2, 3, 4]
 
 
 def test_declarations_are_read_without_torch_or_hydra():

@@ -213,7 +213,10 @@ def _key(plan: Mapping[str, Any], name: str) -> Key:
 
 
 def _planned(experiment: Experiment, tier: str, known: Mapping[Key, Record], further: bool) -> list[PlannedRun]:
-    return planned(experiment, tier, lambda run: known.get((experiment.name, tier, run.digest)), further)
+    def record_of(run: PlannedRun) -> Record | None:
+        return known.get((experiment.name, tier, run.digest))
+
+    return planned(experiment, tier, record_of, experiment.cells(tier) if further else ())
 
 
 def _counts(name: str, planned: int, ended: Sequence[Record], running: int) -> dict[str, Any]:

@@ -26,7 +26,8 @@ Sides = tuple[tuple[Term, ...], tuple[Term, ...]]
 class Measured(Rule):
     """Decided on the verdict seeds of one experiment, paired by seed; a positive effect says that side a is better.
 
-    ``task`` may name alternatives: the first one that the tier has is meant.
+    ``task`` may name alternatives: the first one that the tier has is meant. Further seeds count once each of its cells has
+    some.
     """
 
     reading: ClassVar[Reading] = BETTER
@@ -71,6 +72,10 @@ class Measured(Rule):
         scores = self.scores(study, task)
         margin = self.margin_of(scores.metric, study.experiment.tasks[task])
         test = self.test(scores, math.log1p(margin or 0.0) if scores.metric.relative else margin or 0.0)
+        cells = {(record["plan"]["arm"], record["plan"]["task"]) for record in scores.records}
+        if cells & study.further and not cells <= study.further:
+            return self.evaluate({**studies, self.experiment: study.first_look()}, tier)
+        planned = study.planned_seeds(cells)
         if self.by_count(scores) and (test.by == BY_SIGN or test.n == 1):  # the same for each seed, as it must be
             assert test.effect is not None
             test = counted(test.effect, test.margin)
@@ -79,13 +84,13 @@ class Measured(Rule):
             test = dataclasses.replace(test, place=None, note=reason)
         return Evidence(
             test=test,
-            scope=scope(scores, None if test.by == BY_COUNT else test.n, tier),
+            scope=scope(scores, None if test.by == BY_COUNT else test.n, len(planned), tier),
             notes=scores.notes,
             task=task,
             metric=scores.path,
             margin=margin,
-            planned=len(study.planned_seeds),
-            alpha=analysis_alpha(1 + bool(sizes.further_seeds), 1 + (len(study.planned_seeds) > len(sizes.verdict_seeds))),
+            planned=len(planned),
+            alpha=analysis_alpha(1 + bool(sizes.further_seeds), 1 + (len(planned) > len(sizes.verdict_seeds))),
             reading=self.reading,
             shown=as_share if scores.metric.relative and self.own_unit is None else float,
             levels=self.levels(scores),

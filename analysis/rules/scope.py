@@ -6,8 +6,8 @@ from analysis.rules.scores import Scores
 from analysis.values import joined, trained_length
 
 
-def scope(scores: Scores, n: int | None, tier: str) -> str:
-    """In one line: task, slice, lengths, size, seeds, tier, device."""
+def scope(scores: Scores, n: int | None, planned: int, tier: str) -> str:
+    """In one line: task, slice, lengths, size, seeds (``n`` pairs of those planned), tier, device."""
     records = scores.records
     configs = [record["config"] for record in records]
     parts = [scores.task]
@@ -22,7 +22,6 @@ def scope(scores: Scores, n: int | None, tier: str) -> str:
         parts.append(f"{joined(widths)} wide")
     if layers := {record["config"].get("model", {}).get("layers") for record in records if record["kind"] != "images"} - {None}:
         parts.append(f"{joined(layers)} layers" if layers != {1} else "1 layer")
-    planned = len(scores.study.planned_seeds)
     seeds = "" if n is None else f"n = {n}" + (f" of {planned}" if n != planned else "")
     devices = joined({record["provenance"].get("device") for record in records})
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)

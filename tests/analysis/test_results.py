@@ -43,7 +43,7 @@ def test_a_complete_sweep_misses_nothing():
     results = Results(TINY, "core", synthetic.complete(TINY, "core", best_at(0.003)))
     assert not (results.missing or results.stale or results.untuned)
     assert {choice.rate for choice in results.choices.values()} == {0.003}
-    assert len(results.planned) == 6 * (3 + 2) * 2 + 6 * 3 + 3 and results.planned_seeds == (0, 1, 2)
+    assert len(results.planned) == 6 * (3 + 2) * 2 + 6 * 3 + 3 and results.planned_seeds() == (0, 1, 2)
     assert results.summary() == "81 planned, 81 finished, 0 missing"
     assert set(results.verdict["attention", "cost"]) == {0, 1, 2}
 
@@ -84,13 +84,16 @@ def test_a_record_of_another_question_is_stale():
         assert results.stale == [other] and other not in results.records
 
 
-def test_further_seeds_are_planned_once_one_of_them_ran():
+def test_further_seeds_of_a_cell_are_planned_once_one_of_them_ran():
     made = synthetic.complete(TINY, "core", best_at(0.003))
     rates = {cell: 0.003 for cell in TINY.cells("core") if cell[1] != "cost"}
-    further = [run for run in TINY.verdict_runs("core", rates, True) if run.seed == 3]
+    further = [run for run in TINY.verdict_runs("core", rates, TINY.cells("core")) if run.seed == 3]
     results = Results(TINY, "core", [*made, synthetic.record(further[0], "accuracy", 0.5)])
-    assert results.planned_seeds == (0, 1, 2, 3)
-    assert len(results.missing) == len(further) - 1 and {run.seed for run in results.missing} == {3}
+    cell = further[0].cell
+    assert results.further == {cell} and not results.missing
+    assert results.planned_seeds() == results.planned_seeds([cell]) == (0, 1, 2, 3) == tuple(results.seeds(cell))
+    assert results.planned_seeds([further[-1].cell]) == (0, 1, 2)
+    assert tuple(results.first_look().seeds(cell)) == results.first_look().planned_seeds() == (0, 1, 2)
 
 
 def test_failed_runs_are_no_evidence_and_diverged_ones_are():

@@ -18,7 +18,7 @@ def test_table_has_a_row_for_every_cell_also_where_nothing_ran(gaps):
     rows = {(row["arm"], row["task"]): row for row in tables.main_rows(gaps)}
     assert list(rows) == [cell for cell in gaps.experiment.cells("core")]
     hurt = rows["learned", "reverse"]
-    planned = len(gaps.planned_seeds)
+    planned = len(gaps.planned_seeds())
     assert (hurt["seeds"], hurt["missing"], hurt["failed"], hurt["diverged"]) == (planned - 3, 1, 1, 1)
     assert cells.failures(hurt) == "1 diverged, 1 failed, 1 missing"
     never = rows["random", "reverse"]
