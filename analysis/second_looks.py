@@ -8,10 +8,10 @@ from analysis.claims import Claims
 from analysis.results import Results
 from analysis.rows import Row
 from analysis.settling import CORRECTED, NEITHER, WITHIN
-from analysis.statistics import INCONCLUSIVE
+from analysis.statistics import BY_SIGN, INCONCLUSIVE
 from study.experiments import Cell
 
-MORE_MAY_DECIDE = (WITHIN, CORRECTED, NEITHER)  # what keeps a contrast open that more seeds may close
+MORE_MAY_DECIDE = (WITHIN, CORRECTED, NEITHER)  # what keeps a contrast open that more seeds may close; a sign test does, too
 
 
 def cells(claims: Claims, results: Mapping[str, Results], rows: Sequence[Row], tier: str) -> dict[str, dict[Cell, set[str]]]:
@@ -22,7 +22,8 @@ def cells(claims: Claims, results: Mapping[str, Results], rows: Sequence[Row], t
         study = results.get(row.experiment)
         if study is None or not study.experiment.sizes(tier).further_seeds:
             continue
-        if row.part and row.verdict == INCONCLUSIVE and any(words in row.reason for words in MORE_MAY_DECIDE):
+        few = row.decided_by == BY_SIGN or any(words in row.reason for words in MORE_MAY_DECIDE)
+        if row.part and row.verdict == INCONCLUSIVE and few:
             used = rules[row.claim, row.contrast].evaluate(results, tier).records
             for cell in {(record["plan"]["arm"], record["plan"]["task"]) for record in used} - study.further:
                 found.setdefault(row.experiment, {}).setdefault(cell, set()).add(row.claim)
