@@ -41,9 +41,7 @@ class Results:
         sizes = experiment.sizes(tier)
         # cells with runs on further seeds: of those all are planned
         self.further: set[Cell] = {
-            (r["plan"]["arm"], r["plan"]["task"])
-            for r in own
-            if r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds
+            cell_of(r) for r in own if r["plan"]["role"] == "verdict" and r["plan"]["seed"] in sizes.further_seeds
         }
 
         for phase in experiment.phases(tier, self.record_of, self.further):
@@ -181,6 +179,10 @@ def _flat(prefix: str, node: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(value.get("name"), str):
             yield f"{prefix}{key}", value["name"]
         yield from _flat(f"{prefix}{key}.", {inner: leaf for inner, leaf in value.items() if inner not in ("name", "example")})
+
+
+def cell_of(record: Record) -> Cell:
+    return record["plan"]["arm"], record["plan"]["task"]
 
 
 def _key(record: Record) -> tuple:

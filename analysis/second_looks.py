@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analysis.claims import Claims
-from analysis.results import Results
+from analysis.results import Results, cell_of
 from analysis.rows import Row
 from analysis.settling import CORRECTED, NEITHER, WITHIN
 from analysis.statistics import BY_SIGN, INCONCLUSIVE
@@ -25,7 +25,7 @@ def cells(claims: Claims, results: Mapping[str, Results], rows: Sequence[Row], t
         few = row.decided_by == BY_SIGN or any(words in row.reason for words in MORE_MAY_DECIDE)
         if row.part and row.verdict == INCONCLUSIVE and few:
             used = rules[row.claim, row.contrast].evaluate(results, tier).records
-            for cell in {(record["plan"]["arm"], record["plan"]["task"]) for record in used} - study.further:
+            for cell in set(map(cell_of, used)) - study.further:
                 found.setdefault(row.experiment, {}).setdefault(cell, set()).add(row.claim)
     return found
 

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar
 
-from analysis.results import Results
+from analysis.results import Results, cell_of
 from analysis.rules.base import Evidence, NotRun, Rule
 from analysis.rules.runs import held_open, of_sides
 from analysis.rules.scope import scope
@@ -72,7 +72,7 @@ class Measured(Rule):
         scores = self.scores(study, task)
         margin = self.margin_of(scores.metric, study.experiment.tasks[task])
         test = self.test(scores, math.log1p(margin or 0.0) if scores.metric.relative else margin or 0.0)
-        cells = {(record["plan"]["arm"], record["plan"]["task"]) for record in scores.records}
+        cells = set(map(cell_of, scores.records))
         if cells & study.further and not cells <= study.further:
             return self.evaluate({**studies, self.experiment: study.first_look()}, tier)
         planned = study.planned_seeds(cells)

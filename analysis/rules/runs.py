@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from analysis.formats import whole
+from analysis.results import cell_of
 from analysis.rules.base import Unit
 from analysis.rules.scores import Scores
 from analysis.rules.terms import Term
@@ -24,7 +25,7 @@ def of_sides(scores: Scores, sides: Sequence[Sequence[Term]]) -> dict[str, str]:
 
     arms = [term for terms in sides for term in _trained(scores, terms)]
     runs = [run for term in arms for run in scores.runs(term).values()]
-    cells = dict.fromkeys((run["plan"]["arm"], run["plan"]["task"]) for run in runs)
+    cells = dict.fromkeys(map(cell_of, runs))
     choices = [(arm, scores.study.choices[arm, task]) for arm, task in cells if (arm, task) in scores.study.choices]
     edges = dict.fromkeys(arm for arm, choice in choices if choice.further is not None or len(choice.curve) == 1)
     return {
