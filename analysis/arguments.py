@@ -19,7 +19,7 @@ PARTS = {
     "open": "the commands that run further seeds of what a part still needs that the first ones leave open",
     "rates": "the chosen learning rates, with the validation score at each rate",
     "verdicts": "VERDICTS.md, verdicts.csv, and every contrast in the terminal",
-    "tables": "tables/<experiment>.csv, .md, .tex, _rates.csv, _slices.csv, _cost.csv; verdicts.md and published_directions.md",
+    "tables": "tables/<experiment>.csv, .md, .tex, _rates.csv, _slices.csv, _cost.csv; verdicts and published_directions",
     "figures": "figures/<experiment>.svg and .png, and their learning-rate and learning curves",
     "page": "page.html: findings, experiments and all runs, with the figures of these records (drawn where there are none)",
     "readme": "findings in README.md, how often rules err in results/METHOD.md; with --check only whether they are up to date",

@@ -8,10 +8,10 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, open_dict
 
-from study import experiments, schema
+from study import experiments, parts, schema
 from study.experiments import Experiment
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -47,19 +47,30 @@ def load(overrides: list[str]) -> DictConfig:
 
 
 class Composer:
-    """Hydra's ``load`` of a list of overrides, called once for each set of choices of groups; keys are set on a copy.
+    """What Hydra's ``load`` makes of a list of overrides, with each file of a part read once; keys are set on a copy.
 
-    Hydra does the same in the same order: it reads the chosen files, then sets the keys. Reading takes most of the time.
+    A part stands under its group's name and nowhere else, so it can be taken from a config that chose it alone. Then keys are
+    set, as Hydra does it after it has read all files. Reading takes most of the time.
     """
 
     def __init__(self, load: Callable[[list[str]], DictConfig]):
-        self._chosen = functools.cache(lambda *choices: load(list(choices)))
+        self._load = functools.cache(lambda *choices: load(list(choices)))
 
     def __call__(self, overrides: list[str]) -> DictConfig:
         parsed = OverridesParser.create().parse_overrides(overrides)
-        config = copy.deepcopy(self._chosen(*(each.input_line for each in parsed if not _sets_a_key(each))))
+        chosen = [each for each in parsed if not _sets_a_key(each)]
+        last = {each.key_or_group: each for each in chosen if _chooses_a_part(each)}
+        others = [each.input_line for each in chosen if not _chooses_a_part(each)]
+        config = copy.deepcopy(self._load(*others))
+        for group, choice in last.items():
+            config[group] = copy.deepcopy(self._load(*others, choice.input_line)[group])
         ConfigLoaderImpl._apply_overrides_to_config([each for each in parsed if _sets_a_key(each)], config)
         return config
+
+
+def _chooses_a_part(override: Override) -> bool:
+    plain = override.type is OverrideType.CHANGE and not override.package and isinstance(override.value(), str)
+    return plain and override.key_or_group in parts.GROUPS
 
 
 def _sets_a_key(override: Override) -> bool:

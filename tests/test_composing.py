@@ -2,9 +2,10 @@
 
 import hydra
 import pytest
+import yaml
 from omegaconf import OmegaConf
 
-from study import schema
+from study import parts, schema
 from study.composing import Composer
 from study.help import explain
 from tests.conftest import CONF
@@ -13,9 +14,22 @@ ASKED = [
     [],
     ["train.steps=3", "mixer.heads=2", "tier=full", "mixer=window", "train.steps=4", "runs=elsewhere", "seed=3"],
     ["task=mqar", "task.pairs=[1,2]", "+mixer.extra=3", "~train", "origin.digest='0123'", "tracking.entity=null"],
+    ["mixer=gru", "mixer=lstm", "mixer=window"],
     ["tier=smoke", "model.width=32", "trainer=gpu", "trainer.gpus=0.5", "data.root=''"],
+    ["tier=full", "task=reversal", "architecture=bahdanau", "readout=max", "position=relative", "position.clip=3", "mixer=gru"],
 ]
-REFUSED = ["train.stepz=3", "mixer.window=3", "seed=abc", "mixer=lsmt", "train.steps=1,2", "+seed=1", "~nothing", "task/x=1"]
+REFUSED = [
+    "train.stepz=3",
+    "mixer.window=3",
+    "seed=abc",
+    "mixer=lsmt",
+    "train.steps=1,2",
+    "+seed=1",
+    "~nothing",
+    "task/x=1",
+    "mixer=a,b",
+    "+mixer=gru",
+]
 
 
 @pytest.fixture(scope="module")
@@ -54,5 +68,15 @@ def test_each_choice_is_read_once(hydras):
     compose = Composer(lambda overrides: (read.append(overrides), hydras(overrides))[1])
     for seed in range(3):
         for mixer in ("lstm", "attention"):
-            assert compose([f"mixer={mixer}", f"seed={seed}", "train.rate=0.1"]).mixer.name == mixer
-    assert read == [["mixer=lstm"], ["mixer=attention"]]
+            for task in ("mqar", "copy"):
+                config = compose([f"mixer={mixer}", f"seed={seed}", f"task={task}", "train.rate=0.1"])
+                assert (config.mixer.name, config.task.name) == (mixer, task)
+    assert read == [[], ["mixer=lstm"], ["task=mqar"], ["task=copy"], ["mixer=attention"]]
+
+
+@pytest.mark.parametrize("group", parts.GROUPS)
+def test_a_part_says_nothing_of_what_stands_elsewhere(group):
+    """So its file can be read apart from those of the others."""
+    for path in (CONF / group).glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert "@package" not in text and "defaults" not in yaml.safe_load(text)

@@ -95,7 +95,7 @@ MAY_IMPORT = {
     "study/parts.py": set(),
     "study/keys.py": {"omegaconf", "study.experiments", "study.records"},
     "study/schema.py": {"omegaconf", "hydra", "study.experiments", "study.keys", "study.parts", "study.records"},
-    "study/composing.py": {"omegaconf", "hydra", "study.experiments", "study.schema"},
+    "study/composing.py": {"omegaconf", "hydra", "study.experiments", "study.parts", "study.schema"},
     "study/forecast.py": {"study.experiments", "study.metrics", "study.progress"},
     "study/progress.py": {"rich"},
     "study/grid.py": {"omegaconf", "rich", "study.progress", "study.records", "study.schema"},

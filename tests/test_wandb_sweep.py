@@ -8,8 +8,6 @@ import sys
 
 import pytest
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
-from wandb.sdk.lib import config_util
 
 from study import experiments, records, wandb_sweep
 from study.composing import Composer, load
@@ -86,6 +84,9 @@ def test_a_part_of_an_experiment_of_the_study(capsys):
 
 def test_an_agent_starts_a_run_as_the_definition_says(tiny_one, tmp_path, capsys, wandb_server):
     """W&B's own agent fills in the command; the run logs under the id that the sweep gave it, and has its record."""
+    from wandb.sdk.launch.sweeps.utils import create_sweep_command_args  # takes seconds
+    from wandb.sdk.lib import config_util
+
     made, _ = grid(capsys, "experiment=tiny", "tier=smoke", f"runs={tmp_path / 'runs'}")
     value = made["parameters"]["run"]["values"][0]
     asked = {"run": {"value": value}}

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from scipy.optimize import isotonic_regression
 
 from analysis.cost_tables import AXES, measured
 from analysis.figures.style import Panel, arm_style, log_ticks
@@ -86,11 +87,9 @@ def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]])
     first, reached = min(xs[0] for _, xs, _, _ in ends), max(xs[-1] for _, xs, _, _ in ends)
     ends = sorted(ends, key=lambda end: end[0])
     heights = [(math.log(y) - low) / (high - low) for y, *_ in ends]
-    for i in range(1, len(heights)):
-        heights[i] = max(heights[i], heights[i - 1] + NAME_HEIGHT)
-    heights[-1] = min(heights[-1], 1.0)
-    for i in range(len(heights) - 2, -1, -1):
-        heights[i] = min(heights[i], heights[i + 1] - NAME_HEIGHT)
+    steps = NAME_HEIGHT * np.arange(len(heights))
+    kept_off = isotonic_regression(np.array(heights) - steps).x + steps  # the nearest heights that far apart
+    heights = kept_off - max(0.0, kept_off[-1] - 1)
     for height, (y, xs, name, colour) in zip(heights, ends, strict=True):
         at = (reached * (reached / first) ** 0.07, math.exp(low + height * (high - low)))
         line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
