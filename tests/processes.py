@@ -27,6 +27,19 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 LOADED = ("torch", "pytorch_lightning", "hydra", "pandas", "scipy.stats", "matplotlib.figure", "wandb.cli.cli")
+# Commands of run.py, one after another in one process; says what each printed and how it ended, then all that is imported.
+SAY = """
+import contextlib, io, json, runpy, sys
+for command in json.loads(sys.argv.pop()):
+    sys.argv, said, code = ["run.py", *command.split()], io.StringIO(), 0
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            runpy.run_path("run.py", run_name="__main__")
+        except SystemExit as stop:
+            code = stop.code
+    print(json.dumps([command, said.getvalue(), code if isinstance(code, int) else code + "\\n"]))
+print(json.dumps(sorted(sys.modules)))
+"""
 WIDTH = 12  # of a number that a process tells another
 
 

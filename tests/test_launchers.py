@@ -83,13 +83,13 @@ def made(folder: Path) -> dict[str, dict[str, Any]]:
 def test_workers_end_with_a_launcher_that_is_killed(launch, checkout):
     """All of them: those that train, one that has nothing to do, and W&B's service of each."""
     long = ["experiment=tiny", "tier=core", "train.stop_when_solved=false", "trainer.checkpoint_every=10"]
-    process = launch(*long, "hydra/launcher=joblib", "hydra.launcher.n_jobs=3")
-    wait(checkpoints(checkout / "runs", 2), process)
+    process = launch(*long, "sweep.arms=[attention]", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    wait(checkpoints(checkout / "runs", 1), process)
 
     def of_checkout() -> list[int]:
         return processes(lambda path: (path / "cwd").readlink() == checkout)
 
-    assert len(of_checkout()) > 3
+    assert len(of_checkout()) > 2
     process.kill()
     process.wait()
     wait(lambda: not of_checkout(), seconds=10)

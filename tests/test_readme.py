@@ -52,8 +52,8 @@ def test_the_data_frame_is_that_of_the_records(capsys):
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("python run.py")])
-def test_run_command(command, tmp_path):
-    words = shlex.split(command)
+def test_run_command(command, run_py, tmp_path):
+    words = shlex.split(command)[2:]
     for launcher, package in CLUSTERS.items():  # composed here, carried out in test_launchers.py
         if f"hydra/launcher={launcher}" in words:
             try:
@@ -61,18 +61,18 @@ def test_run_command(command, tmp_path):
             except metadata.PackageNotFoundError:
                 pytest.skip(f"{package} is not installed")
             show = ["--cfg", "all", "--package", "hydra.launcher"]
-            shown = run([*(word for word in words if word != "-m"), *show])
-            assert shown.returncode == 0 and "_target_: hydra_plugins" in shown.stdout, shown.stderr
+            shown = run_py(*(word for word in words if word != "-m"), *show)
+            assert shown.code == 0 and "_target_: hydra_plugins" in shown.out, shown.err
             return
     if "tracking.mode=online" in words:
         nobody = {"WANDB_API_KEY": "", "NETRC": str(tmp_path / "none"), "HOME": str(tmp_path)}
-        refused = run([*words, f"runs={tmp_path}"], **nobody)
+        refused = run(["python", "run.py", *words, f"runs={tmp_path}"], **nobody)
         assert refused.returncode != 0 and "needs a W&B key" in refused.stderr
         assert not list(tmp_path.glob("*/record.json"))
         return
     if "--help" in words:
-        shown = run(words)
-        assert shown.returncode == 0 and "\n  mixer " in shown.stdout
+        shown = run_py(*words)
+        assert shown.code == 0 and "\n  mixer " in shown.out
         return
     declared = next((w.removeprefix("experiment=") for w in words if w.startswith("experiment=")), None)
     words = [w for w in words if not w.startswith(("tier=", "trainer=", "runs=", "hydra.launcher."))]
@@ -90,8 +90,8 @@ def test_run_command(command, tmp_path):
         assert all(experiments.load(name).cells("core") for name in names)
     else:
         words += ["train.steps=2", "evaluation.test_items=1", "evaluation.validation_items=1"]
-    done = run(words)
-    assert done.returncode == 0, done.stderr
+    done = run_py(*words)
+    assert done.code == 0, done.err
     assert list(tmp_path.glob("*/record.json"))
 
 
@@ -129,6 +129,8 @@ def test_analysis_command(command, tmp_path, smoke_runs):
         tier = words[words.index("--tier") + 1]
         words[words.index("--tier") + 1] = "smoke"
         assert tier in ("smoke", "core")
+    if words[2:] in (["analysis"], ["analysis", "--tier", "core"]):  # of all experiments: tests/analysis
+        words += ["--experiment", "dynamic"]
     words += ["--readme", str(shutil.copy(ROOT / "README.md", tmp_path))]
     if "collect" not in words:
         words += ["--output", str(tmp_path / "out")]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 ILL = tuple(name for name in ("structure", "glimpse", "complexity", "translation") if records.committed("core", name).exists())
 WHOLE = "speed"
-MUTATIONS, BATCHES = 1000, 4
+MUTATIONS, BATCHES = 500, 2
 
 VALUES = [
     None,

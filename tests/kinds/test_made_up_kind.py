@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import python
+from tests.processes import SAY, python
 
 ROOT = Path(__file__).parents[2]
 MADE_UP = Path(__file__).parent / "made_up"
@@ -18,7 +18,7 @@ def checkout(tmp_path_factory):
     """A copy of the project with one kind more."""
     folder = tmp_path_factory.mktemp("checkout")
     for name in ("study", "conf", "hydra_plugins"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "run.py", folder)
     added = [path.relative_to(MADE_UP) for path in MADE_UP.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     assert len(added) == 5 and not any((folder / path).exists() for path in added), "they are put beside, not over"
@@ -45,26 +45,23 @@ def test_it_trains_and_its_record_says_what_it_found(checkout, run_py):
     assert record["diagnostics"] == {} and "structure" not in record and "ffn_width" not in record
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (
-            "task=greatest",
-            "architecture=encoder answers tokens, but task=greatest is a task of vectors: use architecture=perceptron",
-        ),
-        ("task=recall architecture=perceptron", "architecture=perceptron answers vectors, but task=recall is a task of tokens"),
-        ("task=greatest architecture=perceptron model.width=3", "model.width=3: less than the vector has; use 4 or more"),
-        (
-            "task=greatest architecture=perceptron cost.sizes=[8]",
-            "cost.sizes can't be measured on a task of vectors: use a task",
-        ),
-        ("task=greatest architecture=perceptron task.entries=x", "task.entries=x: must be of type int"),
-        ("task=greatest architecture=perceptron mixer=lstm", "architecture=perceptron has no mixer: leave it at its default"),
-    ],
-)
-def test_its_mistakes_are_answered_like_any_other(run_py, arguments, said):
-    done = run_py(*arguments.split(), *SMALL)
-    assert done.returncode == 1 and done.stderr.startswith(f"error: {said}"), done.stderr
+MISTAKES = {
+    "task=greatest": "architecture=encoder answers tokens, but task=greatest is a task of vectors: use architecture=perceptron",
+    "task=recall architecture=perceptron": "architecture=perceptron answers vectors, but task=recall is a task of tokens",
+    "task=greatest architecture=perceptron model.width=3": "model.width=3: less than the vector has; use 4 or more",
+    "task=greatest architecture=perceptron cost.sizes=[8]": "cost.sizes can't be measured on a task of vectors: use a task",
+    "task=greatest architecture=perceptron task.entries=x": "task.entries=x: must be of type int",
+    "task=greatest architecture=perceptron mixer=lstm": "architecture=perceptron has no mixer: leave it at its default",
+}
+
+
+def test_its_mistakes_are_answered_like_any_other(checkout):
+    asked = [f"{command} {' '.join(SMALL)}" for command in MISTAKES]
+    done = python("-c", SAY, json.dumps(asked), cwd=checkout)
+    assert done.returncode == 0, done.stderr
+    answers = [json.loads(line) for line in done.stdout.splitlines()[: len(asked)]]
+    for (_, printed, line), said in zip(answers, MISTAKES.values(), strict=True):
+        assert printed == "" and line.startswith(f"error: {said}") and line.count("\n") == 1
 
 
 def test_the_help_has_its_keys(run_py):

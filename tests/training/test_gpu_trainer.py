@@ -16,7 +16,7 @@ from study.training import checkpoints
 from study.training.build import build_model, build_task
 from study.training.module import Training
 from study.training.runner import execute
-from tests.test_every_config import ANSWERS, BESIDE, NAMES
+from tests.test_every_config import ANSWERS, BESIDE, KINDS, NAMES, UNMATCHED
 from tests.training.test_resume import assert_same, stop_at
 
 pytestmark = pytest.mark.slow
@@ -39,7 +39,7 @@ IMAGES = [[f"architecture={name}"] for name, kind in ANSWERS.items() if kind == 
 CASES = [
     *(("recall", case) for case in ENCODERS),
     *(("reverse", [f"mixer={mixer}"]) for mixer in NAMES["mixer"]),  # bidirectional, with padding
-    *(("reversal", [*case, "model.match=nothing"]) for case in DECODERS),
+    *(("reversal", case) for case in DECODERS),
     *(("clutter", case) for case in IMAGES),
     ("brackets", ["evaluation.structure=true", "evaluation.heads=true"]),
 ]
@@ -48,7 +48,7 @@ CASES = [
 @pytest.fixture
 def gpu_trainer(tiny):
     def config(device, *overrides, task="recall"):
-        return tiny("trainer=gpu", f"trainer.accelerator={device}", *overrides, task=task)
+        return tiny("trainer=gpu", f"trainer.accelerator={device}", *UNMATCHED[KINDS[task]], *overrides, task=task)
 
     return config
 

@@ -593,8 +593,7 @@ except ValueError as error:
     elif key:
         (tmp_path / "netrc").write_text(f"machine api.wandb.ai\n  login user\n  password {key}\n")
         (tmp_path / "netrc").chmod(0o600)
-    root = Path(tracking.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    done = python("-c", code, cwd=Path(tracking.__file__).parents[2])
     assert done.returncode == 0, done.stderr
     assert said in done.stdout and bool(said) == bool(done.stdout)
     assert len(done.stdout.splitlines()) <= 1

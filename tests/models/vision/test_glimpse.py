@@ -251,12 +251,12 @@ def textures(count, size, generator):
 @pytest.mark.slow
 def test_learned_glimpses_beat_random_ones():
     draws = torch.Generator().manual_seed(0)
-    images, targets = textures(4000, 32, draws)
-    unseen, answers = textures(2000, 32, draws)
+    images, targets = textures(4000, 24, draws)
+    unseen, answers = textures(1000, 24, draws)
     accuracy = {}
     for arm in (LearnedGlimpses, RandomGlimpses):
         torch.manual_seed(0)
-        net, steps = arm(3, width=64, glimpses=3), 600
+        net, steps = arm(3, width=64, glimpses=2), 300
         optimiser = torch.optim.Adam(net.parameters(), 0.01)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
         for _ in range(steps):
