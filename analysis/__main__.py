@@ -182,8 +182,7 @@ def _write(
         if not options.experiment:
             verdict_table.write(folder / "tables", tier.judged.rows)
             directions.write(folder / "tables", directions.compared(claims.published_directions, tier.judged.rows))
-    if "figures" in parts or "page" in parts:
-        _draw(tier, claims, "figures" in parts)
+    _draw(tier, claims, parts)
     if "verdicts" in parts:
         terminal.verdicts(tier.judged, claims, options.experiment or (), console)
     terminal.summaries(chosen, console)
@@ -223,15 +222,16 @@ def _serve(options: argparse.Namespace, console: Console) -> int:
     return live.serve(Path(source), declared, made, options.serve, console)
 
 
-def _draw(tier: Tier, claims: Claims, anew: bool) -> None:
-    """Figures of the experiments chosen, where ``anew``, and any that is not there yet or shows other records."""
-    from analysis import figures
+def _draw(tier: Tier, claims: Claims, parts: Sequence[str]) -> None:
+    """Figures of the experiments chosen; for the page any other, too, that is not there yet or shows other records."""
+    folder, anew, page = tier.folder / "figures", "figures" in parts, "page" in parts
+    due = [one for name, one in tier.results.items() if anew and name in tier.chosen or page and drawn.svg(folder, one) is None]
+    verdicts = anew or page and not (folder / "verdicts.svg").exists()
+    if due or verdicts:
+        from analysis import figures
 
-    folder = tier.folder / "figures"
-
-    due = [one for name, one in tier.results.items() if (anew and name in tier.chosen) or drawn.svg(folder, one) is None]
-    said = {name: claim.en for name, claim in claims.claims.items()}
-    figures.write_all(folder, due, tier.judged if anew or not (folder / "verdicts.svg").exists() else None, said)
+        said = {name: claim.en for name, claim in claims.claims.items()}
+        figures.write_all(folder, due, tier.judged if verdicts else None, said)
 
 
 def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:

@@ -85,9 +85,9 @@ def chance(by_tier: Mapping[str, Verdicts]) -> str:
     decided = [row for row in rows if row.verdict in DECIDED]
     claims = len({row.claim for row in decided})
     return (
-        f"{len(decided)} parts of {claims} claims are decided by runs on random seeds. As each claim is held to "
-        f"{100 * ALPHA:g} % for a false verdict in any of its parts, at most {ALPHA * claims:.1f} claims with one are to "
-        "be expected."
+        f"{len(decided)} parts of {claims} claims are decided by runs on random seeds. A claim has a false verdict in one of "
+        f"its parts with a probability of at most {100 * ALPHA:g} %, so among these at most {ALPHA * claims:.1f} such claims "
+        "are to be expected."
     )
 
 

@@ -378,3 +378,6 @@ def test_narrowing_to_an_experiment_leaves_other_files_alone(tmp_path):
     assert main(["tables", *where, "--experiment", "tiny"]) == 0
     written = {path.name for path in (tmp_path / "results" / "core" / "tables").iterdir()}
     assert written == {"tiny.csv", "tiny.md", "tiny.tex", "tiny_rates.csv", "tiny_slices.csv"}
+    assert main(["figures", *where, "--experiment", "tiny"]) == 0
+    written = {path.name for path in (tmp_path / "results" / "core" / "figures").glob("*.svg")}
+    assert written == {"tiny.svg", "tiny_training.svg", "verdicts.svg"}
