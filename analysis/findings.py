@@ -34,7 +34,7 @@ class _Finding:
 
     @property
     def kind(self) -> str:
-        """Its verdict; a claim against which stands that two things are equal is of a kind of its own."""
+        """Its verdict; or ``EQUAL`` where what contradicts the claim is in each of its parts that two things are equal."""
         equal = self.verdict == CONTRADICTED and all(row.verdict == EQUAL for row in self.shown)
         return EQUAL if equal else self.verdict
 
@@ -94,7 +94,7 @@ def _told(row: Row, measured: str, further: str = "") -> str:
 
 def _measured(row: Row) -> str:
     """The scores, then the effect with its interval: "97.0 % against 81.5 % (+15.5 points [+12.0, +19.0], n = 5)"."""
-    about_sameness = row.verdict == EQUAL or rules.known()[row.rule].asks == "±" or (row.margin or 0.0) < 0
+    about_sameness = row.verdict == EQUAL or rules.known()[row.rule].sameness or (row.margin or 0.0) < 0
     seeds = f"n = {row.n}" if row.n else "by count" if row.decided_by == BY_COUNT else ""
     effect = ", ".join(filter(None, (wording.effect(row), wording.held_to(row) if about_sameness else "", seeds)))
     scores = wording.levels(row)

@@ -87,7 +87,7 @@ def whole(value: float | None) -> str:
 
 
 def three_digits(value: float) -> str:
-    """Of numbers from a hundred to a million all digits before the point."""
+    """Three digits; from a hundred to a million all digits before the decimal point, and none after it."""
     return short(value) if value >= 1e6 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

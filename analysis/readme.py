@@ -23,7 +23,7 @@ TIERS = ("full", "core")  # a claim's verdict is that of the first tier that dec
 
 
 def summary(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
-    """For README: how many claims came out how, those that tell most in sentences, and the picture of all parts."""
+    """For README: how many claims have each verdict, those that tell most in sentences, and the picture of all parts."""
     deciding = {name: _deciding(name, by_tier) for name in claims.claims}
     overall = {name: judged.overall[name] if judged else NOT_RUN for name, judged in deciding.items()}
     waiting = sum(overall[name] == NOT_RUN and not claim.nothing_to_run for name, claim in claims.claims.items())

@@ -18,6 +18,7 @@ import pandas as pd
 import yaml
 
 from analysis import claims as claims_module
+from analysis.formats import as_csv
 from analysis.load import ROOT
 from analysis.rules.base import Rule
 from study import experiments
@@ -107,7 +108,7 @@ class Registration:
 
     def write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame([vars(finding) for finding in self.found]).to_csv(folder / FILE, index=False)
+        (folder / FILE).write_text(as_csv(map(vars, self.found)), encoding="utf-8")
 
 
 def read(folder: Path) -> dict[tuple[str, str, str], Finding]:

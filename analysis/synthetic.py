@@ -23,6 +23,8 @@ PLAN = ("experiment", "tier", "arm", "task", "role", "rate", "seed", "digest")
 AXES = {
     "recall": "distance",
     "copy_memory": "distance",
+    "mqar": "distance",
+    "clutter": "distance",
     "agreement": "distance",
     "reverse": "length",
     "copy": "length",

@@ -72,7 +72,7 @@ def asked(row: Row) -> str:
     """What the interval has to do for the contrast to hold: exceed a margin ("> 2"), or lie within it ("± 2")."""
     if row.margin is None or row.effect is None:
         return ""
-    return f"{rules.known()[row.rule].asks} {_unit(row).factor * row.margin:g}"
+    return f"{'±' if rules.known()[row.rule].sameness else '>'} {_unit(row).factor * row.margin:g}"
 
 
 def size(row: Row) -> str:
@@ -89,7 +89,7 @@ def held_to(row: Row) -> str:
         return ""
     bar = f"{abs(_unit(row).factor * row.margin):g}"
     within, beyond = f"less than the {bar} that would count", f"more than the {bar} that count"
-    same = rules.known()[row.rule].asks == "±"
+    same = rules.known()[row.rule].sameness
     words = {
         SUPPORTED: within if same else beyond if row.margin > 0 else f"at most {bar} less was allowed",
         EQUAL: within,

@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def save(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Keep the views on W&B's server: the name and the address of each. Raises ``ValueError`` with the mend."""
+    """Keep the views on W&B's server: the name and the address of each. Raises ``ValueError`` that says what to do."""
     made = asked(OverridesParser.create().parse_overrides(list(arguments)))
     if made is None:
         raise ValueError(f"name an experiment\n{USAGE}")

@@ -55,6 +55,7 @@ def main(results: Results) -> Any | None:
     """The figure made for the experiment's question; None where nothing has been run."""
     check(results.experiment)
     node = results.experiment.figure
+    _check_slices(results)
     only = tuple(node.get("arms", ()))
     panels: list[Panel] = []
     for task in results.trained_tasks:
@@ -66,6 +67,16 @@ def main(results: Results) -> Any | None:
             panels += found if len(found) > 1 else [replace(panel, what="") for panel in found]
     panels += costs(results, **_keys(costs, node))
     return assemble(results.experiment, panels) if panels else None
+
+
+def _check_slices(results: Results) -> None:
+    """Once all has run, refuse a slice that no run has. Raises ``ValueError`` naming those that runs have."""
+    if results.missing:
+        return
+    had = {axis for record in results.records for slices in record["slices"].values() for axis in slices}
+    if unknown := [name for name in _listed(results.experiment.figure, "slice", ()) if name not in had]:
+        where = f"{results.experiment.source}: figure.slice {unknown[0]!r}"
+        raise ValueError(f"{where}; the runs of {results.experiment.name} have {', '.join(sorted(had))}")
 
 
 def check(experiment: Experiment) -> None:

@@ -20,7 +20,15 @@ from study.records import Record
 DIGITS = 5  # of a number on the page; records keep them all
 KINDS = ("run", "setting", "score", "fact")
 FACTS_LEFT_OUT = ("id", "weights_sha256", "provenance.data", "provenance.versions", "resumed")
-NO_SETTINGS = ("retry_failed", "sweep", "tracking", "trainer", "translate", "runs", "data")  # say where and how, not what
+NO_SETTINGS = (
+    "retry_failed",
+    "sweep",
+    "tracking",
+    "trainer",
+    "translate",
+    "runs",
+    "data",
+)  # of no run's results
 
 
 def table(records: Sequence[Record], studies: Iterable[Results]) -> list[dict[str, Any]]:

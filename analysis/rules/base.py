@@ -63,7 +63,7 @@ class Rule(BaseModel, ABC):
 
     own_unit: ClassVar[Unit | None] = None  # of its effects, where that is not the metric's
     gains: ClassVar[str] = ""  # what its two sides are where these are no scores, such as slopes; told in its unit
-    asks: ClassVar[str] = ">"  # what the interval has to do to the margin: exceed it, or lie within it ("±")
+    sameness: ClassVar[bool] = False  # whether the interval has to lie within the margin, rather than beyond it
 
     name: str
     statement: str  # what is so if it is supported

@@ -26,7 +26,7 @@ class Equivalent(Compared):
     ``metric: steps_to_solve``, which needs ``differs`` alone, and every run solved.
     """
 
-    asks: ClassVar[str] = "±"
+    sameness: ClassVar[bool] = True
     reading: ClassVar[Reading] = SAME
 
     differs: Annotated[tuple[Side, ...], BeforeValidator(lambda node: node if isinstance(node, list | tuple) else [node])] = ()

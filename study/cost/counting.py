@@ -6,13 +6,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
-
-
-def parameters(module: nn.Module) -> int:
-    """Trainable numbers; what is shared counts once."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
 def multiply_adds(call: Callable[..., Any], *inputs: Any) -> int:

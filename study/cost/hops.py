@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from study.mixers.base import Mixer
-from study.mixers.recurrent import Recurrent
 
 
 def hops(layer: Callable[[int], Mixer], length: int) -> int | None:
@@ -19,8 +18,8 @@ def hops(layer: Callable[[int], Mixer], length: int) -> int | None:
     are counted. (Maximum path length: Vaswani et al. 2017, section 4.)
     """
     first = layer(0)
-    if isinstance(first, Recurrent):
-        return length - 1 if carries(first.forwards) else None
+    if first.recurrence is not None:
+        return length - 1 if carries(first.recurrence) else None
     seen_N = torch.arange(length) == length - 1
     for count in range(length):
         if seen_N.all():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import torch
@@ -27,7 +26,7 @@ class Images(Kind):
     def build(self) -> RecurrentAttention | ConvNet:
         task, model = self.task, self.config.model
         architecture, keys = part(self.config, "architecture")
-        if "channels" not in inspect.signature(architecture).parameters:
+        if not architecture.takes_channels:
             if model.match != "parameters":
                 raise ValueError(f"model.match={model.match}: others are matched to glimpse models; leave it at parameters")
             return architecture(task.classes, width=model.width, **keys)

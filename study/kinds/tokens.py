@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from study.cost.counting import multiply_adds, parameters, sketched
+from study.cost.counting import multiply_adds, sketched
 from study.cost.decoding import decode
 from study.cost.measure import measure
 from study.kinds.base import Kind, Maps, part
@@ -76,7 +76,7 @@ class Tokens(Kind):
             solved = self._solve(other, target, "parameters beside the embeddings")
             if model.match == "parameters":
                 return solved
-            return self._solve(parameters, parameters(self._sized(solved, tie="output")), "parameters")
+            return self._solve(whole, whole(self._sized(solved, tie="output")), "parameters")
 
     def _solve(self, count: Callable[[SequenceModel], float], target: float, what: str) -> int:
         return solve_width(lambda width: count(self._sized(width)), target, key="ffn_width", what=what)
@@ -152,6 +152,10 @@ class Tokens(Kind):
         if cost.positions:
             slices["decoding"] = {"position": decode(layer(width, 0), positions=cost.positions, **repeated)}
         return slices
+
+
+def whole(model: SequenceModel) -> int:
+    return sum(model.parameter_counts().values())
 
 
 def other(model: SequenceModel) -> int:

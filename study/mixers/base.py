@@ -31,6 +31,7 @@ class Mixer(nn.Module):
     reach: int | None = None  # how many positions away (to one side) ONE layer sees; None: all of them
     longest: int | None = None  # how many positions a sequence may have; ValueError beyond. None: any number
     has_maps: bool = False  # whether `maps` gives attention weights
+    recurrence: nn.RNNBase | None = None  # what takes a step at each position, one after the other, if anything does
 
     def __init__(self, width: int, *, causal: bool, layer: int = 0, length: int = 0) -> None:
         """`width`: D. `causal`: position n sees 0..n only. `layer`: its index, from 0. `length`: N in training."""

@@ -21,10 +21,14 @@ class Recurrent(Mixer):
         if not self.causal and width % 2:
             raise ValueError(f"width={width} must be even for two directions of half the width; use {width + 1}")
         units = width if self.causal else width // 2
-        self.forwards = self._recurrence(units)
-        self.backwards = None if self.causal else self._recurrence(units)
+        self.forwards = self._begun(units)
+        self.backwards = None if self.causal else self._begun(units)
 
-    def _recurrence(self, units: int) -> nn.RNNBase:
+    @property
+    def recurrence(self) -> nn.RNNBase:  # type: ignore[override]
+        return self.forwards
+
+    def _begun(self, units: int) -> nn.RNNBase:
         recurrence = self.cell(self.width, units, batch_first=True)
         for parameter in recurrence.parameters():
             initialise_(parameter) if parameter.ndim == 2 else nn.init.zeros_(parameter)
@@ -65,8 +69,8 @@ class LSTM(Recurrent):
     name = "lstm"
     cell = nn.LSTM
 
-    def _recurrence(self, units: int) -> nn.RNNBase:
-        recurrence = super()._recurrence(units)
+    def _begun(self, units: int) -> nn.RNNBase:
+        recurrence = super()._begun(units)
         assert isinstance(recurrence.bias_ih_l0, Tensor)
         with torch.no_grad():  # torch orders the gates: input, forget, cell, output
             recurrence.bias_ih_l0[units : 2 * units] = 1

@@ -38,7 +38,7 @@ def cached(cache: Path, kind: str, made_of: Any, make: Callable[[Path], None]) -
 
 
 def sha256(path: Path) -> str:
-    """Of a file of any size; read again only once its size or time has changed."""
+    """The hash of a file's bytes; a file is read again only when its size or time of change is another."""
     state = path.stat()
     return _sha256(path, state.st_size, state.st_mtime_ns)
 

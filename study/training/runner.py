@@ -43,10 +43,9 @@ class Outcome:
         """One line for a person: the scores, or what went wrong."""
         if self.record is None or self.state != "finished":
             return f"{self.name}: {self.state}: {self.error}"
-        metric = self.record["metric"]
-        if metric not in ("accuracy", "bits_per_character"):
+        metric, splits = self.record["metric"], self.record["metrics"].items()
+        if not splits:  # a measurement of cost
             return f"{self.name}: {self.record['slices']}"
-        splits = self.record["metrics"].items()
         scores = ", ".join(f"{split} {m[metric]:.4f}" for split, m in splits)
         for name in self.record.get("decoded", []):
             scores += f"; {name} " + ", ".join(f"{split} {m[name]:.4f}" for split, m in splits if name in m)

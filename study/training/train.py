@@ -123,7 +123,7 @@ def train(
 
 
 def measure(config: DictConfig) -> dict[str, Any]:
-    """The fields of the record of a measuring of costs."""
+    """The fields of a record that measures costs and trains nothing."""
     started = time.perf_counter()
     kind = _begin(config)
     on_gpu = config.trainer.accelerator == "gpu"

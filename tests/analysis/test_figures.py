@@ -140,6 +140,17 @@ def test_a_figure_that_can_not_be_drawn_is_refused(figure, words):
     assert "\n" not in str(refused.value)
 
 
+def test_a_slice_that_no_run_has_is_refused(studies):
+    study = studies["distance"]
+    declared = dict(study.experiment.figure)
+    study.experiment.figure = {**declared, "slice": "distnace"}
+    try:
+        with pytest.raises(ValueError, match=r"figure.slice 'distnace'; the runs of distance have .*distance"):
+            figures.main(study)
+    finally:
+        study.experiment.figure = declared
+
+
 def test_every_kind_says_what_it_draws():
     assert {"arms", "slices", "tags", "splits", "structure", "maps", "alignments"} <= figures.known().keys()
     assert all(kind.__doc__ for kind in figures.known().values())

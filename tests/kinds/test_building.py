@@ -3,12 +3,15 @@
 import pytest
 import torch
 
-from study import schema
+from study import parts, schema
+from study.cost.counting import multiply_adds
+from study.kinds.pairs import pair_work
 from study.mixers.attention import Attention
 from study.mixers.convolution import DilatedConvolution
 from study.mixers.window import WindowAttention
 from study.positions.learned import Learned
 from study.tasks.reverse import Reverse
+from study.tokens import END
 from study.training import build
 
 
@@ -31,6 +34,19 @@ def test_the_config_is_what_is_built(compose):
     assert isinstance(model.position, Learned)
     assert model.head.out_features == 5
     assert model.embedding.num_embeddings == task.vocabulary
+
+
+PAIRS = [name for name in parts.classes("architecture") if parts.outline("architecture", name).kind == "pairs"]
+
+
+@pytest.mark.parametrize("architecture", PAIRS)
+def test_the_work_of_a_pair_is_what_is_counted_of_it(compose, architecture):
+    """It is worked out from three short sources, since their mean length may be no whole number."""
+    more = ["position=learned", "position.past=clip"] if architecture == "conv_s2s" else []
+    config = compose("task=reversal", f"architecture={architecture}", "model.match=nothing", *more)
+    model = build.build_model(config, build.build_task(config)).eval()
+    source_1M, target_1T = torch.full((1, 9), END), torch.full((1, 7), END)
+    assert pair_work(model, 9, 7) == multiply_adds(model, source_1M, target_1T)
 
 
 def test_a_mixer_is_told_its_layer(compose):

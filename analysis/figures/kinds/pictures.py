@@ -30,7 +30,7 @@ DIFFERENCES = {
     "copies_overlap": "the same of copies of one head",
     "needed": "heads needed",
 }
-HOLLOW = ("gold_offset", "built_apart", "copies_apart", "built_overlap", "copies_overlap")  # no model's own doing
+HOLLOW = ("gold_offset", "built_apart", "copies_apart", "built_overlap", "copies_overlap")  # references, which no model learned
 
 
 def structure(view: View) -> list[Panel]:

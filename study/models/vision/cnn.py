@@ -29,6 +29,7 @@ class ConvNet(Architecture):
 
     name = "cnn"
     kind = "images"
+    takes_channels = True  # those that bring it to the size of a glimpse model
 
     def __init__(self, classes: int, *, channels: Sequence[int]) -> None:
         super().__init__()

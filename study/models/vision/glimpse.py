@@ -61,6 +61,7 @@ class RecurrentAttention(Architecture):
     """
 
     kind = "images"
+    takes_channels = False
 
     def __init__(
         self, classes: int, *, width: int, policy: Callable[[int], Policy], glimpses: int, patch: int, scales: int
