@@ -37,6 +37,8 @@ from analysis.verdicts import Verdicts
 from study import experiments
 from study.experiments import TIERS, Experiment
 
+Declared = Mapping[str, Experiment]  # by name
+
 
 @dataclass
 class Tier:
@@ -122,14 +124,14 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
             terminal.rates(results, console)
         return code
     if options.part == "readme":
-        return max(code, _readme(options, claims, tiers, console))
+        return max(code, _readme(options, claims, declared, tiers, console))
     for tier in tiers:
         _write(tier, claims, declared, options, console)
     if options.part in ("all", "page"):
         _page(tiers, loaded, claims, options, console)
     narrowed = options.tier or options.experiment or options.output or options.source != "committed"
     if options.part == "all" and not narrowed:
-        _readme(options, claims, tiers, console)
+        _readme(options, claims, declared, tiers, console)
     return code
 
 
@@ -142,9 +144,7 @@ def _declared(options: argparse.Namespace) -> dict[str, Experiment]:
     return {name: experiments.load(name, options.declarations) for name in names}
 
 
-def _tier(
-    name: str, declared: Mapping[str, Experiment], loaded: load.Loaded, claims: Claims, options: argparse.Namespace
-) -> Tier:
+def _tier(name: str, declared: Declared, loaded: load.Loaded, claims: Claims, options: argparse.Namespace) -> Tier:
     records = loaded.by_tier.get(name, [])
     present = {record["plan"]["experiment"] for record in records}
     for unknown in sorted(present - declared.keys()):
@@ -162,9 +162,7 @@ def _tier(
     return Tier(name, results, chosen, (options.output or options.results) / name, judge)
 
 
-def _write(
-    tier: Tier, claims: Claims, declared: Mapping[str, Experiment], options: argparse.Namespace, console: Console
-) -> None:
+def _write(tier: Tier, claims: Claims, declared: Declared, options: argparse.Namespace, console: Console) -> None:
     folder, chosen = tier.folder, tier.chosen.values()
     parts = [part for part in ("verdicts", "tables", "figures", "page") if options.part in ("all", part)]
     count = sum(len(results.records) for results in chosen)
@@ -261,7 +259,7 @@ def _again(options: argparse.Namespace, console: Console, errors: Console) -> in
     return 0
 
 
-def _readme(options: argparse.Namespace, claims: Claims, tiers: Sequence[Tier], console: Console) -> int:
+def _readme(options: argparse.Namespace, claims: Claims, declared: Declared, tiers: Sequence[Tier], console: Console) -> int:
     from analysis import simulation
 
     fresh = readme.put(options.readme, readme.summary(claims, {tier.name: tier.judged for tier in tiers}), options.check)
@@ -269,6 +267,9 @@ def _readme(options: argparse.Namespace, claims: Claims, tiers: Sequence[Tier], 
     if method.is_file():
         rows = [row for tier in tiers for row in tier.judged.rows if row.part]
         fresh &= readme.put(method, simulation.sentence(rows), options.check, readme.RULES)
+    if options.readme.is_file() and readme.HOURS[0] in options.readme.read_text(encoding="utf-8"):
+        budgets = {tier.name: budget.table(declared.values(), tier.name, tier.results) for tier in tiers}
+        fresh &= readme.put(options.readme, readme.hours(budgets), options.check, readme.HOURS)
     if options.check:
         words = "up to date" if fresh else "stale; python -m analysis readme writes it anew"
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from analysis import findings, wording
 from analysis.claims import Claims
 from analysis.rows import DECIDED, NOT_RUN, Row
@@ -13,6 +15,7 @@ from analysis.verdicts import Verdicts
 from study.experiments import Experiment
 
 BEGIN, END = "<!-- findings:begin -->", "<!-- findings:end -->"
+HOURS = "<!-- hours:begin -->", "<!-- hours:end -->"  # where a file says what the tiers cost
 RULES = "<!-- rules:begin -->", "<!-- rules:end -->"  # where a file says how often the rules err
 LEGEND = """Each part of a claim: the mean scores of both sides; the effect with the interval that decides it; what was asked of
 that (`> 2`: to lie above 2; `± 2`: to lie within) and what came of it. n counts seeds. [METHOD.md](../METHOD.md) says how.
@@ -48,7 +51,7 @@ def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) 
         rows = [row for row in judged.of(claim.name) if row.part and row.verdict != NOT_RUN]
         parts, verdict = "<br>".join(map(_part, rows)), f"**{judged.overall[claim.name]}**"
         registered = ", ".join(dict.fromkeys(row.registered for row in rows if row.registered))
-        cells = [claim.name, claim.en, verdict, parts, _counts(rows), registered, _scope(rows)]
+        cells = [claim.name, claim.en, verdict, parts, _counts(rows), registered, _scope(rows, declared)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     told = _bullets(claims, judged)
     lines = [
@@ -91,6 +94,19 @@ def chance(by_tier: Mapping[str, Verdicts]) -> str:
     )
 
 
+def hours(budgets: Mapping[str, pd.DataFrame]) -> str:
+    """What each tier that has runs costs, by its ``budget.table``."""
+    told = [
+        f"Hours of one process: {table['all'].sum():.0f} for all of the {tier} tier, of which its {table['runs'].sum():,} "
+        f"committed runs took {table['spent'].sum():.1f}"
+        for tier, table in budgets.items()
+        if table["runs"].sum()
+    ]
+    unknown = [tier for tier in TIERS if tier not in budgets or not budgets[tier]["runs"].sum()]
+    none = [f"no run of the {tier} tier is committed, so its hours are not known" for tier in unknown]
+    return f"{'; '.join([*told, *none])}."
+
+
 def put(path: Path, text: str, check: bool = False, markers: tuple[str, str] = (BEGIN, END)) -> bool:
     """Put ``text`` between the markers of ``path``; with ``check`` only look. Returns whether the file was up to date.
 
@@ -118,11 +134,15 @@ def _deciding(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
 
 
 def _part(row: Row) -> str:
-    """What was found of one part, such as "recall: 97.0 % against 81.5 %, +15.5 points [+12.0, +19.0] (> 2: supported)"."""
+    """What was found of one part, such as "recalls more: 97.0 % against 81.5 %, +15.5 points [+12.0, +19.0] (> 2: supported)".
+
+    A part that is named by one word is told by its statement.
+    """
+    name = row.part if " " in row.part else row.statement.rstrip(".")
     found = ", ".join(filter(None, (wording.levels(row), wording.effect(row))))
     verdict = ": ".join(filter(None, (wording.asked(row), wording.verdict(row))))
     because = f"({verdict}; {row.stable})" if row.stable else f"({verdict})"
-    return f"{row.part}: {found} {because}" if found else f"{row.part}: {verdict}"
+    return f"{name}: {found} {because}" if found else f"{name}: {verdict}"
 
 
 def _bullets(claims: Claims, judged: Verdicts) -> list[str]:
@@ -134,10 +154,10 @@ def _counts(rows: Sequence[Row]) -> str:
     return "" if not counts else f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}-{counts[-1]}"
 
 
-def _scope(rows: Sequence[Row]) -> str:
+def _scope(rows: Sequence[Row], declared: Mapping[str, Experiment]) -> str:
     """Where the rows hold, in short: page and verdicts.csv have each one's full scope."""
     measured = [row for row in rows if row.task]
     tests = len(rows) - len(measured)
-    parts = [", ".join(dict.fromkeys(row.task for row in measured))]
+    parts = list(dict.fromkeys(declared[row.experiment].tasks[row.task].label for row in measured))
     parts += [f"{tier} tier, {device}" for tier, device in dict.fromkeys((row.tier, row.device) for row in measured)]
     return "; ".join(filter(None, [*parts, f"{tests} test{'s' * (tests > 1)}" * bool(tests)]))
