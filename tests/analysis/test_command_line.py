@@ -335,7 +335,7 @@ def test_readme_findings_are_written_and_checked(tmp_path, capsys):
     assert golden(tmp_path, "readme", "--readme", str(path)) == 1
     text = path.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "stale words" not in text
-    assert "Hours of one process: 0 for all of the core tier, of which its 36 committed runs took 0.2" in text
+    assert "Hours of one process: 0 for all of the core tier, of which its 35 committed runs took 0.2" in text
     assert "- C1: “First claim” holds. " in text and "results/core/figures/verdicts.png" in text
     assert "3 parts of 2 claims are decided by runs" in text and "at most 0.1 such claims" in text
     assert golden(tmp_path, "readme", "--readme", str(path), "--check") == 1
