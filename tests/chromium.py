@@ -1,5 +1,9 @@
-"""A headless Chromium, driven over a pipe by its DevTools protocol: no driver, no port, no network."""
+"""A headless Chromium, driven over a pipe by its DevTools protocol: no driver, no port, no network.
 
+``python -m tests.chromium "results/page.html#experiments/dynamic" results/core/figures/page.png`` takes README's picture.
+"""
+
+import base64
 import contextlib
 import fcntl
 import json
@@ -8,7 +12,10 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
 
 PATH = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -130,3 +137,16 @@ class Chromium:
     def picture(self):
         """PNG of what is seen, as base64."""
         return self.call("Page.captureScreenshot", format="png")["data"]
+
+
+def main(page, picture):
+    """A view of a page, as it is seen once it has been drawn, as PNG."""
+    file, _, view = page.partition("#")
+    with tempfile.TemporaryDirectory() as profile, Chromium(profile, 1200, 800) as browser:
+        browser.open(f"{Path(file).resolve().as_uri()}#{view}")
+        time.sleep(1)
+        Path(picture).write_bytes(base64.b64decode(browser.picture()))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

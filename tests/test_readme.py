@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from study import experiments
 from tests.processes import python
 
 pytestmark = pytest.mark.slow
@@ -80,8 +81,6 @@ def test_run_command(command, run_py, tmp_path):
         words.append("hydra.launcher.n_jobs=1")
     words += [f"runs={tmp_path}", "tier=smoke", "tracking.mode=off"]
     if declared:
-        from study import experiments
-
         names = experiments.names() if declared == "all" else declared.split(",")
         words = [w for w in words if not w.startswith(("experiment=", "sweep."))]
         experiment = experiments.load(names[0])
@@ -156,6 +155,12 @@ def test_tool_exists(command):
     tool = words[:3] if words[0] == "python" else words[:2] if words[0] == "wandb" else words[:1]
     shown = run([*tool, "--help"])
     assert shown.returncode == 0, shown.stderr
+
+
+def test_make_full_runs_every_experiment():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", "")
+    [full] = re.findall(r"^FULL \?= (.*)$", makefile, re.M)
+    assert sorted(full.split()) == experiments.names()
 
 
 def test_commands_without_make_are_those_of_the_makefile():
