@@ -12,9 +12,9 @@ from torch.nn import functional as F
 
 from study.mixers.base import initialise_, linear
 from study.models.base import Architecture
+from study.models.sizing import TOLERANCE
 
 KERNEL = 3
-TOLERANCE = 0.02  # of the other model's parameters or multiply-adds
 
 
 class ConvNet(Architecture):
