@@ -28,8 +28,8 @@ from study.records import Record
 REGISTERED, AMENDED, OLDER, UNKNOWN = "registered", "amended", "older", "unknown"
 MEANING = {
     REGISTERED: "it stood as it stands before the first run that it judges",
-    AMENDED: "it was changed after that run was made",
-    OLDER: "that run was made for an earlier edition of the study, which did not have it",
+    AMENDED: "it was changed after the first run that it judges",
+    OLDER: "the first run that it judges was made for an earlier edition of the study, which did not have it",
     UNKNOWN: "there is no history here to tell",
 }
 FILE = "registered.csv"

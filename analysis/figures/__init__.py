@@ -9,7 +9,8 @@ Further keys: ``task`` (one, or a list: others are drawn as ``arms``), ``arms`` 
 task's). A task that no kind named can draw (it has no such slice) is drawn as arms, so an experiment needs no figure code.
 Measurements of cost have panels of their own, with the keys of ``costs.costs``.
 
-A new kind is one function in a module of ``kinds``: from the ``View`` of a task it makes the ``Panel``s to draw.
+A new kind is one function in a module of ``kinds``: from the ``View`` of a task it makes the ``Panel``s to draw. The first line
+of its docstring is the caption.
 The same input gives the same bytes.
 """
 
@@ -54,19 +55,30 @@ def known() -> Mapping[str, Kind]:
 def main(results: Results) -> Any | None:
     """The figure made for the experiment's question; None where nothing has been run."""
     check(results.experiment)
-    node = results.experiment.figure
     _check_slices(results)
+    panels = [panel for _, panel in _panels(results)]
+    return assemble(results.experiment, panels) if panels else None
+
+
+def caption(results: Results) -> str:
+    """What ``main`` shows: the first lines of the docstrings of all that draws in it."""
+    return " ".join(dict.fromkeys((inspect.getdoc(draws) or "").partition("\n")[0] for draws, _ in _panels(results)))
+
+
+def _panels(results: Results) -> list[tuple[Kind, Panel]]:
+    """Each with what made it."""
+    node = results.experiment.figure
     only = tuple(node.get("arms", ()))
-    panels: list[Panel] = []
+    panels: list[tuple[Kind, Panel]] = []
     for task in results.trained_tasks:
         view = View(results, task, node.get("metric", ""), only)
         if any(view.records(arm) for arm in view.declared.arms):
             asked = _listed(node, "kind", "arms") if task in _listed(node, "task", task) else []
-            found = [panel for name in asked for panel in known()[name](view, **_keys(known()[name], node))]
-            found = found or known()["arms"](view)
-            panels += found if len(found) > 1 else [replace(panel, what="") for panel in found]
-    panels += costs(results, **_keys(costs, node))
-    return assemble(results.experiment, panels) if panels else None
+            made = [known()[name] for name in asked]
+            found = [(kind, panel) for kind in made for panel in kind(view, **_keys(kind, node))]
+            found = found or [(known()["arms"], panel) for panel in known()["arms"](view)]
+            panels += found if len(found) > 1 else [(kind, replace(panel, what="")) for kind, panel in found]
+    return panels + [(costs, panel) for panel in costs(results, **_keys(costs, node))]
 
 
 def _check_slices(results: Results) -> None:

@@ -21,8 +21,9 @@ NAME_HEIGHT = 0.055  # of a curve's name, as a share of its panel
 def costs(
     results: Results, *, quantities: Sequence[str] = ("multiply_adds", "seconds"), against: str | None = None
 ) -> list[Panel]:
-    """A panel per task, axis and quantity measured, where the axis changes any arm's; of decoding its seconds.
+    """What one layer or one image costs, on logarithmic axes; each curve ends in the exponent of its growth.
 
+    A panel per task, axis and quantity measured, where the axis changes any arm's; of decoding its seconds.
     A ring marks where ``against`` (an arm) starts or ceases to cost less.
     """
     panels = []

@@ -18,10 +18,12 @@ from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from analysis import wording
 from analysis.claims import Claims
-from analysis.load import Loaded
+from analysis.load import ROOT, Loaded
 from analysis.page import contrasts, curves, maps, studies, table
 from analysis.results import Results
 from analysis.statistics import t_quantile
@@ -30,6 +32,7 @@ from study.records import Record
 
 HERE = Path(__file__).parent
 NAME = "page.html"
+METHOD = ROOT / "results" / "METHOD.md"
 MOST_SEEDS = 400  # of a group; beyond, t is normal to three digits
 
 
@@ -54,6 +57,7 @@ def build(claims: Claims, tiers: Sequence[Shown], loaded: Loaded, source: str, l
         lstrip_blocks=True,
     )
     environment.filters["slug"] = lambda text: re.sub(r"[^a-z0-9]+", "-", text.lower())
+    environment.filters["in_words"] = wording.MEANINGS.__getitem__
     return environment.get_template("page.html").render(
         source=source,
         live=live,
@@ -69,6 +73,7 @@ def build(claims: Claims, tiers: Sequence[Shown], loaded: Loaded, source: str, l
         corrections=claims.corrections,
         set_aside=[*loaded.set_aside, *loaded.replaced],
         provenance=studies.provenance(records),
+        method=Markup(MarkdownIt().render(METHOD.read_text(encoding="utf-8").split("\n", 1)[1])),
         libraries=[{"name": name, **library} for name, library in libraries().items()],
         styles=[*_texts(_vendored(".css")), *_texts([HERE / "template" / "page.css"])],
         scripts=_texts(_vendored(".js")),

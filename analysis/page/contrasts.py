@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from analysis import findings, wording
+from analysis import findings, registration, wording
 from analysis.claims import READ, Claims
 from analysis.figures.forest import CUT, place
 from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
@@ -16,9 +16,9 @@ WIDTH, HEIGHT = 220, 16  # of a bar of a forest plot
 # Fields of a row that its line of the table has, or that every line of a claim would repeat.
 SAID_ELSEWHERE = set(
     """claim contrast statement verdict part effect low high level p p_holm decided_by n margin reason claim_verdict tier rule
-    score_a score_b published experiment metric seen task revision device""".split()
+    score_a score_b published experiment metric seen task revision device registered""".split()
 )
-LABELS = {"dropped": "pairs without a score", "cap": "steps at most", "rates": "learning rates"}
+LABELS = {"dropped": "pairs without a score", "cap": "steps at most", "rates": "learning rates", "ended": "runs ended"}
 
 
 def of(claims: Claims, judged: Verdicts, run: Container[str]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def contrast(row: Row) -> dict[str, Any]:
     return {
         "row": row,
         "effect": wording.effect(row),
-        "plainly": wording.plainly(row),
+        "size": wording.size(row),
         "level": level,
         "p": p,
         "bar": bar(row),
@@ -79,7 +79,6 @@ def _claim(claims: Claims, name: str, judged: Verdicts, run: Container[str]) -> 
     return {
         "claim": claim,
         "verdict": verdict,
-        "meaning": wording.MEANINGS[verdict],
         "in_short": _in_short(counted),
         "nothing": claim.nothing_to_run if verdict == NOT_RUN else "",
         "published": [f"{entry['figure']} ({entry['source']}; {READ[entry['read']]})" for entry in claim.published],
@@ -91,13 +90,11 @@ def _claim(claims: Claims, name: str, judged: Verdicts, run: Container[str]) -> 
     }
 
 
-def _in_short(counted: Sequence[Row]) -> str:
-    """The verdict's number for a claim's headline: that of its only part, or what each part says."""
-    if len(counted) == 1:
-        return wording.plainly(counted[0])
-    if len({row.verdict for row in counted}) == 1:
-        return wording.MEANINGS[counted[0].verdict]
-    return "; ".join(f"{row.part}: {wording.MEANINGS[row.verdict]}" for row in counted)
+def _in_short(counted: Sequence[Row]) -> list[tuple[str, str]]:
+    """A claim's headline: the name of each part, where there are several, and what came of it; [] where none has a number."""
+    if all(row.effect is None for row in counted):
+        return []
+    return [(row.part if len(counted) > 1 else "", wording.plainly(row)) for row in counted]
 
 
 def _measured(row: Row) -> str:
@@ -109,6 +106,7 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     values: Mapping[str, Any] = vars(row)
     names = [field.name for field in fields(Row) if field.name not in SAID_ELSEWHERE]
     said = [(LABELS.get(name, name), str(values[name])) for name in names if values[name] not in (None, "", 0)]
+    said += [(row.registered, registration.MEANING[row.registered])] if row.registered else []
     return [*([("scores", wording.levels(row))] if wording.levels(row) else []), *said]
 
 

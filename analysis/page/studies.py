@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from analysis import drawn, findings, tables
+from analysis import drawn, figures, findings, tables
 from analysis.cells import best, cost_cells, floors, score_cells
 from analysis.claims import Claims
 from analysis.figures.style import COLOURS
@@ -20,18 +20,19 @@ from study.records import Record
 DASHES = ((), (6, 3), (6, 2, 1, 2), (2, 3), (9, 3), (3, 2, 1, 2, 1, 2), (2, 2), (8, 2, 2, 2))
 
 
-def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dict[str, Any]:
+def of(results: Results, judged: Verdicts, claims: Claims, drawings: Path) -> dict[str, Any]:
     """An experiment: its question, its answer contrast by contrast, figure, tables, and what is missing."""
     experiment = results.experiment
     rows = tables.main_rows(results)
     by_task: list[dict[str, Any]] = []
     for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
+        ran = any(row["missing"] < row["planned"] for row in own)
         by_task.append(
             {
                 "label": experiment.tasks[task].label,
-                "scores": _columns([score_cells(row) for row in own], best(own)),
-                "costs": _columns([cost_cells(row) for row in own]),
+                "scores": _columns([score_cells(row) for row in own], best(own)) if ran else None,
+                "costs": _columns([cost_cells(row) for row in own]) if ran else None,
                 "floors": floors(own),
                 "published": tables.published_lines(results, task, claims.published_results),
                 "notes": list(dict.fromkeys(f"{row['label']}: {row['out_note']}" for row in own if row["out_note"])),
@@ -47,7 +48,9 @@ def of(results: Results, judged: Verdicts, claims: Claims, figures: Path) -> dic
         "provenance": tables.provenance(results),
         "answers": findings.answers(experiment.name, judged.rows),
         "summary": results.summary(),
-        "figure": _image(drawn.svg(figures, results)),
+        "figure": _image(svg) if (svg := drawn.svg(drawings, results)) else "",
+        "caption": figures.caption(results) if svg else "",
+        "means": tables.MEANS if any(table["scores"] for table in by_task[: len(results.trained_tasks)]) else "",
         "tasks": by_task,
         "lists": {title: lines for title, lines in _lists(results).items() if lines},
         "has_curves": any(record["curve"] for record in results.records),
@@ -111,9 +114,7 @@ def _columns(rows: Sequence[Mapping[str, str]], marked: Collection[tuple[int, st
     }
 
 
-def _image(path: Path | None) -> str:
-    if path is None:
-        return ""
+def _image(path: Path) -> str:
     return "data:image/svg+xml," + quote(path.read_text(encoding="utf-8"), safe=" !$&'()*+,-./:;=?@[]_|~\n")
 
 

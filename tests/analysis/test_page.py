@@ -8,13 +8,13 @@ from itertools import accumulate
 
 import pytest
 
-from analysis import claims, figures, synthetic, tables, verdicts
+from analysis import claims, figures, synthetic, tables, verdicts, wording
 from analysis import page as page_
 from analysis.load import Loaded
 from analysis.page import contrasts, curves, maps, table
 from analysis.page import studies as studies_
 from analysis.results import Results
-from analysis.rows import Row
+from analysis.rows import VERDICTS, Row
 from study import experiments
 
 CLAIMS = claims.read()
@@ -125,6 +125,35 @@ def test_it_shows_claims_gaps_and_corrections(page):
         assert entry["notes"] in text
 
 
+def test_verdicts_stand_in_words_and_each_is_explained(page):
+    text = html.unescape(page[0])
+    key = re.search(r'<details class="key">.*?</details>', text, re.DOTALL)[0]
+    assert all(f">{wording.MEANINGS[word]}</span></dt><dd>" in key for word in VERDICTS)
+    said = set(re.findall(r'<span class="chip[^>]*>([^<]*)<', text))
+    assert said <= set(wording.MEANINGS.values()) and len(said) > 3
+    assert re.search(r'<details id="method">.*rates are then\s<em>bracketed</em>.*</details>', text, re.DOTALL)
+
+
+def test_a_claim_says_what_came_of_each_part_and_when_it_was_declared():
+    known = {"effect": 0.04, "margin": 0.02, "metric": "test.accuracy", "rule": "better"}
+    held = Row("C1", "x", "", "supported", "near", **known, registered="older")
+    left = Row("C1", "y", "", "not run", "far")
+    assert contrasts._in_short([held, left]) == [
+        ("near", "holds: +4.0 points, more than the 2 that count"),
+        ("far", "not measured"),
+    ]
+    assert contrasts._in_short([left]) == []
+    [(state, meaning)] = contrasts.contrast(held)["facts"]
+    assert state == "older" and "an earlier edition of the study" in meaning
+
+
+def test_a_task_without_runs_has_no_empty_tables(studies):
+    found = verdicts.judge(CLAIMS, {}, "core")
+    [shown] = [studies_.of(Results(studies["tying"].experiment, "core", []), found, CLAIMS, page_.HERE)]
+    assert shown["tasks"] and all(task["scores"] is None and task["costs"] is None for task in shown["tasks"])
+    assert shown["means"] == "" and shown["caption"] == ""
+
+
 def test_the_table_says_what_the_records_say(page):
     text, records = page
     data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S).group(1))
@@ -218,8 +247,14 @@ def test_a_figure_of_other_records_is_not_shown(studies, tmp_path):
     figures.write(tmp_path, studies["tying"])
     found = verdicts.judge(CLAIMS, studies, "core")
     fewer = Results(studies["tying"].experiment, "core", studies["tying"].records[:-1])
-    shown = [studies_.of(results, found, CLAIMS, tmp_path)["figure"] for results in (studies["tying"], fewer)]
-    assert shown[0].startswith("data:image/svg+xml,") and shown[1] == ""
+    drawn, stale = (studies_.of(results, found, CLAIMS, tmp_path) for results in (studies["tying"], fewer))
+    assert drawn["figure"].startswith("data:image/svg+xml,") and stale["figure"] == ""
+    assert drawn["caption"] == "Each arm's mean score with its 95 % interval; each dash is a seed." and stale["caption"] == ""
+
+
+def test_a_caption_names_all_that_a_figure_shows(studies):
+    said = figures.caption(studies["structure"])
+    assert "gold edges a head finds" in said and "attention map of one sequence" in said and "``" not in said
 
 
 def test_bars_are_cut_with_arrows():

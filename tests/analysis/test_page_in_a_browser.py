@@ -205,7 +205,7 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
     made = synthetic.complete(experiments.load("glimpse"), "core")[:3]
     image = [[0, 100], [100, 0]]
     saw = [
-        {"structure": {"head": [1, 2], "example": {"tokens": ["x", "y"], "map": [[100, 0], [25, 75]], "edges": [[1, 0]]}}},
+        {"structure": {"head": [1, 2], "example": {"tokens": ["x", "学"], "map": [[100, 0], [25, 75]], "edges": [[1, 0]]}}},
         {"written": {"test": {"samples": [{"source": ["a", "b"], "output": ["c"], "weights": [[0.125, 0.875]]}]}}},
         {"written": {"test": {"glimpses": [{"image": image, "path": [[1.0, 1.0], [1.8, 1.9]]}]}}},
     ]
@@ -215,11 +215,12 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
         records.write(tmp_path / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"} | seen)
     made_page("--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"))
     quiet.open((tmp_path / "out" / "page.html").as_uri() + "#runs")
+    quiet.run("drawnSign = () => 'a box'")  # as where no font has Chinese signs
     quiet.run("page.runs.pick(page.runs.all, true)")
     waited(quiet, "document.querySelectorAll('.maps > *').length === 3")
     assert quiet.run("page.runs.compare.panel.drawn") == 3
     cells = quiet.run("[...document.querySelectorAll('.map td')].map((cell) => cell.title)")
-    assert "y looks at x: 25 %" in cells and "c looks at b: 88 %" in cells
+    assert "U+5B66 looks at x: 25 %" in cells and "c looks at b: 88 %" in cells
     assert quiet.run("document.querySelectorAll('.map td.gold').length") == 1
     path = "document.querySelector('.glimpses canvas')"
     assert quiet.run(f"{path}.title") == "looked at row 1 column 1, then row 2 column 2"
@@ -286,10 +287,15 @@ def test_claims_are_searched_filtered_and_linked(quiet, committed):
     found = quiet.run(count)
     assert "C13" in found and len(found) < len(everything)
     quiet.open(address)
+    saved = "claimsOf([...document.querySelectorAll('.claim')].filter((claim) => !claim.hidden))"
     for button in range(1, quiet.run("document.querySelectorAll('[data-show]').length")):
         quiet.run(f"document.querySelectorAll('[data-show]')[{button}].click()")
-        said = quiet.run(f"document.querySelectorAll('[data-show]')[{button}].textContent")
-        assert len(quiet.run(count)) == int(said.rsplit(" ", 1)[1])
+        said, number = quiet.run(f"document.querySelectorAll('[data-show]')[{button}].textContent").rsplit(" ", 1)
+        assert len(quiet.run(count)) == int(number)
+        names, *lines = quiet.run(saved)
+        assert names == ["claim", "it says", "verdict", "found"] and [line[0] for line in lines] == quiet.run(count)
+        assert {line[2] for line in lines} == {said}
+    assert quiet.run("document.querySelectorAll('.save-claims button').length") == 2
     quiet.open(address + "#C13")
     assert quiet.run("document.getElementById('C13').open")
     told = "document.querySelector('#C13 .notes').textContent"
@@ -301,7 +307,7 @@ def test_claims_are_searched_filtered_and_linked(quiet, committed):
 
 
 def test_it_is_usable_on_a_telephone_in_the_dark_and_by_keyboard(quiet, committed):
-    address, _ = committed
+    address, all_records = committed
     quiet.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
     quiet.resize(400)
     for view in ("", "#C28", "#experiments", "#experiments/dynamic", "#runs", "#runs?group=*"):
@@ -312,6 +318,17 @@ def test_it_is_usable_on_a_telephone_in_the_dark_and_by_keyboard(quiet, committe
     assert sum(map(int, re.findall(r"\d+", ground)[:3])) < 150
     quiet.call("Emulation.setEmulatedMedia", features=[])
     quiet.resize(1200)
+    quiet.open(f"{address}#experiments/{busiest(all_records)}")
+    shown = "[...document.querySelectorAll('.experiment')].find((one) => !one.hidden).querySelector('canvas')"
+    quiet.run(f"before = {shown}.toDataURL()")
+    quiet.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    waited(quiet, f"{shown}.toDataURL() !== before")
+    quiet.call("Emulation.setEmulatedMedia", features=[])
+    waited(quiet, f"{shown}.toDataURL() === before")
+    quiet.resize(400)
+    waited(quiet, "document.documentElement.scrollWidth <= 400")
+    quiet.resize(1200)
+    waited(quiet, f"{shown}.toDataURL() === before")
     quiet.open(address)
     seen = []
     for _ in range(14):

@@ -11,22 +11,22 @@ from analysis.figures.view import View
 
 
 def to_steps(view: View) -> list[Panel]:
-    """Training steps to the target."""
+    """Training steps that each run took to the target; hollow: the run never reached it."""
     return _panel(view, "steps")
 
 
 def to_samples(view: View) -> list[Panel]:
-    """Sequences seen to the target."""
+    """Sequences that each run saw up to the target; hollow: the run never reached it."""
     return _panel(view, "samples")
 
 
 def to_multiply_adds(view: View) -> list[Panel]:
-    """Multiply-adds, forward and backward, to the target."""
+    """Multiply-adds, forward and backward, that each run took to the target; hollow: the run never reached it."""
     return _panel(view, "multiply_adds")
 
 
 def to_seconds(view: View) -> list[Panel]:
-    """Seconds of training steps to the target."""
+    """Seconds of training steps that each run took to the target; hollow: the run never reached it."""
     return _panel(view, "seconds")
 
 

@@ -34,12 +34,18 @@ HOLLOW = ("gold_offset", "built_apart", "copies_apart", "built_overlap", "copies
 
 
 def structure(view: View) -> list[Panel]:
-    """How many gold edges a head finds, and what cutting them costs (of runs with ``evaluation.structure=true``)."""
+    """How many gold edges a head finds, and what cutting them costs: means with 95 % intervals.
+
+    Of runs with ``evaluation.structure=true``.
+    """
     return _shares(view, "structure", FOUND_AND_LOST, "what one head finds")
 
 
 def differences(view: View) -> list[Panel]:
-    """How heads differ, beside heads made by hand, and how many are needed (of runs with ``evaluation.heads=true``)."""
+    """How heads differ, beside heads made by hand (hollow), and how many are needed: means with 95 % intervals.
+
+    Of runs with ``evaluation.heads=true``.
+    """
     return _shares(view, "heads", DIFFERENCES, "how heads differ")
 
 

@@ -13,7 +13,7 @@ from analysis.tables import slice_scores
 
 
 def arms(view: View) -> list[Panel]:
-    """Each arm's score with its interval, each seed a dash."""
+    """Each arm's mean score with its 95 % interval; each dash is a seed."""
     return [Panel(partial(_arms, view=view), height=named_rows(len(view.arms)))]
 
 
@@ -27,8 +27,9 @@ def slices(
     x_label: str = "",
     x_scale: str = "",
 ) -> list[Panel]:
-    """Score against the values of ``slice`` (distance, length, position, ...; of a list the first that the task has).
+    """Mean scores with 95 % intervals against a property of the items, named below each panel.
 
+    ``slice`` is the property (distance, length, position, ...; of a list the first that the task has).
     ``reach`` draws each arm's theoretical reach in, ``over_reach`` divides the axis by it, ``trained`` goes on past the
     longest training length and marks it.
     """

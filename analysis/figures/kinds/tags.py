@@ -18,8 +18,9 @@ Interval = Callable[[Sequence[float]], tuple[float | None, float | None, float |
 def tags(
     view: View, *, x: str, series: str, shared: Shared | None = None, x_label: str = "", x_scale: str = "log"
 ) -> list[Panel]:
-    """Score against the arms' tag ``x``, one curve per value of their tag ``series``.
+    """Mean scores with 95 % intervals against a property of the arms, named below each panel.
 
+    It is their tag ``x``, and there is one curve per value of their tag ``series``.
     ``shared: {arm: [values]}`` lets an arm stand on further curves.
     """
     metric = view.metric
@@ -35,8 +36,9 @@ def tags(
 
 
 def splits(view: View, *, x: str, splits: Mapping[str, str], x_label: str = "", x_scale: str = "log") -> list[Panel]:
-    """Score against the arms' tag ``x``, one curve per entry of ``splits: {split: words}``.
+    """Mean scores with 95 % intervals on several texts against a property of the arms, named below each panel.
 
+    It is their tag ``x``, and there is one curve per entry of ``splits: {split: words}``.
     A split is test, train, validation, or best: the best evaluation on validation during training.
     """
     curves: dict[str, dict[float, list[float]]] = {words: {} for words in splits.values()}

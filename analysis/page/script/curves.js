@@ -16,7 +16,10 @@ class CurvePanel {
     this.tip = element("div", { class: "tip", "aria-live": "polite" });
     root.replaceChildren(this.tools, this.plot, this.legend, this.tip);
     this.draw(true);
+    new ResizeObserver(() => this.fit()).observe(root);
   }
+  get width() { return Math.max(280, this.root.clientWidth || 800); }
+  fit() { if (this.chart && this.root.clientWidth && this.chart.width !== this.width) this.chart.setSize({ width: this.width, height: this.chart.height }); }
   set(key, value) { this.of[key] = value; this.changed(this.of); this.draw(); }
   draw(tools = false) {
     const lines = this.lines();
@@ -101,9 +104,10 @@ class CurvePanel {
       shared && this.of.mean ? "a run that stopped early keeps its last score in the mean" : "", "drag to zoom, twice a click for all"];
     const rest = said.filter(Boolean).join("; ");
     this.tip.textContent = rest;
-    const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
+    const [soft, line] = [() => colour("soft"), () => colour("line")]; // asked for at each drawing, as light and dark may change
+    const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
     this.chart = new uPlot({
-      width: Math.max(280, this.plot.clientWidth || 800),
+      width: this.width,
       height: 340,
       legend: { show: false },
       cursor: { drag: { x: true, y: true, uni: 30 }, focus: { prox: 24 } },

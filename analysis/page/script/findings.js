@@ -20,16 +20,31 @@ function startFindings(root = document) {
       for (const one of buttons) { one.classList.toggle("on", one.dataset.show === shown); one.setAttribute("aria-pressed", String(one.dataset.show === shown)); }
       left.textContent = count === claims.length ? "" : `${count} of ${claims.length}`;
     };
+    section.querySelector(".save-claims").replaceChildren(...savers("claims", () => claimsOf(claims.filter((claim) => !claim.hidden))));
     search.addEventListener("input", apply);
     for (const one of buttons) one.addEventListener("click", () => { asked.shown = one.dataset.show; apply(); });
     apply();
   }
 }
 
+// Claims as lines of cells: what is said of each, its verdict, and what came of its parts.
+function claimsOf(claims) {
+  const texts = (claim, where) => [...claim.querySelectorAll(`summary ${where}`)].map((node) => node.textContent.trim());
+  return [["claim", "it says", "verdict", "found"], ...claims.map((claim) => [...texts(claim, ".id"), ...texts(claim, ".said > span"), ...texts(claim, ".chip"), texts(claim, "small").join("; ")])];
+}
+
 // Where no font has Chinese signs, every one of them is the same box: then the notes' own words are left out, and it is said.
 function hideWhatNoFontShows(root = document) {
-  if (drawnSign("学") !== drawnSign("問")) return;
+  if (hasChineseFont()) return;
   for (const node of root.querySelectorAll("[lang=zh]")) node.replaceChildren(element("small", { lang: "en" }, ["(The notes say it in Chinese, for which this machine has no font.)"]));
+}
+
+function hasChineseFont() { return drawnSign("学") !== drawnSign("問"); }
+
+// A token with the numbers of its Chinese, Japanese and Korean signs in their place where no font has them.
+function legible(text) {
+  const signs = /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Hangul}\u3000-\u303f\uff00-\uffef]/gu;
+  return signs.test(text) && !hasChineseFont() ? text.replace(signs, (sign) => `U+${sign.codePointAt(0).toString(16).toUpperCase()}`) : text;
 }
 
 function drawnSign(sign) {

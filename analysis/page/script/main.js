@@ -21,10 +21,20 @@ function take(data) {
   show();
 }
 
+// What is drawn on canvases, in the colours of now.
+function redraw() {
+  for (const root of document.querySelectorAll(".curves")) root.panel?.chart?.redraw();
+  page.runs?.compare.panel?.chart?.redraw();
+  page.runs?.scatter.later();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
   const node = document.getElementById("data");
   document.getElementById("tier")?.addEventListener("change", (event) => { chooseTier(event.target.value); if (place.view === "experiments") location.hash = "#experiments"; });
   window.addEventListener("hashchange", show);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  let width = innerWidth;
+  window.addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; page.runs?.scatter.later(); } });
   take(JSON.parse(node.textContent));
   if ("live" in document.documentElement.dataset) followRuns({ take });
 });

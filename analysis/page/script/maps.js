@@ -13,7 +13,8 @@ function seenBy(store, runs) {
   return { cards: found.slice(0, MOST_MAPS).map((make) => make()), left: Math.max(0, found.length - MOST_MAPS) };
 }
 
-function mapTable(name, [caption, queries, keys, rows, edges]) {
+function mapTable(name, [caption, asking, asked, rows, edges]) {
+  const [queries, keys] = [asking.map(legible), asked.map(legible)];
   const gold = new Set(edges.map(([query, key]) => `${query} ${key}`));
   const body = rows.map((row, i) => element("tr", {}, [
     element("th", { scope: "row" }, [queries[i] ?? ""]),
