@@ -66,6 +66,11 @@ def cost_cells(row: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
+def untouched(rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether nothing has been run yet that a table of scores could show."""
+    return all(row["missing"] == row["planned"] for row in rows)
+
+
 def failures(row: Mapping[str, Any]) -> str:
     """Those without a score; and those that collapsed, which count in the mean all the same."""
     words = [f"{row[word]} {word}" for word in ("diverged", "failed", "missing") if row[word]]

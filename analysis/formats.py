@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from study.metrics import Metric
 
 NOTHING = ("", "-", "none")
+POWER = re.compile(r"(\b(?:[a-z]\^|log_)-?\w+(?:\.\d+)?)")  # n^1.64, log_3.4
 TEX = {character: f"\\{character}" for character in "#$%&_{}"}
 TEX |= {"\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": "$<$", ">": "$>$", "±": r"$\pm$"}
 
@@ -74,6 +76,11 @@ def with_interval(mean: float | None, low: float | None, high: float | None, met
     return f"{scale * mean:z.{digits}f}{unit} [{scale * low:z.{digits}f}, {scale * high:z.{digits}f}]"
 
 
+def as_math(text: str) -> str:
+    """Powers and logarithms raised and lowered, in the notation that matplotlib shares with LaTeX."""
+    return POWER.sub(lambda found: _math(found[1]), text)
+
+
 def short(value: float | None) -> str:
     """Three digits at most, with a letter for thousands (k), millions (M), 1e9 (G) or 1e12 (T)."""
     if value is None:
@@ -104,7 +111,14 @@ def _decimals(metric: Metric) -> int:
 
 
 def _tex(text: str) -> str:
-    return "".join(TEX.get(character, character) for character in text.replace("\n", " "))
+    parts = POWER.split(text.replace("\n", " "))  # every other one a power
+    return "".join(_math(part) if i % 2 else "".join(TEX.get(c, c) for c in part) for i, part in enumerate(parts))
+
+
+def _math(power: str) -> str:
+    base, sign, script = re.split(r"([\^_])", power, maxsplit=1)
+    name = base if sign == "^" else f"\\{base}"
+    return f"${name}{sign}{{{script}}}$"
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 
 from analysis import cost_tables, findings
 from analysis.bleu import sentence_tables
-from analysis.cells import best, cost_cells, floors, score_cells
+from analysis.cells import best, cost_cells, floors, score_cells, untouched
 from analysis.effort import QUANTITIES, Effort, effort, median, steps_to_90
 from analysis.formats import as_csv, as_latex, as_markdown
 from analysis.results import Cell, Results
@@ -33,6 +33,7 @@ MATCHING = {
     "tied": "arms match in all parameters, embeddings included",
     "nothing": "arms are not matched",
 }
+NO_RUNS = "No runs on verdict seeds yet."
 MEANS = "Means over the verdict seeds with 95 % t intervals, cut where the scale ends; the best mean in bold."
 COSTS = ("multiply_adds_per_token", "peak_memory_bytes", "tokens_seen", "seconds")
 
@@ -136,7 +137,11 @@ def markdown(
     lines += [f"- runs: {results.summary()}", "", MEANS, ""]
     for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
-        lines += [f"## {experiment.tasks[task].label}", "", *as_markdown([score_cells(row) for row in own], best(own))]
+        lines += [f"## {experiment.tasks[task].label}", ""]
+        if untouched(own):
+            lines += [NO_RUNS, "", *published_lines(results, task, published), ""]
+            continue
+        lines += as_markdown([score_cells(row) for row in own], best(own))
         lines += ["", floors(own), ""] if floors(own) else [""]
         lines += published_lines(results, task, published)
         lines += ["", *as_markdown([cost_cells(row) for row in own]), ""]
@@ -150,7 +155,11 @@ def latex(results: Results, rows: Sequence[TableRow], further: Tables) -> str:
     lines = [f"% {results.experiment.title}. {MEANS} Needs the package booktabs."]
     for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
-        lines += ["", f"% {results.experiment.tasks[task].label}", *as_latex([score_cells(row) for row in own], best(own))]
+        lines += ["", f"% {results.experiment.tasks[task].label}"]
+        if untouched(own):
+            lines += [f"% {NO_RUNS}"]
+            continue
+        lines += as_latex([score_cells(row) for row in own], best(own))
         lines += ["", *as_latex([cost_cells(row) for row in own])]
     for title, cells in further.items():
         lines += ["", f"% {title}", *as_latex(cells)]

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from analysis import drawn, figures, findings, tables
-from analysis.cells import best, cost_cells, floors, score_cells
+from analysis.cells import best, cost_cells, floors, score_cells, untouched
 from analysis.claims import Claims
 from analysis.figures.style import COLOURS
 from analysis.formats import columns
@@ -27,7 +27,7 @@ def of(results: Results, judged: Verdicts, claims: Claims, drawings: Path) -> di
     by_task: list[dict[str, Any]] = []
     for task in results.trained_tasks:
         own = [row for row in rows if row["task"] == task]
-        ran = any(row["missing"] < row["planned"] for row in own)
+        ran = not untouched(own)
         by_task.append(
             {
                 "label": experiment.tasks[task].label,

@@ -9,6 +9,8 @@ import pytest
 from analysis import cells, claims, formats, tables
 from analysis.bleu import sentence_tables
 from analysis.findings import Said
+from analysis.results import Results
+from study import experiments
 from study.metrics import METRICS
 
 pytestmark = pytest.mark.slow
@@ -151,6 +153,20 @@ def test_best_means_are_marked_where_they_differ():
     bits = "bits per character"
     assert cells.best([row(2.2, "bits_per_character"), row(2.1, "bits_per_character")]) == {(1, bits)}
     assert cells.best([row(1.0), row(1.0)]) == set() == cells.best([])
+
+
+def test_a_task_without_runs_has_a_line_and_no_tables():
+    experiment = experiments.load("tying")
+    results = Results(experiment, "core", [])
+    rows = tables.main_rows(results)
+    for text in (tables.markdown(results, rows, {}, [], []), tables.latex(results, rows, {})):
+        assert text.count(tables.NO_RUNS) == len(results.trained_tasks) > 0
+        assert "differs" not in text and "tabular" not in text and "|" not in text
+
+
+def test_powers_are_raised_in_latex():
+    assert formats.as_latex([{"arm": "a^K_1 of d^2 < 3"}])[4] == r"$a^{K_1}$ of $d^{2}$ $<$ 3 \\"
+    assert formats.as_math("4 s, n^-0.03; log_3.4 n") == r"4 s, $n^{-0.03}$; $\log_{3.4}$ n"
 
 
 def test_tables_as_markdown_and_latex_mark_the_best_and_leave_out_empty_columns():
