@@ -19,7 +19,7 @@ ALPHA = 0.05
 POWER = 0.8  # of finding the smallest effect that a test is said to see
 RESAMPLES = 9999
 SEED = 20170612
-FLAT = 0.01  # a logarithm that rises by less per e-fold has no base to speak of
+FLAT = 0.01  # a power below it is none, and a logarithm that rises by less per e-fold has no base to speak of
 UNBOUNDED = (-math.inf, math.inf)
 TINY = 1e-12  # differences that vary by less are taken as equal
 
@@ -220,7 +220,7 @@ def growth(letter: str, x: Sequence[float], y: Sequence[float], may_be_log: bool
     off_line = np.sum((line.intercept + line.slope * np.log(x) - y) ** 2)
     if may_be_log and len(set(x)) > 2 and line.slope > FLAT and off_line < off_power:
         return f"log_{math.exp(1 / line.slope):.2g} {letter}"
-    return f"{letter}^{round(power.slope, 2) + 0.0:.2f}"  # + 0: no -0.00
+    return "constant" if abs(power.slope) < FLAT else f"{letter}^{power.slope:.2f}"
 
 
 def crossings(x: Sequence[float], a: Sequence[float], b: Sequence[float]) -> list[float]:

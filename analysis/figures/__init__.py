@@ -30,7 +30,7 @@ from analysis import drawn
 from analysis.figures import kinds
 from analysis.figures.costs import costs
 from analysis.figures.forest import forest
-from analysis.figures.style import Panel, assemble, save
+from analysis.figures.style import Panel, assemble, in_rows, save
 from analysis.figures.training import training
 from analysis.figures.view import View
 from analysis.results import Results
@@ -56,20 +56,21 @@ def main(results: Results) -> Any | None:
     """The figure made for the experiment's question; None where nothing has been run."""
     check(results.experiment)
     _check_slices(results)
-    panels = [panel for _, panel in _panels(results)]
-    return assemble(results.experiment, panels) if panels else None
+    groups = [[panel for _, panel in group] for group in _groups(results)]
+    return assemble(results.experiment, in_rows(groups)) if groups else None
 
 
 def caption(results: Results) -> str:
     """What ``main`` shows: the first lines of the docstrings of all that draws in it."""
-    return " ".join(dict.fromkeys((inspect.getdoc(draws) or "").partition("\n")[0] for draws, _ in _panels(results)))
+    drawing = [draws for group in _groups(results) for draws, _ in group]
+    return " ".join(dict.fromkeys((inspect.getdoc(draws) or "").partition("\n")[0] for draws in drawing))
 
 
-def _panels(results: Results) -> list[tuple[Kind, Panel]]:
-    """Each with what made it."""
+def _groups(results: Results) -> list[list[tuple[Kind, Panel]]]:
+    """The panels of each task, and each of costs, with what made them."""
     node = results.experiment.figure
     only = tuple(node.get("arms", ()))
-    panels: list[tuple[Kind, Panel]] = []
+    groups: list[list[tuple[Kind, Panel]]] = []
     for task in results.trained_tasks:
         view = View(results, task, node.get("metric", ""), only)
         if any(view.records(arm) for arm in view.declared.arms):
@@ -77,8 +78,8 @@ def _panels(results: Results) -> list[tuple[Kind, Panel]]:
             made = [known()[name] for name in asked]
             found = [(kind, panel) for kind in made for panel in kind(view, **_keys(kind, node))]
             found = found or [(known()["arms"], panel) for panel in known()["arms"](view)]
-            panels += found if len(found) > 1 else [(kind, replace(panel, what="")) for kind, panel in found]
-    return panels + [(costs, panel) for panel in costs(results, **_keys(costs, node))]
+            groups.append(found if len(found) > 1 else [(kind, replace(panel, what="")) for kind, panel in found])
+    return groups + [[(costs, panel)] for panel in costs(results, **_keys(costs, node))]
 
 
 def _check_slices(results: Results) -> None:

@@ -12,10 +12,12 @@ from scipy.optimize import isotonic_regression
 
 from analysis.cost_tables import AXES, measured
 from analysis.figures.style import Panel, arm_style, log_ticks
+from analysis.formats import as_math
 from analysis.results import Results
 from analysis.statistics import crossings, growth
 
-NAME_HEIGHT = 0.055  # of a curve's name, as a share of its panel
+NAME_HEIGHT = 0.07  # of a curve's name, as a share of its panel
+TICKS = 8  # at most
 
 
 def costs(
@@ -67,7 +69,9 @@ def _costs(
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.minorticks_off()
-    ax.xaxis.set_major_formatter("{x:g}")
+    measured_at = sorted({x for curve in curves.values() for x in curve})
+    ticks = measured_at[:: -(-len(measured_at) // TICKS)]
+    ax.set_xticks(ticks, [f"{x:g}" for x in ticks])
     log_ticks(ax.yaxis)
     if ringed and against is not None:
         ring = f"{results.experiment.arms[against].label} starts or ceases to cost less"
@@ -90,10 +94,9 @@ def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]])
     heights = [(math.log(y) - low) / (high - low) for y, *_ in ends]
     steps = NAME_HEIGHT * np.arange(len(heights))
     kept_off = isotonic_regression(np.array(heights) - steps).x + steps  # the nearest heights that far apart
-    heights = kept_off - max(0.0, kept_off[-1] - 1)
+    heights = np.clip(kept_off, NAME_HEIGHT / 2 + steps, 1 - steps[::-1])
     for height, (y, xs, name, colour) in zip(heights, ends, strict=True):
         at = (reached * (reached / first) ** 0.07, math.exp(low + height * (high - low)))
-        line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 3}
-        ax.annotate(name, (xs[-1], y), at, fontsize=7, va="center", color=colour, arrowprops=line)
-    ax.set_xticks([x for x in ax.get_xticks() if first <= x <= reached])
+        line = {"arrowstyle": "-", "color": colour, "lw": 0.6, "shrinkA": 0, "shrinkB": 3, "relpos": (0, 0.5)}
+        ax.annotate(as_math(name), (xs[-1], y), at, fontsize=8.5, va="center", color=colour, arrowprops=line)
     ax.set_xlim(right=reached * (reached / first) ** 0.3)  # room for the names

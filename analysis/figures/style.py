@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from analysis.formats import short
+from analysis.formats import as_math, short
 from study import pictures
 from study.experiments import Experiment
 
@@ -32,6 +33,8 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ticks of an axis that shows shares
 HEIGHT = 2.0  # inches of a panel's axes, as are the next four
 LEFT, RIGHT, BETWEEN, BELOW = 0.62, 0.5, 0.9, 0.68
+KEYS = 0.5  # inches from a panel down to a legend of its own
+LEGEND: dict[str, Any] = {"handlelength": 3.5, "borderaxespad": 0.2, "borderpad": 0}
 OVER_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # of text, so that no line runs through it
 TITLE = 44  # characters of a line of a title
 RC = {
@@ -61,7 +64,7 @@ RC = {
 
 @dataclass(frozen=True)
 class Panel:
-    """``draw`` draws into the axes it is given; curves that it labels stand in the figure's legend.
+    """``draw`` draws into the axes it is given; curves that it labels stand in a legend.
 
     ``what`` it shows is said under its title where a task has several panels; ``height`` of its axes in inches.
     """
@@ -80,7 +83,7 @@ def name_rows(ax: Any, names: Sequence[str]) -> None:
     """A row for each name from top to bottom, at y = len - 1 to 0, what is drawn there under the name and never on it."""
     ax.set_yticks([])
     ax.set_ylim(-0.5, len(names) - 0.2)
-    for y, name in zip(reversed(range(len(names))), names, strict=True):
+    for y, name in zip(reversed(range(len(names))), map(as_math, names), strict=True):
         at = {"xy": (0.01, y), "xycoords": ax.get_yaxis_transform(), "xytext": (0, 9.5), "textcoords": "offset points"}
         ax.annotate(name, **at, fontsize=7, color="#333333", va="center", bbox=OVER_LINES)
 
@@ -103,45 +106,67 @@ def arm_style(experiment: Experiment, arm: str) -> tuple[str, str, Any]:
     return COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)], line
 
 
-def assemble(experiment: Experiment, panels: Sequence[Panel | None], columns: int | None = None) -> Any:
-    """Panels in a grid over one legend of all curves that they label, arms in the order of the declaration.
+def in_rows(groups: Sequence[Sequence[Panel]]) -> list[list[Panel]]:
+    """A grid of panels: each group of several in rows of its own, single ones one after the other."""
+    largest = max(map(len, groups))
+    count = largest if largest > 1 else len(groups)
+    columns = 2 if count == 4 else min(count, 3)
+    rows: list[list[Panel]] = []
+    for single, alike in groupby(groups, key=lambda group: len(group) == 1):
+        some = [list(group) for group in alike]
+        blocks = [sum(some, [])] if single else some
+        rows += [block[first : first + columns] for block in blocks for first in range(0, len(block), columns)]
+    return rows
 
-    Axes are placed by inches, which is much faster than a layout engine.
+
+def assemble(experiment: Experiment, rows: Sequence[Sequence[Panel]]) -> Any:
+    """Rows of panels over one legend of all curves that they label, arms in the order of the declaration.
+
+    Where a panel labels fewer than half of these, each has a legend of its own instead. Axes are placed by inches, which is
+    much faster than a layout engine.
     """
-    columns = columns or (2 if len(panels) == 4 else min(len(panels), 3))
-    rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
+    columns = max(map(len, rows))
     width = max(0.4 + 3.7 * columns, 5.4)
+    across = (width - LEFT - RIGHT - BETWEEN * (columns - 1)) / columns
     with style():
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(width, HEIGHT))
-        drawn = [[None if panel is None else _drawn(figure, panel) for panel in row] for row in rows]
-        legend = _legend(experiment, [ax for row in drawn for ax in row if ax is not None])
-        entry = 0.75 + 0.062 * max(map(len, legend), default=0)  # inches of the longest
-        legend_columns = max(1, min(len(legend), int(width / entry)))
-        legend_height = 0.2 * -(-len(legend) // legend_columns)
-        heights = [max((panel.height for panel in row if panel is not None), default=HEIGHT) for row in rows]
-        titles = [0.12 + 0.16 * max((_title_lines(ax) for ax in row if ax is not None), default=1) for row in drawn]
-        height = sum(heights) + sum(titles) + BELOW * len(rows) + legend_height
+        drawn = [[_drawn(figure, panel) for panel in row] for row in rows]
+        shared, own = _legend(experiment, figure.axes), {ax: _legend(experiment, [ax]) for ax in figure.axes}
+        if apart := any(0 < len(legend) < len(shared) / 2 for legend in own.values()):
+            shared = {}
+        below = [BELOW + (max(_legend_size(own[ax], across + KEYS)[1] for ax in row) if apart else 0) for row in drawn]
+        heights = [max(panel.height for panel in row) for row in rows]
+        titles = [0.12 + 0.16 * max(map(_title_lines, row)) for row in drawn]
+        legend_columns, legend_height = _legend_size(shared, width)
+        height = sum(heights) + sum(titles) + sum(below) + legend_height
         figure.set_size_inches(width, height)
-        across = (width - LEFT - RIGHT - BETWEEN * (columns - 1)) / columns
         top = height
-        for row, title, tall in zip(drawn, titles, heights, strict=True):
+        for row, title, tall, under in zip(drawn, titles, heights, below, strict=True):
             top -= title + tall
             for column, ax in enumerate(row):
-                if ax is None:
-                    continue
                 left = LEFT + column * (across + BETWEEN)
                 ax.set_position((left / width, top / height, across / width, tall / height))
                 ax.xaxis.set_label_coords(0.5, -0.3 / tall)
                 ax.yaxis.set_label_coords(-0.42 / across, 0.5)
-                if row[0] is not None and column and _same_shares(ax, row[0]):
+                if column and _same_shares(ax, row[0]):
                     ax.set_ylabel("")  # said once a row
                     ax.set_yticklabels([])
-            top -= BELOW
-        if legend:
-            figure.legend(legend.values(), legend, loc="lower center", ncols=legend_columns, handlelength=3.5)
+                if apart and own[ax]:
+                    at, count = (-LEFT / 2 / across, -KEYS / tall), _legend_size(own[ax], across + KEYS)[0]
+                    ax.legend(own[ax].values(), own[ax], loc="upper left", bbox_to_anchor=at, ncols=count, **LEGEND)
+            top -= under
+        if shared:
+            figure.legend(shared.values(), shared, loc="lower center", ncols=legend_columns, **LEGEND)
     return figure
+
+
+def _legend_size(legend: Mapping[str, Any], width: float) -> tuple[int, float]:
+    """Columns that fit the width, and height in inches."""
+    entry = 0.75 + 0.062 * max(map(len, legend), default=0)  # inches of the longest
+    columns = max(1, min(len(legend), int(width / entry)))
+    return columns, 0.2 * -(-len(legend) // columns)
 
 
 def _drawn(figure: Any, panel: Panel) -> Any:
@@ -149,7 +174,7 @@ def _drawn(figure: Any, panel: Panel) -> Any:
     ax = figure.add_axes((0, 0, 1, 1), label=str(len(figure.axes)))
     panel.draw(ax)
     lines = textwrap.wrap(ax.get_title(loc="left"), TITLE)
-    ax.set_title("\n".join([*lines, panel.what] if panel.what else lines))
+    ax.set_title(as_math("\n".join([*lines, panel.what] if panel.what else lines)))
     return ax
 
 
@@ -164,7 +189,8 @@ def _same_shares(ax: Any, first: Any) -> bool:
 def _legend(experiment: Experiment, axes: Iterable[Any]) -> dict[str, Any]:
     found = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     order = [arm.label for arm in experiment.arms.values()]
-    return dict(sorted(found.items(), key=lambda entry: order.index(entry[0]) if entry[0] in order else len(order)))
+    ordered = sorted(found, key=lambda label: order.index(label) if label in order else len(order))
+    return {as_math(label): found[label] for label in ordered}
 
 
 def style() -> Any:

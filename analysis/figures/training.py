@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import textwrap
 from functools import partial
 from typing import Any
 
-from analysis.figures.style import Panel, assemble
+from analysis.figures.style import OVER_LINES, Panel, assemble
 from analysis.figures.view import View, frame, score_label
 from analysis.results import Results
 from analysis.values import measure
 from study.metrics import METRICS, Metric
 
+COLUMNS = 3  # at most
+
 
 def training(results: Results) -> Any | None:
-    """Two rows: validation score against learning rate (the chosen one filled), and learning curves."""
+    """Two rows: validation score against learning rate (the chosen one filled), and learning curves, which name the arms."""
     run = {record["plan"]["task"] for record in results.records}
     tasks = [View(results, task) for task in results.trained_tasks if task in run]
     if not tasks:
         return None
-    columns = min(len(tasks), 3)
-    panels: list[Panel | None] = []
-    for first in range(0, len(tasks), columns):
-        row = tasks[first : first + columns]
+    rows = []
+    for first in range(0, len(tasks), COLUMNS):
+        row = tasks[first : first + COLUMNS]
         for draw in (_rates, _curves):
-            panels += [Panel(partial(draw, view=view, metric=METRICS[view.declared.tuned_on])) for view in row]
-            panels += [None] * (columns - len(row))
-    return assemble(results.experiment, panels, columns)
+            rows.append([Panel(partial(draw, view=view, metric=METRICS[view.declared.tuned_on])) for view in row])
+    return assemble(results.experiment, rows)
 
 
 def _rates(ax: Any, view: View, metric: Metric) -> None:
@@ -41,9 +42,8 @@ def _rates(ax: Any, view: View, metric: Metric) -> None:
             continue
         means = {rate: sum(scores) / len(scores) for rate, scores in sorted(by_rate.items())}
         colour, marker, line = view.arm_style(arm)
-        ax.plot(
-            list(means), list(means.values()), color=colour, ls=line, marker=marker, mfc="white", lw=1.2, label=view.label(arm)
-        )
+        look = {"color": colour, "ls": line, "marker": marker, "mfc": "white", "lw": 1.2}
+        ax.plot(list(means), list(means.values()), **look, label="" if view.records(arm) else view.label(arm))
         choice = view.results.choices.get((arm, view.task))
         if choice is not None and choice.rate in means:
             ax.plot([choice.rate], [means[choice.rate]], marker, color=colour, ms=6)
@@ -52,6 +52,10 @@ def _rates(ax: Any, view: View, metric: Metric) -> None:
     ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)])
     frame(ax, view, metric)
     ax.set_xlabel("learning rate (filled: chosen)")
+    if not rates:
+        tasks, other = view.results.experiment.tasks, view.declared.rate_of
+        why = textwrap.fill(f"the rates chosen for {tasks[other].label}" if other else "none tried yet", 30)
+        ax.text(0.5, 0.5, why, ha="center", va="center", fontsize=7, transform=ax.transAxes, bbox=OVER_LINES)
     ax.set_ylabel(f"validation {score_label(metric)}")
 
 

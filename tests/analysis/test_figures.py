@@ -1,5 +1,7 @@
 """Figures: what is drawn is what the records say, as the declaration asks, and nothing else."""
 
+from functools import partial
+
 import pytest
 
 from analysis import figures, synthetic
@@ -8,6 +10,7 @@ from analysis.figures.forest import forest, place
 from analysis.figures.style import arm_style
 from analysis.figures.training import training
 from analysis.figures.view import View
+from analysis.formats import as_math
 from analysis.results import Results
 from analysis.rows import Row
 from analysis.values import measure
@@ -25,7 +28,7 @@ def test_every_declared_experiment_has_its_figures(name, studies):
     results = studies[name]
     titles = " ".join(" ".join(ax.get_title(loc="left").split()) for ax in figures.main(results).axes)
     own = {results.experiment.tasks[task].label for task in results.trained_tasks}
-    assert all(label in titles for label in own) and (own or "layer" in titles)
+    assert all(as_math(label) in titles for label in own) and (own or "layer" in titles)
     assert (training(results) is not None) == bool(results.trained_tasks)
 
 
@@ -174,7 +177,7 @@ def test_names_of_rows_keep_off_what_they_name(spread):
         style.name_rows(ax, names)
         ax.set_xlim(-0.03, 1.03)
 
-    figure = style.assemble(experiments.load("tying"), [style.Panel(draw, height=style.named_rows(len(names)))])
+    figure = style.assemble(experiments.load("tying"), [[style.Panel(draw, height=style.named_rows(len(names)))]])
     ax, points = figure.axes[0], _points(figure, figure.axes[0])
     boxes = [text.get_window_extent() for text in ax.texts]
     assert len(boxes) == len(names) and not any(box.padded(2).contains(x, y) for box in boxes for x, y in points)
@@ -188,7 +191,7 @@ def test_a_logarithmic_axis_has_numbers_however_little_it_spans(low, high):
         ax.set_yscale("log")
         style.log_ticks(ax.yaxis)
 
-    figure = style.assemble(experiments.load("tying"), [style.Panel(draw)])
+    figure = style.assemble(experiments.load("tying"), [[style.Panel(draw)]])
     figure.canvas.draw()
     bottom, top = figure.axes[0].get_ylim()
     ticks = zip(figure.axes[0].get_yticks(), figure.axes[0].get_yticklabels(), strict=True)
@@ -200,8 +203,59 @@ def test_the_legend_names_the_curves_that_are_drawn_and_no_others():
     experiment = experiments.load("tying")
     [first, second] = [arm.label for arm in experiment.arms.values()][:2]
     panels = [style.Panel(lambda ax: ax.plot([1], [1], label=second)), style.Panel(lambda ax: ax.plot([1], [1], label=first))]
-    [legend] = style.assemble(experiment, panels).legends
+    [legend] = style.assemble(experiment, [panels]).legends
     assert [text.get_text() for text in legend.get_texts()] == [first, second]
+
+
+def test_each_panel_has_its_own_legend_where_one_shows_few_of_all_curves():
+    experiment = experiments.load("tying")
+    labels = [arm.label for arm in experiment.arms.values()][:3]
+
+    def draw(ax, names):
+        for name in names:
+            ax.plot([1], [1], label=name)
+
+    shown = [labels, labels[2:], []]
+    figure = style.assemble(experiment, [[style.Panel(partial(draw, names=names)) for names in shown]])
+    legends = [ax.get_legend() for ax in figure.axes]
+    assert not figure.legends and legends[2] is None
+    assert [[text.get_text() for text in legend.get_texts()] for legend in legends[:2]] == shown[:2]
+    figure.canvas.draw()
+    boxes = [(legend.get_window_extent(), ax.xaxis.get_label()) for legend, ax in zip(legends[:2], figure.axes, strict=False)]
+    assert all(0 <= box.y0 and box.y1 <= label.get_window_extent().y0 for box, label in boxes)
+
+
+@pytest.mark.parametrize(
+    ("groups", "rows"),
+    [
+        (["a", "b", "c", "d"], ["ab", "cd"]),
+        (["a", "b", "c", "d", "e"], ["abc", "de"]),
+        (["abcd", "efgh", "i", "j", "k"], ["ab", "cd", "ef", "gh", "ij", "k"]),
+        (["abcde", "f", "gh"], ["abc", "de", "f", "gh"]),
+    ],
+)
+def test_panels_that_belong_together_start_a_row(groups, rows):
+    assert style.in_rows([list(group) for group in groups]) == [list(row) for row in rows]
+
+
+def test_costs_have_ticks_where_they_were_measured_and_powers_raised(studies):
+    study = studies["window"]
+    measured = {
+        float(x)
+        for seeds in study.verdict.values()
+        for r in seeds.values()
+        for x in r["slices"].get("cost", {}).get("length", {})
+    }
+    ax = next(ax for ax in figures.main(study).axes if ax.get_title(loc="left") == "Time, one layer")
+    assert measured and set(ax.get_xticks()) == measured
+    assert {text.get_text() for text in ax.texts} == {"$n^{1.00}$", "$n^{2.00}$"}
+
+
+def test_a_panel_without_learning_rates_says_whose_it_takes(studies):
+    study = studies["keyvalue"]
+    tasks = study.experiment.tasks
+    said = [" ".join(text.get_text().split()) for ax in training(study).axes for text in ax.texts]
+    assert said.count(f"the rates chosen for {tasks['mqar'].label}") == sum(task.rate_of == "mqar" for task in tasks.values())
 
 
 def row(claim, part, effect, low, high, verdict="supported"):

@@ -23,11 +23,11 @@ FOUND_AND_LOST = {
 }
 DIFFERENCES = {
     "apart": "attention of two heads on different tokens",
-    "built_apart": "the same of heads built apart",
-    "copies_apart": "the same of copies of one head",
+    "built_apart": "… of heads made by hand to differ",
+    "copies_apart": "… of heads made copies of one",
     "overlap": "overlap of what two heads write",
-    "built_overlap": "the same of heads built apart",
-    "copies_overlap": "the same of copies of one head",
+    "built_overlap": "… of heads made by hand to differ",
+    "copies_overlap": "… of heads made copies of one",
     "needed": "heads needed",
 }
 HOLLOW = ("gold_offset", "built_apart", "copies_apart", "built_overlap", "copies_overlap")  # references, which no model learned
@@ -110,6 +110,7 @@ def _map(ax: Any, view: View, arm: str) -> None:
         ax.text(0.5, 0.5, "sequences too long for a picture", ha="center", fontsize=7, transform=ax.transAxes)
         return
     _weights(ax, np.array(example["map"]) / 100)
+    ax.set_anchor("W")  # under its title, which a square in the middle would push out
     for query, key in example["edges"]:
         ax.plot([key], [query], "s", mfc="none", mec=COLOURS[1], mew=0.9, ms=5)
 
