@@ -11,7 +11,7 @@ function showExperiment(store, name) {
   if (shown && !shown.dataset.made) {
     shown.dataset.made = "yes";
     for (const image of shown.querySelectorAll("img[data-src]")) image.src = image.dataset.src;
-    for (const table of shown.querySelectorAll("table[data-title]")) table.parentElement.after(element("div", { class: "tools" }, savers(table.dataset.title.replace(/\W+/g, "_"), () => cellsOf(table))));
+    for (const table of shown.querySelectorAll("table[data-title]")) table.parentElement.after(element("div", { class: "tools" }, savers(table.dataset.title.replace(/\W+/g, "_"), () => cellsOf(table), boldIn(table))));
     const root = shown.querySelector(".curves");
     if (root) experimentCurves(store, root, shown.dataset.experiment, shown.dataset.tier);
   }

@@ -5,13 +5,13 @@ function asCsv(rows) {
   return rows.map((row) => row.map((text) => cell(String(text))).join(",")).join("\n") + "\n";
 }
 
-function asLatex(rows) {
-  const signs = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$", "−": "$-$", "×": "$\\times$" };
-  const cell = (text) => String(text).replace(/[\\~^±−×&%$#_{}]/g, (sign) => signs[sign] ?? `\\${sign}`);
-  const line = (row) => `  ${row.map(cell).join(" & ")} \\\\`;
-  const [head, ...body] = rows;
-  const columns = "l" + "r".repeat(head.length - 1);
-  return [`\\begin{tabular}{${columns}}`, "  \\toprule", line(head), "  \\midrule", ...body.map(line), "  \\bottomrule", "\\end{tabular}", ""].join("\n");
+// `best(i, j)`: whether a cell is the best of its table, and so in bold.
+function asLatex(rows, best = () => false) {
+  const signs = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "$<$", ">": "$>$", "±": "$\\pm$", "−": "$-$", "×": "$\\times$" };
+  const cell = (text) => String(text).replace(/[\\~^<>±−×&%$#_{}]/g, (sign) => signs[sign] ?? `\\${sign}`);
+  const lines = rows.map((row, i) => `  ${row.map((text, j) => (best(i, j) ? `\\textbf{${cell(text)}}` : cell(text))).join(" & ")} \\\\`);
+  const columns = "l" + "r".repeat(rows[0].length - 1);
+  return [`\\begin{tabular}{${columns}}`, "  \\toprule", lines[0], "  \\midrule", ...lines.slice(1), "  \\bottomrule", "\\end{tabular}", ""].join("\n");
 }
 
 function save(name, text) {
@@ -21,13 +21,15 @@ function save(name, text) {
 }
 
 // Buttons that save what `rows` gives: a line of names, then lines of cells.
-function savers(name, rows) {
+function savers(name, rows, best) {
   return [
     button("CSV", () => save(`${name}.csv`, asCsv(rows()))),
-    button("LaTeX", () => save(`${name}.tex`, asLatex(rows()))),
+    button("LaTeX", () => save(`${name}.tex`, asLatex(rows(), best))),
   ];
 }
 
 function cellsOf(table) {
   return [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
 }
+
+function boldIn(table) { return (i, j) => table.rows[i].cells[j].querySelector("b") !== null; }
