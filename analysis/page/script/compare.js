@@ -24,14 +24,14 @@ class Compare {
       element("div", { class: "maps" }, seen.cards),
     ]));
     this.root.replaceChildren(...cards);
-    const of = { series: place.of.show ?? "", x: place.of.against ?? "steps", logx: place.of.logx === "1", logy: place.of.logy === "1", smooth: Number(place.of.smooth ?? 0) };
+    const of = { series: place.of.show ?? "", x: place.of.against ?? "steps", logx: place.of.logx === "1", logy: place.of.logy === "1", smooth: Number(place.of.smooth ?? 0), mean: place.of.mean !== "0", singles: place.of.singles === "1", zoom: place.of.zoom ?? "" };
     this.panel = new CurvePanel(curves, store, () => view.lines(), of, (chosen) => writeLink({
-      show: chosen.series, against: chosen.x === "steps" ? "" : chosen.x, logx: chosen.logx ? 1 : "", logy: chosen.logy ? 1 : "", smooth: chosen.smooth || "",
+      show: chosen.series, against: chosen.x === "steps" ? "" : chosen.x, logx: chosen.logx ? 1 : "", logy: chosen.logy ? 1 : "", smooth: chosen.smooth || "", mean: chosen.mean ? "" : 0, singles: chosen.singles ? 1 : "", zoom: chosen.zoom,
     }));
   }
   difference(store, runs) {
     const shown = runs.slice(0, MOST_BESIDE);
-    const differ = store.columns.filter((column) => ["run", "setting", "score"].includes(column.kind) && shown.some((run) => column.codes[run] !== column.codes[shown[0]]));
+    const differ = ["run", "setting", "score"].flatMap((kind) => store.columns.filter((column) => column.kind === kind && differsAmong(column, shown)));
     const cells = (column) => shown.map((run) => element("td", {}, [column.isNumber ? digits(column.value(run)) : column.text(run)]));
     const table = element("table", { class: "numbers" }, [
       element("thead", {}, [element("tr", {}, [element("th", { scope: "col" }, ["differs in"]), ...shown.map((run) => element("th", { scope: "col", style: "white-space: normal; overflow-wrap: anywhere; min-width: 7rem" }, [store.names[run]]))])]),

@@ -9,7 +9,7 @@ const MOST_LINES = 80;
 class CurvePanel {
   constructor(root, store, lines, of = {}, changed = () => {}) {
     Object.assign(this, { root, store, lines, changed });
-    this.of = { series: "", x: "steps", logx: false, logy: false, smooth: 0, mean: true, singles: false, ...of };
+    this.of = { series: "", x: "steps", logx: false, logy: false, smooth: 0, mean: true, singles: false, zoom: "", ...of };
     this.tools = element("div", { class: "tools" });
     this.plot = element("div", { role: "img", "aria-label": "learning curves" });
     this.legend = element("div", { class: "legend" });
@@ -20,7 +20,7 @@ class CurvePanel {
   }
   get width() { return Math.max(280, this.root.clientWidth || 800); }
   fit() { if (this.chart && this.root.clientWidth && this.chart.width !== this.width) this.chart.setSize({ width: this.width, height: this.chart.height }); }
-  set(key, value) { this.of[key] = value; this.changed(this.of); this.draw(); }
+  set(key, value) { this.of[key] = value; if (key === "x") this.of.zoom = ""; this.changed(this.of); this.draw(); }
   draw(tools = false) {
     const lines = this.lines();
     const { curveData } = this.store;
@@ -44,7 +44,7 @@ class CurvePanel {
       tick("single runs", this.of.singles, (on) => this.set("singles", on)),
       element("label", {}, ["smoothing ", smooth]),
       ...[["+", "zoom in", 0.5, 0], ["\u2212", "zoom out", 2, 0], ["\u2190", "earlier", 1, -0.25], ["\u2192", "later", 1, 0.25]].map(([sign, label, times, by]) => button(sign, () => this.zoom(times, by), { "aria-label": label, title: label })),
-      button("whole range", () => this.draw()),
+      button("whole range", () => this.set("zoom", "")),
     );
   }
   // The range of x made so many times as wide about its middle, and moved by a share of it; a drag in the plot does the same.
@@ -116,8 +116,18 @@ class CurvePanel {
       axes: [{ ...axis, label: UNITS[this.of.x], labelSize: 20, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 56, label: this.of.series, labelSize: 20, values: (_, ticks) => ticks.map(short) }],
       series,
       bands,
-      hooks: { setSeries: [(chart, i) => { this.tip.textContent = i && chart.series[i].label ? chart.series[i].label : rest; }] },
+      hooks: { setScale: [(chart, key) => { if (key === "x" && chart === this.chart) this.zoomed(); }], setSeries: [(chart, i) => { this.tip.textContent = i && chart.series[i].label ? chart.series[i].label : rest; }] },
     }, this.logged(tables.length > 1 ? uPlot.join(tables) : tables[0]), this.plot);
+    const [low, high] = this.of.zoom.split(",").map(Number), xs = this.chart.data[0];
+    if (high > xs[0] && low < xs.at(-1)) this.chart.setScale("x", { min: low, max: high });
+  }
+  // Remembers the range of x that is seen, "" for the whole.
+  zoomed() {
+    const { min, max } = this.chart.scales.x, xs = this.chart.data[0];
+    const zoom = min <= xs[0] && max >= xs.at(-1) ? "" : [min, max].map((end) => Number(end.toPrecision(6))).join();
+    if (zoom === this.of.zoom) return;
+    this.of.zoom = zoom;
+    this.changed(this.of);
   }
   // Logarithms have no place for what is not above 0.
   logged(data) {
