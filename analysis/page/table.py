@@ -18,7 +18,8 @@ from study.metrics import METRICS
 from study.records import Record
 
 DIGITS = 5  # of a number on the page; records keep them all
-KINDS = ("run", "setting", "score", "fact")
+KINDS = ("run", "score", "setting", "fact")  # in the order of the table
+ALIKE = ("experiment", "tier", "task", "arm", "role", "rate")  # runs with these are asked for alike but for the seed
 FACTS_LEFT_OUT = ("id", "weights_sha256", "provenance.data", "provenance.versions", "resumed")
 NO_SETTINGS = (
     "retry_failed",
@@ -42,6 +43,7 @@ def table(records: Sequence[Record], studies: Iterable[Results]) -> list[dict[st
                 if value is not None:
                     kinds.setdefault(name, kind)
                     found.setdefault(name, {})[index] = value
+    _fill(records, states, [cells for name, cells in found.items() if kinds[name] == "setting"])
     if found.get("config.task") == found.get("task"):  # single runs: it is said already
         found.pop("config.task", None)
     names = sorted(found, key=lambda name: KINDS.index(kinds[name]))
@@ -76,6 +78,22 @@ def _states(studies: Iterable[Results]) -> dict[str, dict[str, str]]:
                 for record in collapsed(seeds.values(), f"test.{results.experiment.tasks[task].metric}"):
                     states[record["name"]]["collapsed"] = "collapsed"
     return states
+
+
+def _fill(records: Sequence[Record], states: Mapping[str, Mapping[str, str]], settings: Iterable[dict[int, Any]]) -> None:
+    """Gives a run whose record is older than a key the value that all others of its cell, role and rate have.
+
+    Planned runs are asked for alike there but for the seed, so it was made with that value.
+    """
+    alike: dict[tuple, list[int]] = {}
+    for index, record in enumerate(records):
+        if states.get(record["name"], {}).get("planned") == "yes":
+            alike.setdefault(tuple(record["plan"][key] for key in ALIKE), []).append(index)
+    for values in settings:
+        for group in alike.values():
+            known = [values[index] for index in group if index in values]
+            if known and all(value == known[0] for value in known):
+                values.update(dict.fromkeys(group, known[0]))
 
 
 def _cells(record: Record, state: Mapping[str, str]) -> dict[str, dict[str, Any]]:

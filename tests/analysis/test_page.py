@@ -186,6 +186,22 @@ def test_a_collapsed_run_is_named(studies):
     assert [record["name"] for record, how in zip(made, runs_of(column, len(made)), strict=True) if how] == [fallen["name"]]
 
 
+def test_a_record_older_than_a_key_has_the_value_of_the_others_of_its_cell(studies):
+    made = [json.loads(json.dumps(record)) for record in studies["tying"].records]
+    cells = {}
+    for record in made:
+        cells.setdefault(tuple(record["plan"][key] for key in ("task", "arm", "role", "rate")), []).append(record)
+    whole, torn, left = [cell for cell in cells.values() if len(cell) > 2][:3]
+    for lacks, *_ in (whole, torn, left):
+        del lacks["config"]["train"]["batch"]
+    torn[1]["config"]["train"]["batch"] = 64
+    left[0]["plan"]["digest"] = "another"  # no declared run, so nobody knows how it was meant
+    results = Results(experiments.load("tying"), "core", made)
+    [column] = [column for column in table.table(made, [results]) if column["name"] == "train.batch"]
+    found = dict(zip((record["name"] for record in made), runs_of(column, len(made)), strict=True))
+    assert [found[cell[0]["name"]] for cell in (whole, torn, left)] == [32, None, None]
+
+
 def test_numbers_are_kept_to_five_digits_and_names_share_their_starts():
     [column] = [column for column in [table._column({0: 1 / 3, 2: 20000.0}, 3)]]
     assert runs_of(column, 3) == [pytest.approx(0.33333), None, 20000]

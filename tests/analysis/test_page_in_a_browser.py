@@ -159,6 +159,41 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
     waited(quiet, ROWS.format("#runs-table") + " > 5")
 
 
+def test_runs_of_one_experiment_show_what_differs_among_them(quiet, committed):
+    address, all_records = committed
+    quiet.open(address + f"#runs?filter={busiest(all_records)}")
+    waited(quiet, ROWS.format("#runs-table") + " > 5")
+    kinds, shown = (
+        quiet.run("""[page.store.columns.filter((column) => new Set(page.runs.shown.map((run) => column.text(run))).size > 1)
+        .map((column) => [column.name, column.kind]), page.runs.table.getColumns().map((column) => column.getField())]""")
+    )
+    assert shown[:2] == ["pick", "name"] and set(shown[2:]) == {name for name, _ in kinds}
+    ranks = [["run", "score", "setting", "fact"].index(dict(kinds)[name]) for name in shown[2:]]
+    assert ranks == sorted(ranks) and set(ranks) == {0, 1, 2, 3}
+    place = "document.querySelector('#runs-table .tabulator-cell[tabulator-field=name]').getBoundingClientRect().left"
+    before = quiet.run(place)
+    quiet.run("document.querySelector('#runs-table .tabulator-tableholder').scrollLeft = 700")
+    quiet.run(SETTLED)
+    assert quiet.run(place) == before
+    typed(quiet, "")
+    waited(quiet, f"page.runs.table.getColumns().length > {len(shown)}")
+
+
+def test_groups_are_told_apart_by_what_stands_left_of_their_scores(quiet, committed):
+    address, _ = committed
+    quiet.open(address + "#runs?group=*")
+    waited(quiet, ROWS.format("#groups-table") + " > 5")
+    head, *rows = quiet.run("page.runs.rows()")
+    keys = head.index("runs")
+    assert len({tuple(row[:keys]) for row in rows}) == len(rows) > 5
+    fields = quiet.run("page.runs.groupTable.getColumns().map((column) => column.getField())")
+    assert fields[1 : fields.index("runs")] == head[:keys] and "arm" in head[:keys]
+    cut = (
+        "[...document.querySelectorAll('#groups-table .tabulator-cell')].filter((cell) => cell.scrollWidth > cell.clientWidth)"
+    )
+    assert quiet.run(f"{cut}.map((cell) => cell.textContent)") == []
+
+
 def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
     address, all_records = committed
     name = busiest(all_records)
@@ -183,15 +218,20 @@ def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
     waited(quiet, f"Math.abs({wide} / {whole} - 1) < 0.01")
     for key in ("logx", "logy"):
         quiet.run(f"page.runs.compare.panel.set('{key}', true)")
-    quiet.run("page.runs.compare.panel.set('smooth', 0.5)")
+    for key, value in (("smooth", 0.5), ("mean", "false"), ("singles", "true")):
+        quiet.run(f"page.runs.compare.panel.set('{key}', {value})")
+    whole = quiet.run(wide)
+    quiet.run(zoom.format("in"))
     quiet.run(SETTLED)
+    narrow = quiet.run(wide)
     link = quiet.run("location.href")
     quiet.open(link)
     quiet.run(SETTLED)
     assert set(quiet.run("[...page.runs.picked].map((run) => page.store.names[run])")) == set(chosen)
     assert quiet.run("page.runs.box.value") == name and quiet.run("page.runs.table.getSorters()[0].dir") == "desc"
     of = quiet.run("page.runs.compare.panel.of")
-    assert (of["x"], of["logx"], of["logy"], of["smooth"]) == ("seconds", True, True, 0.5)
+    assert [of[key] for key in ("x", "logx", "logy", "smooth", "mean", "singles")] == ["seconds", True, True, 0.5, False, True]
+    assert quiet.run(wide) == pytest.approx(narrow, rel=1e-3) and narrow < whole
     with_maps = quiet.run("[...page.store.maps.keys()].slice(0, 2)")
     if with_maps:
         quiet.run(f"page.runs.pick({with_maps}, true)")
@@ -242,6 +282,13 @@ def test_what_is_shown_is_saved_as_csv_and_latex(quiet, committed):
     assert latex.startswith("\\begin{tabular}{lrr}") and latex.count("\\\\\n") == len(lines)
     assert quiet.run("""asCsv([['a "b", c']])""") == '"a ""b"", c"\n'
     assert quiet.run("asLatex([['a', 'b'], ['50 %', 'x_1']])").count("50 \\% & x\\_1") == 1
+    assert "$>$ 2 & $<$ 3 $\\pm$ 1" in quiet.run("asLatex([['a', 'b'], ['> 2', '< 3 ± 1']])")
+    table = "[...document.querySelectorAll('.experiment table')].find((table) => table.querySelector('td b'))"
+    best = quiet.run(
+        f"[...{table}.querySelectorAll('td b')].map((cell) => asLatex([[cell.textContent]]).split('\\n')[2].trim())"
+    )
+    bold = quiet.run(f"asLatex(cellsOf({table}), boldIn({table}))")
+    assert re.findall(r"\\textbf\{(.*?)\}(?= &| \\)", bold) == [text.removesuffix(" \\\\") for text in best] != []
 
 
 def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
@@ -251,9 +298,15 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
     quiet.run(SETTLED)
     shown = quiet.run("page.runs.shown.filter((run) => page.store.value(run, 'validation.loss') !== null).length")
     assert quiet.run("page.runs.scatter.drawn") == shown > 0
-    quiet.open(address + f"#runs?chart=parallel&axes=task,rate,validation.loss&filter={name}")
+    arms = quiet.run("new Set(page.runs.shown.map((run) => page.store.value(run, 'arm'))).size")
+    assert quiet.run("document.querySelectorAll('#charts .legend span').length") == arms
+    quiet.run(f"location.hash = '#runs?chart=parallel&axes=task,rate,validation.loss&filter={name}'")
     quiet.run(SETTLED)
-    assert quiet.run("page.runs.scatter.parallels") == shown
+    assert quiet.run("page.runs.scatter.folds.map((fold) => fold.open)") == [False, True]
+    drawn, lacking = shown, quiet.run("page.runs.shown.length") - shown
+    assert quiet.run("page.runs.scatter.parallels") == drawn
+    said = quiet.run("page.runs.scatter.axes.textContent")
+    assert f"{lacking} of " in said if lacking else "left out" not in said
     assert quiet.run("""(() => { const canvas = document.querySelector("canvas.parallel");
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         return data.some((value) => value > 0); })()""")

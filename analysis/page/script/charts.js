@@ -1,5 +1,8 @@
 // Scatter plot (on uPlot) and parallel coordinates of the runs that are shown, over any columns.
 
+const CHARTS = ["scatter", "parallel"];
+// The nth group's mark, so that groups are told apart in grey as well: corners around the middle, or a circle.
+const MARKS = [[], [[-1, -1], [1, -1], [1, 1], [-1, 1]], [[0, -1.3], [1.2, 1], [-1.2, 1]], [[0, -1.4], [1.4, 0], [0, 1.4], [-1.4, 0]], [[0, 1.3], [1.2, -1], [-1.2, -1]]];
 const LEAST_BETWEEN = 110; // pixels from an axis of the parallel coordinates to the next
 
 class Charts {
@@ -12,12 +15,14 @@ class Charts {
     this.tools = element("div", { class: "tools" });
     this.axes = element("div", { class: "tools" });
     this.folds = [
-      element("details", { class: "card", open: place.of.chart === "scatter" }, [element("summary", {}, ["Scatter plot of the runs shown"]), this.tools, this.scatter, this.tip]),
-      element("details", { class: "card", open: place.of.chart === "parallel" }, [element("summary", {}, ["Parallel coordinates of the runs shown"]), this.axes, element("div", { class: "scrolled" }, [this.lines])]),
+      element("details", { class: "card" }, [element("summary", {}, ["Scatter plot of the runs shown"]), this.tools, this.scatter, this.tip]),
+      element("details", { class: "card" }, [element("summary", {}, ["Parallel coordinates of the runs shown"]), this.axes, element("div", { class: "scrolled" }, [this.lines])]),
     ];
-    for (const [i, fold] of this.folds.entries()) fold.addEventListener("toggle", () => { if (fold.open) { writeLink({ chart: ["scatter", "parallel"][i] }); this.draw(); } });
+    for (const fold of this.folds) fold.addEventListener("toggle", () => { writeLink({ chart: CHARTS.filter((_, i) => this.folds[i].open).join(",") }); if (fold.open) this.draw(); });
     root.replaceChildren(...this.folds);
   }
+  // Open as the address says.
+  restore() { for (const [i, fold] of this.folds.entries()) fold.open = listed("chart").includes(CHARTS[i]); }
   draw() {
     if (this.folds[0].open) this.drawScatter();
     if (this.folds[1].open) this.drawParallel();
@@ -41,11 +46,12 @@ class Charts {
     const runs = shown.filter((run) => x.codes[run] >= 0 && y.codes[run] >= 0 && (!lx || at(x, run) > 0) && (!ly || at(y, run) > 0)).sort((a, b) => at(x, a) - at(x, b));
     const counts = new Map();
     for (const run of runs) counts.set(by.codes[run], (counts.get(by.codes[run]) ?? 0) + 1);
-    const kept = [...counts.entries()].sort((a, b) => b[1] - a[1]).slice(0, COLOURS.length - 1).map(([code]) => code);
+    const most = COLOURS.length * MARKS.length; // told apart by colour and mark together, as their numbers have no common divisor
+    const kept = [...counts.entries()].sort((a, b) => b[1] - a[1]).slice(0, counts.size > most ? most - 1 : most).map(([code]) => code);
     const rest = counts.size > kept.length ? [null] : [];
     const groups = [...kept, ...rest];
     const data = [runs.map((run) => at(x, run)), ...groups.map((code) => runs.map((run) => ((code === null ? !kept.includes(by.codes[run]) : by.codes[run] === code) ? at(y, run) : null)))];
-    const label = (code) => (code === null ? "all others" : code < 0 ? "none" : String(by.values[code]));
+    const label = (code) => (code === null ? `${counts.size - kept.length} others` : code < 0 ? "none" : String(by.values[code]));
     this.drawn = runs.length;
     if (!runs.length) { this.tip.textContent = "No run shown has both."; return; }
     const ticks = (column) => (_, values) => values.map((value) => (column.isNumber ? short(value) : Number.isInteger(value) ? String(column.values[value] ?? "") : ""));
@@ -65,8 +71,11 @@ class Charts {
     const differs = (name) => new Set(shown.map((run) => store.column(name)?.codes[run])).size > 1;
     const names = place.of.axes ? listed("axes").filter((name) => store.column(name)) : ["mixer", "task", "rate", "model.layers", "model.width", "steps", metrics[0]].filter(differs);
     const kept = boxes("axes", [["", this.names()]], (name) => names.includes(name), (name, on) => { writeLink({ axes: (on ? [...names, name] : names.filter((one) => one !== name)).join(",") }); this.draw(); this.axes.querySelector("details").open = true; });
-    this.axes.replaceChildren(kept, element("span", { class: "note" }, ["coloured by the last axis"]));
     const columns = names.map((name) => store.column(name));
+    const lacking = columns.filter((column) => shown.some((run) => column.codes[run] < 0)).map((column) => column.name);
+    const whole = shown.filter((run) => columns.every((column) => column.codes[run] >= 0));
+    const left = shown.length - whole.length;
+    this.axes.replaceChildren(kept, element("span", { class: "note" }, [`coloured by the last axis${left ? `; ${left} of ${shown.length} runs are left out, as they have no ${lacking.join(" or no ")}` : ""}`]));
     const canvas = this.lines, scale = window.devicePixelRatio || 1;
     canvas.style.minWidth = `${LEAST_BETWEEN * names.length}px`;
     const [width, height] = [canvas.clientWidth || 800, 340];
@@ -75,10 +84,10 @@ class Charts {
     pen.scale(scale, scale);
     pen.font = "12px system-ui, sans-serif";
     if (columns.length < 2) return;
-    const [left, right, top, bottom] = [50, 70, 34, 16];
-    const x = (i) => left + (i * (width - left - right)) / (columns.length - 1);
+    const [start, end, top, bottom] = [50, 70, 52, 16];
+    const x = (i) => start + (i * (width - start - end)) / (columns.length - 1);
     const spans = columns.map((column) => {
-      const present = [...new Set(shown.map((run) => column.codes[run]).filter((code) => code >= 0))];
+      const present = [...new Set(whole.map((run) => column.codes[run]))];
       if (!column.isNumber) { const order = present.sort((a, b) => (column.values[a] < column.values[b] ? -1 : 1)); return { place: (run) => (order.length > 1 ? order.indexOf(column.codes[run]) / (order.length - 1) : 0.5), ends: order.map((code) => column.values[code]) }; }
       const values = present.map((code) => column.values[code]);
       const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -87,11 +96,9 @@ class Charts {
       return { place: (run) => (high > low ? (scaled(column.numbers[run]) - scaled(low)) / (scaled(high) - scaled(low)) : 0.5), ends: [low, high].map(short) };
     });
     const y = (share) => height - bottom - share * (height - top - bottom);
-    pen.globalAlpha = Math.max(0.06, Math.min(0.7, 60 / shown.length));
-    this.parallels = 0;
-    for (const run of shown) {
-      if (columns.some((column) => column.codes[run] < 0)) continue;
-      this.parallels += 1;
+    pen.globalAlpha = Math.max(0.06, Math.min(0.7, 60 / whole.length));
+    this.parallels = whole.length;
+    for (const run of whole) {
       const last = spans.at(-1).place(run);
       pen.strokeStyle = `hsl(${220 - 190 * last} 70% 50%)`;
       pen.beginPath();
@@ -111,8 +118,6 @@ class Charts {
   }
 }
 
-// The nth group's mark, so that groups are told apart in grey as well: corners around the middle, or a circle.
-const MARKS = [[], [[-1, -1], [1, -1], [1, 1], [-1, 1]], [[0, -1.3], [1.2, 1], [-1.2, 1]], [[0, -1.4], [1.4, 0], [0, 1.4], [-1.4, 0]], [[0, 1.3], [1.2, -1], [-1.2, -1]]];
 function mark(n, x, y, half) {
   const path = new Path2D(), corners = MARKS[n % MARKS.length];
   if (!corners.length) path.arc(x, y, half, 0, 2 * Math.PI);

@@ -7,13 +7,14 @@ class RunsView {
   constructor(root, store) {
     Object.assign(this, { root, store, all: Array.from({ length: store.count }, (_, run) => run) });
     this.picked = new Set();
+    this.later = calm(() => this.settle(), 250);
     this.ends = new Map(); // a run's short name, where no other run has it
     for (const [run, name] of store.names.entries()) { const end = name.split("-").pop(); this.ends.set(end, this.ends.has(end) ? null : run); }
     this.build();
   }
   build() {
     this.box = element("input", { type: "search", "aria-label": "filter", placeholder: 'mixer == "attention" && test.accuracy > .9', spellcheck: "false", autocapitalize: "off" });
-    this.box.addEventListener("input", () => { writeLink({ filter: this.box.value }); this.filter(); });
+    this.box.addEventListener("input", () => { writeLink({ filter: this.box.value }); this.find(); this.drawTable(); this.later(); });
     this.wrong = element("div", { class: "said-wrong", role: "alert" });
     this.count = element("div", { class: "note", "aria-live": "polite" });
     this.tools = element("div", { class: "tools" });
@@ -36,8 +37,9 @@ class RunsView {
     this.table?.destroy();
     this.groupTable?.destroy();
     this.table = this.groupTable = null;
-    this.filter();
-    this.drawTools();
+    this.find();
+    this.scatter.restore();
+    this.settle();
     this.compare.draw();
   }
   get keys() {
@@ -48,7 +50,6 @@ class RunsView {
     if (place.of.columns === ALL_BUT_THE_SEED) return this.store.columns.map((column) => column.name);
     return place.of.columns ? listed("columns") : this.differing;
   }
-  get differing() { return this.store.columns.filter((column) => column.differs).map((column) => column.name); }
   // Numbers that groups are described by: those among the columns chosen, else the scores that these runs have.
   get metrics() {
     const some = (column) => this.shown.some((run) => column.codes[run] >= 0);
@@ -59,7 +60,7 @@ class RunsView {
     const chosen = main.length ? [...main.slice(0, 4), ...steps] : results.filter((column) => /^validation\./.test(column.name) && some(column)).slice(0, 2);
     return chosen.map((column) => column.name);
   }
-  filter() {
+  find() {
     try {
       const keep = filterOf(this.box.value, this.store);
       this.shown = this.all.filter(keep);
@@ -71,8 +72,14 @@ class RunsView {
     }
     this.mask = new Uint8Array(this.store.count);
     for (const run of this.shown) this.mask[run] = 1;
+  }
+  // Everything beside the rows, which stays as it is while a filter is being typed.
+  settle() {
+    const among = this.shown.length > 1 ? this.shown : this.all;
+    this.differing = this.store.columns.filter((column) => differsAmong(column, among)).map((column) => column.name);
     this.drawTable();
-    this.scatter.later();
+    this.drawTools();
+    this.scatter.draw();
   }
   drawTable() {
     const keys = this.keys;
@@ -82,11 +89,14 @@ class RunsView {
     const ill = illOf(this.store, this.shown);
     this.count.replaceChildren(`${this.shown.length} of ${this.store.count} runs`, ...(ill ? [", ", element("span", { class: "bad" }, [ill])] : []), `; ${this.picked.size} chosen`);
     if (grouped) this.drawGroups(keys);
-    else if (this.table) this.table.setFilter((row) => this.mask[row.run] === 1);
-    else this.makeRuns();
+    else if (!this.table || this.tabled !== this.columns.join()) this.makeRuns();
+    else if (this.filtered !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1);
+    if (!grouped) this.filtered = this.mask;
   }
   makeRuns() {
-    const columns = runColumns(this.store, this.columns, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
+    this.table?.destroy();
+    this.tabled = this.columns.join();
+    const columns = runColumns(this.store, this.columns, this.shown, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
     this.table = makeTable(this.runsRoot, columns, this.all.map((run) => ({ run })), {
       initialFilter: (row) => this.mask[row.run] === 1,
       initialSort: sorted(columns),
@@ -107,13 +117,13 @@ class RunsView {
     const asked = [...keys, "|", ...metrics].join();
     if (this.groupTable && this.grouped === this.mask && this.asked === asked) return; // it is still there
     Object.assign(this, { grouped: this.mask, asked });
-    this.groups = describeGroups(this.store, groupsOf(this.shown, columns), metrics);
+    this.groups = groupsOf(this.shown, columns).map(({ runs }) => new Group(this.store, runs, metrics));
     const telling = (this.telling = tellingKeys(this.shown, columns));
     const shape = [...telling, "|", ...metrics].join();
     if (this.groupTable && this.groupShape === shape) { this.groupTable.replaceData(this.groups); return; }
     this.groupTable?.destroy();
     this.groupShape = shape;
-    const made = groupColumns(this.store, telling, metrics, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
+    const made = groupColumns(this.store, telling, metrics, this.groups.map((group) => group.runs[0]), (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
     this.groupTable = makeTable(this.groupsRoot, made, this.groups, { initialSort: sorted(made) });
     this.rememberSort(this.groupTable);
   }
@@ -135,13 +145,13 @@ class RunsView {
   }
   set(changes) {
     writeLink(changes);
-    this.drawTools();
     if ("columns" in changes || "sort" in changes) {
       this.table?.destroy();
       this.groupTable?.destroy();
       this.table = this.groupTable = null;
     }
     this.drawTable();
+    this.drawTools();
     this.scatter.later();
     this.compare.later();
   }
@@ -163,7 +173,7 @@ class RunsView {
       button("group: all but the seed", () => this.set({ group: ALL_BUT_THE_SEED }), { "aria-pressed": String(place.of.group === ALL_BUT_THE_SEED), id: "all-but-the-seed" }), by,
       button("single runs", () => this.set({ group: "" }), { "aria-pressed": String(!grouped), id: "ungroup" }),
       which,
-      choice("sort by", [["", grouped ? "as they come" : "name"], ...(grouped ? [...tellingKeys(this.shown, this.keys.map((name) => store.column(name))), "runs", ...this.metrics] : this.columns)], sort, (name) => this.set({ sort: name })),
+      choice("sort by", [["", grouped ? "as they come" : "name"], ...(grouped ? [...this.telling, "runs", ...this.metrics] : this.columns)], sort, (name) => this.set({ sort: name })),
       button("reverse", () => this.set({ sort: (place.of.sort ?? "").startsWith("-") ? sort : `-${sort}` }), { disabled: !sort }),
       button("choose all shown", () => { this.pick(this.shown.slice(0, MOST_PICKED), true); this.redraw(); }),
       button("choose none", () => { this.pick([...this.picked], false); this.redraw(); }),
@@ -174,7 +184,7 @@ class RunsView {
   redraw() { (place.of.group === undefined ? this.table : this.groupTable)?.redraw(true); this.drawTable(); }
   // Columns that tell the shown runs apart.
   tellingApart() {
-    return this.store.columns.filter((column) => column.kind !== "fact" && new Set(this.shown.map((run) => column.codes[run])).size > 1).map((column) => column.name);
+    return this.store.columns.filter((column) => column.kind !== "fact" && differsAmong(column, this.shown)).map((column) => column.name);
   }
   // What is shown, as lines of cells.
   rows() {

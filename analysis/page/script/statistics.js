@@ -40,6 +40,13 @@ function mixed(bits) {
   return Math.imul(once ^ (once >>> 12), 0x297a2d39);
 }
 
+function differsAmong(column, runs) {
+  if (!column.differs || !runs.length) return false;
+  const { codes } = column, first = codes[runs[0]];
+  for (const run of runs) if (codes[run] !== first) return true;
+  return false;
+}
+
 // What tells runs apart but the seed: every setting that differs among all runs.
 function keysButSeed(store) {
   return store.columns.filter((column) => isKey(column) && column.name !== "seed" && column.differs).map((column) => column.name);
@@ -48,7 +55,7 @@ function keysButSeed(store) {
 // Of the columns that runs are grouped by, those that need be shown: not the ones that are the same in all groups, nor settings
 // that what a run is called (experiment, task, arm, ...) tells already.
 function tellingKeys(runs, columns) {
-  const differs = columns.filter(({ codes }) => runs.some((run) => codes[run] !== codes[runs[0]]));
+  const differs = columns.filter((column) => differsAmong(column, runs));
   const named = differs.filter((column) => column.kind === "run");
   const alike = groupsOf(runs, named);
   const further = differs.filter(({ kind, codes }) => kind !== "run" && alike.some((group) => group.runs.some((run) => codes[run] !== codes[group.runs[0]])));

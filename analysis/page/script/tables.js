@@ -7,14 +7,24 @@ function textCell(text) { return document.createTextNode(text); }
 // A column whose cells are what `text(row)` says, sorted by `order(a, b)`; a row of the table is the object it was given.
 function tableColumn(field, width, text, order, right = false, title = field) {
   return {
-    title, field, width, minWidth: 30, hozAlign: right ? "right" : "left", headerSort: Boolean(order), resizable: "header",
+    title, field, width, minWidth: 30, hozAlign: right ? "right" : "left", headerSort: Boolean(order), resizable: right ? false : "header", // numbers fit
     titleFormatter: () => textCell(title), headerTooltip: () => textCell(field),
     formatter: (cell) => textCell(text(cell.getData())),
     sorter: order && ((_a, _b, a, b) => order(a.getData(), b.getData())),
   };
 }
 
-function titleWidth(title, least, most = 200) { return Math.max(least, Math.min(most, 36 + 7.6 * title.length)); }
+function titleWidth(title, least, most = 200) { return Math.max(least, Math.min(most, 42 + 7.6 * title.length)); }
+
+// Wide enough for a column's title and for the longest of its cells in these runs, within reason.
+function cellWidth(column, runs, least, most = 320) {
+  const { codes, values } = column;
+  const met = new Uint8Array(values.length);
+  for (const run of runs) if (codes[run] >= 0) met[codes[run]] = 1;
+  let longest = 0;
+  for (const [code, value] of values.entries()) if (met[code]) longest = Math.max(longest, String(value).length);
+  return Math.max(titleWidth(column.name, least), Math.min(most, 16 + 7.4 * longest));
+}
 
 function pickColumn(isPicked, pick) {
   return {
@@ -41,20 +51,21 @@ function makeTable(root, columns, data, extra = {}) {
   return table;
 }
 
-function runColumns(store, names, isPicked, pick) {
+function runColumns(store, names, runs, isPicked, pick) {
   const known = names.map((name) => store.column(name)).filter(Boolean);
   return [
-    pickColumn((row) => isPicked(row.run), (row, on) => pick([row.run], on)),
-    tableColumn("name", innerWidth < 600 ? 170 : 260, (row) => store.names[row.run], (a, b) => a.run - b.run),
-    ...known.map((column) => tableColumn(column.name, titleWidth(column.name, WIDTH_OF[column.kind]),
+    { ...pickColumn((row) => isPicked(row.run), (row, on) => pick([row.run], on)), frozen: true },
+    { ...tableColumn("name", innerWidth < 600 ? 150 : 340, (row) => store.names[row.run], (a, b) => a.run - b.run), frozen: true },
+    ...known.map((column) => tableColumn(column.name, column.isNumber ? titleWidth(column.name, WIDTH_OF[column.kind]) : cellWidth(column, runs, WIDTH_OF[column.kind]),
       (row) => (column.isNumber ? digits(column.value(row.run)) : column.text(row.run)), (a, b) => column.compare(a.run, b.run), column.isNumber)),
   ];
 }
 
-// Columns of groups: what a group is, how many runs, which went wrong, each metric's mean, sd and interval, then its settings.
-function groupColumns(store, keys, metrics, isPicked, pick) {
+// Columns of groups: what tells a group from the others, how many runs, which went wrong, each metric's mean, sd and interval.
+// `runs`: one of each group.
+function groupColumns(store, keys, metrics, runs, isPicked, pick) {
   const known = keys.map((name) => store.column(name));
-  const key = (column) => tableColumn(column.name, titleWidth(column.name, 96), (group) => column.text(group.runs[0]), (a, b) => column.compare(a.runs[0], b.runs[0]), column.isNumber);
+  const key = (column) => tableColumn(column.name, cellWidth(column, runs, 70), (group) => column.text(group.runs[0]), (a, b) => column.compare(a.runs[0], b.runs[0]), column.isNumber);
   const metric = (name, i) => {
     const of = (what) => (group) => group.found[i][what];
     const order = (what) => (a, b) => (of(what)(a) ?? -Infinity) - (of(what)(b) ?? -Infinity);
@@ -67,11 +78,10 @@ function groupColumns(store, keys, metrics, isPicked, pick) {
   };
   return [
     pickColumn((group) => group.runs.every(isPicked), (group, on) => pick(group.runs, on)),
-    ...known.filter((column) => column.kind === "run").map(key),
+    ...known.map(key),
     tableColumn("runs", 76, (group) => String(group.runs.length), (a, b) => a.runs.length - b.runs.length, true),
     tableColumn("went wrong", 130, (group) => group.ill, (a, b) => a.ill.localeCompare(b.ill)),
     ...metrics.flatMap(metric),
-    ...known.filter((column) => column.kind !== "run").map(key),
   ];
 }
 
@@ -79,13 +89,14 @@ function interval({ half, low, high }) {
   return half === null ? "" : `[${digits(low, half)}, ${digits(high, half)}]`;
 }
 
-function describeGroups(store, groups, metrics) {
-  const columns = metrics.map((name) => store.column(name));
-  for (const group of groups) {
-    group.found = columns.map(({ numbers, bounds }) => describe(group.runs.map((run) => numbers[run]), store.t, bounds));
-    group.ill = illOf(store, group.runs);
+// Runs that are alike, a row of the table. What is found of them is reckoned when asked for, as most rows are never in sight.
+class Group {
+  constructor(store, runs, metrics) { Object.assign(this, { store, runs, metrics }); }
+  get found() {
+    const columns = this.metrics.map((name) => this.store.column(name));
+    return (this.described ??= columns.map(({ numbers, bounds }) => describe(this.runs.map((run) => numbers[run]), this.store.t, bounds)));
   }
-  return groups;
+  get ill() { return (this.wrong ??= illOf(this.store, this.runs)); }
 }
 
 // "1 failed, 2 collapsed", or nothing.
