@@ -1,4 +1,4 @@
-"""What was found elsewhere beside what is found here: ``tables/published_directions.md`` and ``.csv``, made from the verdicts.
+"""What was found elsewhere beside what is found here: ``tables/published_directions`` (.md, .tex, .csv), from the verdicts.
 
 Each entry of ``claims/published_directions.yaml`` is a direction that was published, and the contrast that tests it::
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis import wording
-from analysis.formats import as_csv, as_markdown
+from analysis.formats import as_csv, as_latex, as_markdown
 from analysis.rows import DECIDED, VERDICTS, Row
 from analysis.rules.terms import refuse_unknown
 
@@ -42,15 +42,13 @@ def write(folder: Path, lines: Sequence[Mapping[str, str]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     counts = Counter(line["outcome"] for line in lines)
     told = ", ".join(f"{counts[word]} {word}" for word in (AGREES, REVERSED, UNTESTED) if counts[word])
-    text = [
-        "# Published directions",
-        "",
-        f"Of {len(lines)} directions found elsewhere: {told}. Reversed: decided otherwise here. Untested: left open here.",
-        "",
-        *as_markdown(lines),
-        "",
-    ]
-    (folder / "published_directions.md").write_text("\n".join(text), encoding="utf-8")
+    head = f"Of {len(lines)} directions found elsewhere: {told}. Reversed: decided otherwise here. Untested: left open here."
+    texts = {
+        "md": ["# Published directions", "", head, "", *as_markdown(lines), ""],
+        "tex": [f"% Published directions. {head} Needs the package booktabs.", "", *as_latex(lines), ""],
+    }
+    for ending, text in texts.items():
+        (folder / f"published_directions.{ending}").write_text("\n".join(text), encoding="utf-8")
     (folder / "published_directions.csv").write_text(as_csv(lines, COLUMNS), encoding="utf-8")
 
 

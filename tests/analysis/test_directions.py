@@ -55,6 +55,8 @@ def test_the_table_counts_outcomes(tmp_path):
     directions.write(tmp_path, directions.compared([entry("C1.held"), entry("C1.turned"), entry("C2.open")], ROWS))
     text = (tmp_path / "published_directions.md").read_text()
     assert "Of 3 directions found elsewhere: 1 agrees, 1 reversed, 1 untested." in text
+    printed = (tmp_path / "published_directions.tex").read_text()
+    assert printed.count("It is so. & A paper & C") == 3 and r"90.0 \% against 80.0 \%" in printed
     [first, *_] = csv.DictReader((tmp_path / "published_directions.csv").open())
     assert tuple(first) == directions.COLUMNS and first["outcome"] == "agrees"
 
