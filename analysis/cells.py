@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.effort import QUANTITIES
-from analysis.formats import number, short, whole, with_interval
+from analysis.formats import measured, number, short, whole, with_interval
 from study.metrics import METRICS
 
 OUT = "longer than trained on"
@@ -58,9 +58,9 @@ def cost_cells(row: Mapping[str, Any]) -> dict[str, str]:
         "parameters (embedding + other)": " + ".join(filter(None, map(whole, parameters))),
         "feed-forward width": whole(row["ffn_width"]),
         "multiply-adds per token": short(row["multiply_adds_per_token"]),
-        "peak memory, MB": "" if row["peak_memory_bytes"] is None else f"{row['peak_memory_bytes'] / 1e6:.1f}",
-        "tokens seen": short(row["tokens_seen"]),
-        "seconds": "" if row["seconds"] is None else f"{row['seconds']:.1f}",
+        "peak memory, MB": _measured(row, "peak_memory_bytes", 1e-6),
+        "thousand tokens seen": _measured(row, "tokens_seen", 1e-3),
+        "seconds": _measured(row, "seconds"),
         "learning rate": "" if row["rate"] is None else f"{row['rate']:g}{ON_EDGE if row['rate_on_edge'] else ''}",
         **to_target,
     }
@@ -89,6 +89,12 @@ def floors(rows: Sequence[Mapping[str, Any]]) -> str:
     if known["heuristic"]:
         said.append(f"Trivial heuristic ({known['heuristic']}): {number(known['heuristic_score'], metric)}.")
     return " ".join(said)
+
+
+def _measured(row: Mapping[str, Any], key: str, scale: float = 1) -> str:
+    """A mean with its interval."""
+    mean, low, high = row[key], row[f"{key}_low"], row[f"{key}_high"]
+    return "" if mean is None else measured(mean, low, high, scale)
 
 
 def _at_least(text: str) -> str:

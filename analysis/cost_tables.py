@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.formats import three_digits
+from analysis import formats
 from analysis.results import Results
 from analysis.statistics import crossings, growth, mean_interval
 
@@ -69,7 +69,7 @@ def measured_cells(results: Results, task: str) -> Cells:
             for last in (rows := _along(own, axis)).tail(1).to_dict("records"):
                 for key, (words, scale, unit) in quantities.items():
                     if pd.notna(last[key]):
-                        value = f"{three_digits(last[key] * scale)} {unit}"
+                        value = formats.measured(last[key], last[f"{key}_low"], last[f"{key}_high"], scale, unit)
                         grows = ", ".join(filter(None, (value, _grows(rows, letter, key))))
                         cells[f"{words} at {letter} = {last['value']}"] = grows
         lines.append(cells)

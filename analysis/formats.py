@@ -71,9 +71,14 @@ def with_interval(mean: float | None, low: float | None, high: float | None, met
     if low is None or high is None:
         return number(mean, metric)
     scale, unit = (100, " %") if metric.percent else (1, "")
-    half = scale * max(mean - low, high - mean)
-    digits = min(_decimals(metric), max(0, 1 - math.floor(math.log10(half)))) if half > 0 else _decimals(metric)
+    digits = supported(scale * mean, scale * low, scale * high, _decimals(metric))
     return f"{scale * mean:z.{digits}f}{unit} [{scale * low:z.{digits}f}, {scale * high:z.{digits}f}]"
+
+
+def supported(middle: float, low: float, high: float, most: int) -> int:
+    """Digits after the point that an interval supports: two of its half width, but ``most`` at most."""
+    half = float(f"{max(middle - low, high - middle):.2g}")
+    return min(most, max(0, 1 - math.floor(math.log10(half)))) if half > 0 else most
 
 
 def as_math(text: str) -> str:
@@ -96,6 +101,17 @@ def whole(value: float | None) -> str:
 def three_digits(value: float) -> str:
     """Three digits; from a hundred to a million all digits before the decimal point, and none after it."""
     return short(value) if value >= 1e6 else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def measured(mean: float, low: float | None, high: float | None, scale: float = 1, unit: str = "") -> str:
+    """``three_digits`` with its unit, and with its interval where it has spread, to the digits that this supports."""
+    words = f" {unit}".rstrip()
+    mean *= scale
+    if low is None or high is None or not low < high or mean >= 1e6:
+        return three_digits(mean) + words
+    low, high = scale * low, scale * high
+    digits = supported(mean, low, high, max(0, 2 - math.floor(math.log10(mean))))
+    return f"{mean:,.{digits}f}{words} [{low:,.{digits}f}, {high:,.{digits}f}]"
 
 
 def _csv_cell(value: Any) -> Any:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from analysis import rules
-from analysis.formats import number, three_digits
+from analysis.formats import number, supported, three_digits
 from analysis.rows import BY_CONSTRUCTION, NOT_RUN, QUALIFIED, Row
 from analysis.rules.base import Unit
 from analysis.statistics import BY_COUNT, CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
@@ -44,10 +45,10 @@ def counts(verdicts: Iterable[str]) -> str:
 
 
 def effect(row: Row) -> str:
-    """A contrast's effect with its interval, such as "+3.1 points [+1.0, +5.2]"."""
+    """A contrast's effect with its interval, such as "+3.1 points [+1.0, +5.2]", to the digits that this supports."""
     if row.effect is None:
         return ""
-    unit = _unit(row)
+    unit = _supported_unit(row)
     text = f"{unit.factor * row.effect:+z.{unit.digits}f}{unit.words}"
     if row.low is not None and row.high is not None:
         text += f" [{unit.factor * row.low:+z.{unit.digits}f}, {unit.factor * row.high:+z.{unit.digits}f}]"
@@ -79,7 +80,7 @@ def size(row: Row) -> str:
     """A contrast's effect beside the margin that it is held to, as "+0.0 points, less than the 2 that would count"."""
     if row.effect is None:
         return ""
-    unit = _unit(row)
+    unit = _supported_unit(row)
     return ", ".join(filter(None, (f"{unit.factor * row.effect:+z.{unit.digits}f}{unit.words}", held_to(row))))
 
 
@@ -120,6 +121,15 @@ def margin_unit(row: Row) -> float:
 
 def _metric(row: Row) -> Metric | None:
     return METRICS.get(row.metric.rpartition(".")[2])
+
+
+def _supported_unit(row: Row) -> Unit:
+    """The unit of a row's effect with the digits that its interval supports."""
+    unit = _unit(row)
+    if row.effect is None or row.low is None or row.high is None:
+        return unit
+    middle, low, high = (unit.factor * value for value in (row.effect, row.low, row.high))
+    return replace(unit, digits=supported(middle, low, high, unit.digits))
 
 
 def _unit(row: Row) -> Unit:

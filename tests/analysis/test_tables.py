@@ -125,6 +125,22 @@ def test_intervals_stay_on_their_scale_and_digits_are_those_they_support(metric,
 
 
 @pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ((37.71, 36.92, 38.5), "37.7 ms [36.9, 38.5]"),
+        ((37.71, 20.1, 55.32), "38 ms [20, 55]"),
+        ((4203.0, 4190.6, 4215.4), "4,203 ms [4,191, 4,215]"),
+        ((0.2834, 0.281, 0.2858), "0.283 ms [0.281, 0.286]"),
+        ((24.0, 24.0, 24.0), "24 ms"),
+        ((24.0, None, None), "24 ms"),
+        ((24.0, float("nan"), float("nan")), "24 ms"),
+    ],
+)
+def test_what_is_measured_has_its_interval_and_three_digits_at_most(numbers, words):
+    assert formats.measured(*numbers, unit="ms") == words
+
+
+@pytest.mark.parametrize(
     ("value", "words"),
     [
         (0, "0"),
