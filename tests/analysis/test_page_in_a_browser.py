@@ -313,7 +313,7 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
 
 
 def test_every_experiment_shows_its_tables_and_curves(quiet, committed):
-    address, _ = committed
+    address, all_records = committed
     quiet.open(address + "#experiments")
     names = quiet.run("[...document.querySelectorAll('.experiment')].map((section) => section.id)")
     assert names
@@ -327,6 +327,19 @@ def test_every_experiment_shows_its_tables_and_curves(quiet, committed):
             assert quiet.run(f"{root}.panel.drawn") > 0, name
             quiet.run(f"{root}.panel.set('singles', true)")
             assert quiet.run(f"{root}.querySelector('canvas') !== null"), name
+    name = f"experiments/{busiest(all_records)}"
+    quiet.run(f"location.hash = '#{name}?runs=tuning&against=seconds&mean=0&show=train+loss'")
+    root = f"document.getElementById('{name}').querySelector('.curves')"
+    waited(quiet, f"{root}.panel.of.x === 'seconds'")
+    assert quiet.run(f"{root}.querySelector('[aria-label=runs]').value") == "tuning"
+    tuning = sum(f"experiments/{r['plan']['experiment']}" == name and r["plan"]["role"] == "tuning" for r in all_records)
+    assert 0 < quiet.run(f"{root}.panel.drawn") <= tuning
+    quiet.run(f"{root}.panel.set('smooth', 0.5)")
+    quiet.run(SETTLED)
+    quiet.open(quiet.run("location.href"))
+    of = quiet.run(f"{root}.panel.of")
+    assert (of["x"], of["mean"], of["smooth"], of["series"]) == ("seconds", False, 0.5, "train loss")
+    assert quiet.run(f"{root}.querySelector('[aria-label=runs]').value") == "tuning"
 
 
 def test_claims_are_searched_filtered_and_linked(quiet, committed):
@@ -349,6 +362,16 @@ def test_claims_are_searched_filtered_and_linked(quiet, committed):
         assert names == ["claim", "it says", "verdict", "found"] and [line[0] for line in lines] == quiet.run(count)
         assert {line[2] for line in lines} == {said}
     assert quiet.run("document.querySelectorAll('.save-claims button').length") == 2
+    quiet.run("document.querySelector('.search').value = 'attention'")
+    quiet.run("document.querySelector('.search').dispatchEvent(new Event('input'))")
+    quiet.run(SETTLED)
+    found, link = quiet.run(count), quiet.run("location.href")
+    assert link.startswith(f"{address}#findings?") and 0 < len(found) < int(number)
+    quiet.open(link)
+    assert quiet.run(count) == found and quiet.run("document.querySelector('.search').value") == "attention"
+    quiet.run("location.hash = '#findings?verdict=by-construction'")
+    waited(quiet, "document.querySelector('.search').value === ''")
+    assert {line[2] for line in quiet.run(saved)[1:]} == {"true by construction"}
     quiet.open(address + "#C13")
     assert quiet.run("document.getElementById('C13').open")
     told = "document.querySelector('#C13 .notes').textContent"

@@ -138,6 +138,15 @@ class CurvePanel {
   }
 }
 
+// What a panel shows, as parameters of a link, and what a link asks of a panel.
+function linkOfCurves({ series, x, logx, logy, smooth, mean, singles, zoom }) {
+  return { show: series, against: x === "steps" ? "" : x, logx: logx ? 1 : "", logy: logy ? 1 : "", smooth: smooth || "", mean: mean === false ? 0 : "", singles: singles ? 1 : "", zoom };
+}
+function curvesOfLink() {
+  const { show = "", against = "steps", logx, logy, smooth = 0, mean, singles, zoom = "" } = place.of;
+  return { series: show, x: against, logx: logx === "1", logy: logy === "1", smooth: Number(smooth), mean: mean !== "0", singles: singles === "1", zoom };
+}
+
 // Mean and interval of curves over all their x; a curve is linear between its points and keeps its last value.
 function averaged(curves, t, bounds) {
   const xs = [...new Set(curves.flatMap((points) => points.map(([x]) => x)))].sort((a, b) => a - b).filter((x) => curves.every((points) => points[0][0] <= x));

@@ -1,6 +1,6 @@
 // Findings: search and filter of the claims; a link to a claim opens it.
 
-const sought = new Map(); // tier -> what is searched for and which verdict is shown; outlives the page being made anew
+const sought = new Map(); // tier -> what is searched for and which verdict is shown, and what applies it; outlives the page being made anew
 
 function startFindings(root = document) {
   for (const section of root.querySelectorAll("#findings .of-tier")) {
@@ -10,22 +10,32 @@ function startFindings(root = document) {
     const left = section.querySelector(".left");
     const asked = sought.get(section.dataset.tier) ?? { words: "", shown: "" };
     sought.set(section.dataset.tier, asked);
-    search.value = asked.words;
-    const apply = () => {
+    const apply = asked.apply = () => {
       const { shown } = asked;
-      asked.words = search.value;
-      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      if (search.value !== asked.words) search.value = asked.words;
+      const words = asked.words.toLowerCase().split(/\s+/).filter(Boolean);
       for (const claim of claims) claim.hidden = (shown !== "" && claim.dataset.verdict !== shown) || !words.every((word) => claim.dataset.words.includes(word));
       const count = claims.filter((claim) => !claim.hidden).length;
       for (const one of buttons) { one.classList.toggle("on", one.dataset.show === shown); one.setAttribute("aria-pressed", String(one.dataset.show === shown)); }
       left.textContent = count === claims.length ? "" : `${count} of ${claims.length}`;
     };
     section.querySelector(".save-claims").replaceChildren(...savers("claims", () => claimsOf(claims.filter((claim) => !claim.hidden))));
-    search.addEventListener("input", apply);
-    for (const one of buttons) one.addEventListener("click", () => { asked.shown = one.dataset.show; apply(); });
+    const ask = (changes) => { Object.assign(asked, changes); apply(); if (place.view === "findings") tellFindings(asked); };
+    search.addEventListener("input", () => ask({ words: search.value }));
+    for (const one of buttons) one.addEventListener("click", () => ask({ shown: one.dataset.show }));
     apply();
   }
 }
+
+// Searched and filtered as the address asks; where it doesn't, as before, and the address says so.
+function restoreFindings() {
+  const { search, verdict } = place.of;
+  if (search !== undefined || verdict !== undefined) for (const asked of sought.values()) { Object.assign(asked, { words: search ?? "", shown: verdict ?? "" }); asked.apply(); }
+  const asked = sought.get(shownTier());
+  if (asked?.words || asked?.shown) tellFindings(asked);
+}
+
+function tellFindings(asked) { writeLink({ search: asked.words, verdict: asked.shown }); }
 
 // Claims as lines of cells: what is said of each, its verdict, and what came of its parts.
 function claimsOf(claims) {

@@ -9,7 +9,7 @@ function show() {
   document.querySelector("main").classList.toggle("runs-shown", place.view === "runs");
   if (place.view === "experiments") showExperiment(page.store, place.target);
   if (place.view === "runs") page.runs ? page.runs.restore() : (page.runs = new RunsView(document.getElementById("runs"), page.store));
-  if (place.view === "findings") openClaim(place.target);
+  if (place.view === "findings") { restoreFindings(); openClaim(place.target); }
 }
 
 function take(data) {
