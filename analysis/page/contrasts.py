@@ -91,8 +91,8 @@ def _claim(claims: Claims, name: str, judged: Verdicts, run: Container[str]) -> 
 
 
 def _in_short(counted: Sequence[Row]) -> list[tuple[str, str]]:
-    """A claim's headline: the name of each part, where there are several, and what came of it; [] where none has a number."""
-    if all(row.effect is None for row in counted):
+    """A claim's headline: what came of each part, by its name where there are several; [] where the verdict says it all."""
+    if all(row.effect is None for row in counted) and len({row.verdict for row in counted}) <= 1:
         return []
     return [(row.part if len(counted) > 1 else "", wording.plainly(row)) for row in counted]
 

@@ -142,7 +142,7 @@ def test_a_claim_says_what_came_of_each_part_and_when_it_was_declared():
         ("near", "holds: +4.0 points, more than the 2 that count"),
         ("far", "not measured"),
     ]
-    assert contrasts._in_short([left]) == []
+    assert contrasts._in_short([left, left]) == []
     [(state, meaning)] = contrasts.contrast(held)["facts"]
     assert state == "older" and "an earlier edition of the study" in meaning
 

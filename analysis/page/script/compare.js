@@ -24,10 +24,7 @@ class Compare {
       element("div", { class: "maps" }, seen.cards),
     ]));
     this.root.replaceChildren(...cards);
-    const of = { series: place.of.show ?? "", x: place.of.against ?? "steps", logx: place.of.logx === "1", logy: place.of.logy === "1", smooth: Number(place.of.smooth ?? 0), mean: place.of.mean !== "0", singles: place.of.singles === "1", zoom: place.of.zoom ?? "" };
-    this.panel = new CurvePanel(curves, store, () => view.lines(), of, (chosen) => writeLink({
-      show: chosen.series, against: chosen.x === "steps" ? "" : chosen.x, logx: chosen.logx ? 1 : "", logy: chosen.logy ? 1 : "", smooth: chosen.smooth || "", mean: chosen.mean ? "" : 0, singles: chosen.singles ? 1 : "", zoom: chosen.zoom,
-    }));
+    this.panel = new CurvePanel(curves, store, () => view.lines(), curvesOfLink(), (chosen) => writeLink(linkOfCurves(chosen)));
   }
   difference(store, runs) {
     const shown = runs.slice(0, MOST_BESIDE);
