@@ -44,6 +44,7 @@ function experimentCurves(store, root, experiment, tier) {
     choice("runs", roles.map((role) => [role, `${role} seeds`]), of.role, (value) => { of.role = value; draw(); }),
     boxes("arms", [["", Object.keys(arms)]], (arm) => !of.off.has(arm), (arm, on) => { on ? of.off.delete(arm) : of.off.add(arm); draw(); }),
   ]);
+  root.panel?.chart?.destroy();
   root.replaceChildren(head, plot);
   const panel = new CurvePanel(plot, store, lines, of.curves, (curves) => { of.curves = curves; root.tell(); });
   root.panel = panel;
