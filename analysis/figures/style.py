@@ -32,11 +32,11 @@ MARKERS = "osD^vPX*<>ph"
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), (0, (5, 2, 1, 2)), (0, (8, 2)), (0, (2, 2)))
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # ticks of an axis that shows shares
 HEIGHT = 2.0  # inches of a panel's axes, as are the next four
-LEFT, RIGHT, BETWEEN, BELOW = 0.62, 0.5, 0.9, 0.68
+LEFT, RIGHT, BETWEEN, BELOW = 0.72, 0.5, 1.05, 0.68
 KEYS = 0.5  # inches from a panel down to a legend of its own
 LEGEND: dict[str, Any] = {"handlelength": 3.5, "borderaxespad": 0.2, "borderpad": 0}
 OVER_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # of text, so that no line runs through it
-TITLE = 44  # characters of a line of a title
+TITLE, UPRIGHT = 42, 30  # characters of a line of a title, and of the name of an upright axis
 RC = {
     "font.family": pictures.FAMILY,
     "font.size": 8.5,
@@ -174,6 +174,7 @@ def _drawn(figure: Any, panel: Panel) -> Any:
     ax = figure.add_axes((0, 0, 1, 1), label=str(len(figure.axes)))
     panel.draw(ax)
     lines = textwrap.wrap(ax.get_title(loc="left"), TITLE)
+    ax.set_ylabel(textwrap.fill(ax.get_ylabel(), UPRIGHT))
     ax.set_title(as_math("\n".join([*lines, panel.what] if panel.what else lines)))
     return ax
 

@@ -13,6 +13,8 @@ from study.experiments import TaskVariant
 from study.metrics import METRICS, Metric
 from study.records import Record
 
+LOWER = "lower is better".replace(" ", "\N{NO-BREAK SPACE}")
+
 
 @dataclass(frozen=True)
 class View:
@@ -69,7 +71,7 @@ class View:
 
 
 def score_label(metric: Metric) -> str:
-    return metric.label if metric.better == "higher" else f"{metric.label} (lower is better)"
+    return metric.label if metric.better == "higher" else f"{metric.label} ({LOWER})"
 
 
 def frame(ax: Any, view: View, metric: Metric) -> None:

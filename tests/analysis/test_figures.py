@@ -154,6 +154,13 @@ def test_a_slice_that_no_run_has_is_refused(studies):
         study.experiment.figure = declared
 
 
+def test_what_a_target_took_is_drawn_for_tasks_that_have_one(studies):
+    study = studies["text"]
+    titles = " ".join(" ".join(ax.get_title(loc="left").split()) for ax in figures.main(study).axes)
+    for task in (study.experiment.tasks[name] for name in study.trained_tasks):
+        assert (f"{task.label} seconds to the target" in titles) == (task.target is not None)
+
+
 def test_every_kind_says_what_it_draws():
     assert {"arms", "slices", "tags", "splits", "structure", "maps", "alignments"} <= figures.known().keys()
     assert all(kind.__doc__ for kind in figures.known().values())

@@ -31,21 +31,24 @@ def to_seconds(view: View) -> list[Panel]:
 
 
 def _panel(view: View, quantity: str) -> list[Panel]:
-    draw = partial(_efforts, view=view, quantity=quantity)
+    """None for a task without a target."""
+    target = view.declared.target
+    if target is None:
+        return []
+    draw = partial(_efforts, view=view, quantity=quantity, target=target)
     return [Panel(draw, f"{quantity.replace('_', '-')} to the target", named_rows(len(view.arms)))]
 
 
-def _efforts(ax: Any, view: View, quantity: str) -> None:
-    target = view.declared.target
+def _efforts(ax: Any, view: View, quantity: str, target: float) -> None:
     for y, arm in enumerate(reversed(view.arms)):
         colour, marker, _ = view.arm_style(arm)
-        for each in (effort(record, target, quantity) for record in view.records(arm) if target is not None):
+        for each in (effort(record, target, quantity) for record in view.records(arm)):
             if each is not None:
-                ax.plot([each.value], [y], marker, color=colour, mfc=colour if each.reached else "white")
+                ax.plot([each.value], [y], marker, color=colour, mfc=colour if each.reached else "white", ms=5.5)
     name_rows(ax, [view.label(arm) for arm in view.arms])
     ax.set_xscale("log")
     log_ticks(ax.xaxis)
     own = next((r["metric"] for arm in view.arms for r in view.records(arm) if r.get("metric")), view.metric.name)
     label = view.metric.label if own == view.metric.name else f"validation {own.replace('_', ' ')}"
-    ax.set_xlabel(f"{quantity.replace('_', '-')} to {label} {target:g}\n(hollow: never reached)" if target else quantity)
+    ax.set_xlabel(f"{quantity.replace('_', '-')} to {label} {target:g}\n(hollow: never reached)")
     ax.set_title(view.declared.label)
