@@ -154,6 +154,14 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
     means = quiet.run("page.runs.rows().slice(1).map((row) => row[page.runs.rows()[0].indexOf('test.accuracy mean')])")
     known = [float(mean) for mean in means if mean]
     assert known == sorted(known, reverse=True) and len(known) > 5
+    quiet.run("page.runs.set({ sort: '' })")
+    quiet.run(SETTLED)
+    as_made = quiet.run("page.runs.groups.map((group) => group.runs[0])")
+    assert quiet.run("page.runs.groupTable.getRows('active').map((row) => row.getData().runs[0])") == as_made
+    for sort in ("test.accuracy", "-test.accuracy", None):
+        quiet.run("document.querySelector('#groups-table [tabulator-field=\"test.accuracy\"]').click()")
+        quiet.run(SETTLED)
+        assert quiet.run("new URLSearchParams(location.hash.split('?')[1]).get('sort')") == sort
     quiet.run("document.getElementById('ungroup').click()")
     assert quiet.run("document.getElementById('groups-table').hidden")
     waited(quiet, ROWS.format("#runs-table") + " > 5")

@@ -34,9 +34,7 @@ class RunsView {
   restore() {
     this.box.value = place.of.filter ?? "";
     this.picked = new Set(listed("pick").map((name) => this.store.byName.get(name) ?? this.ends.get(name)).filter((run) => run !== undefined && run !== null));
-    this.table?.destroy();
-    this.groupTable?.destroy();
-    this.table = this.groupTable = null;
+    this.forget("table", "groupTable");
     this.find();
     this.scatter.restore();
     this.settle();
@@ -96,7 +94,7 @@ class RunsView {
   makeRuns() {
     this.table?.destroy();
     this.tabled = this.columns.join();
-    const columns = runColumns(this.store, this.columns, this.shown, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
+    const columns = runColumns(this.store, this.columns, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
     this.table = makeTable(this.runsRoot, columns, this.all.map((run) => ({ run })), {
       initialFilter: (row) => this.mask[row.run] === 1,
       initialSort: sorted(columns),
@@ -109,7 +107,10 @@ class RunsView {
     this.rememberSort(this.table);
   }
   rememberSort(table) {
-    table.on("dataSorted", (sorters) => { if (place.view === "runs" && sorters.length) writeLink({ sort: (sorters[0].dir === "desc" ? "-" : "") + sorters[0].field }); });
+    table.on("dataSorted", ([first]) => {
+      const unsorted = !first && table.initialized && sorted(table.getColumnDefinitions()).length; // by a third click on a heading
+      if (place.view === "runs" && (first || unsorted)) writeLink({ sort: first ? (first.dir === "desc" ? "-" : "") + first.field : "" });
+    });
   }
   drawGroups(keys) {
     const metrics = this.metrics;
@@ -123,7 +124,7 @@ class RunsView {
     if (this.groupTable && this.groupShape === shape) { this.groupTable.replaceData(this.groups); return; }
     this.groupTable?.destroy();
     this.groupShape = shape;
-    const made = groupColumns(this.store, telling, metrics, this.groups.map((group) => group.runs[0]), (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
+    const made = groupColumns(this.store, telling, metrics, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
     this.groupTable = makeTable(this.groupsRoot, made, this.groups, { initialSort: sorted(made) });
     this.rememberSort(this.groupTable);
   }
@@ -145,15 +146,24 @@ class RunsView {
   }
   set(changes) {
     writeLink(changes);
-    if ("columns" in changes || "sort" in changes) {
-      this.table?.destroy();
-      this.groupTable?.destroy();
-      this.table = this.groupTable = null;
-    }
+    if ("columns" in changes) this.forget("table", "groupTable");
+    if ("sort" in changes) this.sort();
     this.drawTable();
     this.drawTools();
     this.scatter.later();
     this.compare.later();
+  }
+  // Tables are made anew, in the order of the address, when they are next shown.
+  forget(...tables) {
+    for (const table of tables) { this[table]?.destroy(); this[table] = null; }
+  }
+  sort() {
+    const [shown, hidden] = place.of.group === undefined ? ["table", "groupTable"] : ["groupTable", "table"];
+    this.forget(hidden);
+    const table = this[shown];
+    if (!table) return;
+    const order = sorted(table.getColumnDefinitions());
+    order.length ? table.setSort(order) : table.clearSort();
   }
   drawTools() {
     const { store } = this;

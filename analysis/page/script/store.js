@@ -29,6 +29,7 @@ class Column {
     }
     return this.coded;
   }
+  get distinct() { return this.codes && this.values; }
   get numbers() {
     if (this.floats === undefined) {
       const codes = this.codes;

@@ -16,13 +16,9 @@ function tableColumn(field, width, text, order, right = false, title = field) {
 
 function titleWidth(title, least, most = 200) { return Math.max(least, Math.min(most, 42 + 7.6 * title.length)); }
 
-// Wide enough for a column's title and for the longest of its cells in these runs, within reason.
-function cellWidth(column, runs, least, most = 320) {
-  const { codes, values } = column;
-  const met = new Uint8Array(values.length);
-  for (const run of runs) if (codes[run] >= 0) met[codes[run]] = 1;
-  let longest = 0;
-  for (const [code, value] of values.entries()) if (met[code]) longest = Math.max(longest, String(value).length);
+// Wide enough for a column's title and for the longest of its values, within reason.
+function cellWidth(column, least, most = 320) {
+  const longest = column.distinct.reduce((length, value) => Math.max(length, String(value).length), 0);
   return Math.max(titleWidth(column.name, least), Math.min(most, 16 + 7.4 * longest));
 }
 
@@ -51,21 +47,20 @@ function makeTable(root, columns, data, extra = {}) {
   return table;
 }
 
-function runColumns(store, names, runs, isPicked, pick) {
+function runColumns(store, names, isPicked, pick) {
   const known = names.map((name) => store.column(name)).filter(Boolean);
   return [
     { ...pickColumn((row) => isPicked(row.run), (row, on) => pick([row.run], on)), frozen: true },
     { ...tableColumn("name", innerWidth < 600 ? 150 : 340, (row) => store.names[row.run], (a, b) => a.run - b.run), frozen: true },
-    ...known.map((column) => tableColumn(column.name, column.isNumber ? titleWidth(column.name, WIDTH_OF[column.kind]) : cellWidth(column, runs, WIDTH_OF[column.kind]),
+    ...known.map((column) => tableColumn(column.name, column.isNumber ? titleWidth(column.name, WIDTH_OF[column.kind]) : cellWidth(column, WIDTH_OF[column.kind]),
       (row) => (column.isNumber ? digits(column.value(row.run)) : column.text(row.run)), (a, b) => column.compare(a.run, b.run), column.isNumber)),
   ];
 }
 
 // Columns of groups: what tells a group from the others, how many runs, which went wrong, each metric's mean, sd and interval.
-// `runs`: one of each group.
-function groupColumns(store, keys, metrics, runs, isPicked, pick) {
+function groupColumns(store, keys, metrics, isPicked, pick) {
   const known = keys.map((name) => store.column(name));
-  const key = (column) => tableColumn(column.name, cellWidth(column, runs, 70), (group) => column.text(group.runs[0]), (a, b) => column.compare(a.runs[0], b.runs[0]), column.isNumber);
+  const key = (column) => tableColumn(column.name, cellWidth(column, 70), (group) => column.text(group.runs[0]), (a, b) => column.compare(a.runs[0], b.runs[0]), column.isNumber);
   const metric = (name, i) => {
     const of = (what) => (group) => group.found[i][what];
     const order = (what) => (a, b) => (of(what)(a) ?? -Infinity) - (of(what)(b) ?? -Infinity);
