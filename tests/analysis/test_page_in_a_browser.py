@@ -162,9 +162,11 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
         quiet.run("document.querySelector('#groups-table [tabulator-field=\"test.accuracy\"]').click()")
         quiet.run(SETTLED)
         assert quiet.run("new URLSearchParams(location.hash.split('?')[1]).get('sort')") == sort
+    quiet.run("page.runs.set({ sort: '-test.accuracy' })")
     quiet.run("document.getElementById('ungroup').click()")
     assert quiet.run("document.getElementById('groups-table').hidden")
     waited(quiet, ROWS.format("#runs-table") + " > 5")
+    assert quiet.run("page.runs.table.getSorters().map(({ field, dir }) => [field, dir])") == [["test.accuracy", "desc"]]
 
 
 def test_runs_of_one_experiment_show_what_differs_among_them(quiet, committed):
@@ -306,6 +308,15 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
     quiet.run(SETTLED)
     shown = quiet.run("page.runs.shown.filter((run) => page.store.value(run, 'validation.loss') !== null).length")
     assert quiet.run("page.runs.scatter.drawn") == shown > 0
+    coloured = quiet.run("""(({ chart }) => {
+        const { data, width } = chart.ctx.getImageData(0, 0, chart.ctx.canvas.width, chart.ctx.canvas.height);
+        return chart.data[0].filter((_, i) => {
+            const [x, y] = ["x", "y"].map((axis, k) => Math.round(chart.valToPos(chart.data[k][i], axis, true)));
+            const rgb = data.slice(4 * (y * width + x), 4 * (y * width + x) + 3);
+            return Math.max(...rgb) - Math.min(...rgb) > 40;
+        }).length;
+    })(page.runs.scatter)""")
+    assert coloured > shown / 4  # some arms are grey
     arms = quiet.run("new Set(page.runs.shown.map((run) => page.store.value(run, 'arm'))).size")
     assert quiet.run("document.querySelectorAll('#charts .legend span').length") == arms
     quiet.run(f"location.hash = '#runs?chart=parallel&axes=task,rate,validation.loss&filter={name}'")

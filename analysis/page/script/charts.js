@@ -50,7 +50,8 @@ class Charts {
     const kept = [...counts.entries()].sort((a, b) => b[1] - a[1]).slice(0, counts.size > most ? most - 1 : most).map(([code]) => code);
     const rest = counts.size > kept.length ? [null] : [];
     const groups = [...kept, ...rest];
-    const data = [runs.map((run) => at(x, run)), ...groups.map((code) => runs.map((run) => ((code === null ? !kept.includes(by.codes[run]) : by.codes[run] === code) ? at(y, run) : null)))];
+    const numbered = new Map(kept.map((code, i) => [code, i]));
+    const groupOf = runs.map((run) => numbered.get(by.codes[run]) ?? kept.length);
     const label = (code) => (code === null ? `${counts.size - kept.length} others` : code < 0 ? "none" : String(by.values[code]));
     this.drawn = runs.length;
     if (!runs.length) { this.tip.textContent = "No run shown has both."; return; }
@@ -60,9 +61,9 @@ class Charts {
       width: Math.max(280, this.scatter.clientWidth || 800), height: 380, legend: { show: false }, cursor: { drag: { x: true, y: true, uni: 30 }, focus: { prox: 16 } },
       scales: { x: { time: false, distr: lx ? 3 : 1 }, y: { distr: ly ? 3 : 1 } },
       axes: [{ ...axis, label: of.x, labelSize: 20, values: ticks(x) }, { ...axis, size: y.isNumber ? 56 : 110, label: of.y, labelSize: 20, values: ticks(y) }],
-      series: [{}, ...groups.map((code, i) => ({ label: label(code), stroke: look(i).colour, paths: () => null, points: { show: true, size: 7, fill: look(i).colour + "99", paths: marked(i) } }))],
-      hooks: { setCursor: [(chart) => { const run = runs[chart.cursor.idx]; this.tip.textContent = run === undefined ? "" : `${store.names[run]}: ${of.x} ${x.text(run)}, ${of.y} ${y.text(run)}`; }] },
-    }, data, this.scatter);
+      series: [{}, { stroke: colour("ink"), paths: () => null, points: { show: false } }],
+      hooks: { draw: [(chart) => drawMarks(chart, groupOf)], setCursor: [(chart) => { const run = runs[chart.cursor.idx]; this.tip.textContent = run === undefined ? "" : `${store.names[run]}: ${of.x} ${x.text(run)}, ${of.y} ${y.text(run)}`; }] },
+    }, [runs.map((run) => at(x, run)), runs.map((run) => at(y, run))], this.scatter);
     this.scatter.append(element("div", { class: "legend" }, groups.map((code, i) => element("span", {}, [markOf(i), label(code)]))));
     this.scatter.replaceChildren(this.chart.root, this.scatter.lastChild);
   }
@@ -126,16 +127,24 @@ function mark(n, x, y, half) {
   return path;
 }
 
-function marked(n) {
-  return (chart, series, first, last) => {
-    const path = new Path2D();
-    for (let i = first; i <= last; i++) {
-      const [x, y] = [chart.data[0][i], chart.data[series][i]];
-      const outside = (scale, value) => value === null || value < chart.scales[scale].min || value > chart.scales[scale].max;
-      if (!outside("x", x) && !outside("y", y)) path.addPath(mark(n, chart.valToPos(x, "x", true), chart.valToPos(y, "y", true), 3.5 * devicePixelRatio));
-    }
-    return { stroke: path, fill: path };
-  };
+// Draws each point's mark in the colour of its group.
+function drawMarks(chart, groupOf) {
+  const { ctx, bbox, data: [xs, ys] } = chart;
+  const paths = [];
+  for (let i = 0; i < xs.length; i++) {
+    const [x, y] = [chart.valToPos(xs[i], "x", true), chart.valToPos(ys[i], "y", true)];
+    const inside = x >= bbox.left && x <= bbox.left + bbox.width && y >= bbox.top && y <= bbox.top + bbox.height;
+    if (inside) (paths[groupOf[i]] ??= new Path2D()).addPath(mark(groupOf[i], x, y, 3.5 * devicePixelRatio));
+  }
+  ctx.save();
+  for (const [group, path] of paths.entries()) {
+    if (!path) continue;
+    ctx.strokeStyle = look(group).colour;
+    ctx.fillStyle = `${look(group).colour}99`;
+    ctx.fill(path);
+    ctx.stroke(path);
+  }
+  ctx.restore();
 }
 
 function markOf(n) {

@@ -7,6 +7,7 @@ class RunsView {
   constructor(root, store) {
     Object.assign(this, { root, store, all: Array.from({ length: store.count }, (_, run) => run) });
     this.picked = new Set();
+    this.sortedBy = new WeakMap(); // table -> what it is sorted by
     this.later = calm(() => this.settle(), 250);
     this.ends = new Map(); // a run's short name, where no other run has it
     for (const [run, name] of store.names.entries()) { const end = name.split("-").pop(); this.ends.set(end, this.ends.has(end) ? null : run); }
@@ -34,7 +35,7 @@ class RunsView {
   restore() {
     this.box.value = place.of.filter ?? "";
     this.picked = new Set(listed("pick").map((name) => this.store.byName.get(name) ?? this.ends.get(name)).filter((run) => run !== undefined && run !== null));
-    this.forget("table", "groupTable");
+    this.forget();
     this.find();
     this.scatter.restore();
     this.settle();
@@ -79,6 +80,12 @@ class RunsView {
     this.drawTools();
     this.scatter.draw();
   }
+  // Tables are made anew when they are next shown.
+  forget() {
+    this.table?.destroy();
+    this.groupTable?.destroy();
+    this.table = this.groupTable = null;
+  }
   drawTable() {
     const keys = this.keys;
     const grouped = place.of.group !== undefined;
@@ -90,6 +97,14 @@ class RunsView {
     else if (!this.table || this.tabled !== this.columns.join()) this.makeRuns();
     else if (this.filtered !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1);
     if (!grouped) this.filtered = this.mask;
+    this.sort(grouped ? this.groupTable : this.table);
+  }
+  // As the address says, unless it is so already.
+  sort(table) {
+    if (this.sortedBy.get(table) === place.of.sort) return;
+    this.sortedBy.set(table, place.of.sort);
+    const order = sorted(table.getColumnDefinitions());
+    order.length ? table.setSort(order) : table.clearSort();
   }
   makeRuns() {
     this.table?.destroy();
@@ -107,9 +122,12 @@ class RunsView {
     this.rememberSort(this.table);
   }
   rememberSort(table) {
+    this.sortedBy.set(table, place.of.sort);
     table.on("dataSorted", ([first]) => {
       const unsorted = !first && table.initialized && sorted(table.getColumnDefinitions()).length; // by a third click on a heading
-      if (place.view === "runs" && (first || unsorted)) writeLink({ sort: first ? (first.dir === "desc" ? "-" : "") + first.field : "" });
+      if (place.view !== "runs" || !(first || unsorted)) return;
+      writeLink({ sort: first ? (first.dir === "desc" ? "-" : "") + first.field : "" });
+      this.sortedBy.set(table, place.of.sort);
     });
   }
   drawGroups(keys) {
@@ -146,24 +164,11 @@ class RunsView {
   }
   set(changes) {
     writeLink(changes);
-    if ("columns" in changes) this.forget("table", "groupTable");
-    if ("sort" in changes) this.sort();
+    if ("columns" in changes) this.forget();
     this.drawTable();
     this.drawTools();
     this.scatter.later();
     this.compare.later();
-  }
-  // Tables are made anew, in the order of the address, when they are next shown.
-  forget(...tables) {
-    for (const table of tables) { this[table]?.destroy(); this[table] = null; }
-  }
-  sort() {
-    const [shown, hidden] = place.of.group === undefined ? ["table", "groupTable"] : ["groupTable", "table"];
-    this.forget(hidden);
-    const table = this[shown];
-    if (!table) return;
-    const order = sorted(table.getColumnDefinitions());
-    order.length ? table.setSort(order) : table.clearSort();
   }
   drawTools() {
     const { store } = this;
