@@ -169,6 +169,16 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
     assert quiet.run("page.runs.table.getSorters().map(({ field, dir }) => [field, dir])") == [["test.accuracy", "desc"]]
 
 
+def stays(browser, table, field):
+    """Whether a column stands where it did once the table is scrolled sideways."""
+    place = f"document.querySelector('{table} .tabulator-cell[tabulator-field={field}]').getBoundingClientRect().left"
+    before = browser.run(place)
+    browser.run(f"document.querySelector('{table} .tabulator-tableholder').scrollLeft = 700")
+    browser.run(SETTLED)
+    assert browser.run(f"document.querySelector('{table} .tabulator-tableholder').scrollLeft") > 100
+    return browser.run(place) == before
+
+
 def test_runs_of_one_experiment_show_what_differs_among_them(quiet, committed):
     address, all_records = committed
     quiet.open(address + f"#runs?filter={busiest(all_records)}")
@@ -180,17 +190,13 @@ def test_runs_of_one_experiment_show_what_differs_among_them(quiet, committed):
     assert shown[:2] == ["pick", "name"] and set(shown[2:]) == {name for name, _ in kinds}
     ranks = [["run", "score", "setting", "fact"].index(dict(kinds)[name]) for name in shown[2:]]
     assert ranks == sorted(ranks) and set(ranks) == {0, 1, 2, 3}
-    place = "document.querySelector('#runs-table .tabulator-cell[tabulator-field=name]').getBoundingClientRect().left"
-    before = quiet.run(place)
-    quiet.run("document.querySelector('#runs-table .tabulator-tableholder').scrollLeft = 700")
-    quiet.run(SETTLED)
-    assert quiet.run(place) == before
+    assert stays(quiet, "#runs-table", "name")
     typed(quiet, "")
     waited(quiet, f"page.runs.table.getColumns().length > {len(shown)}")
 
 
 def test_groups_are_told_apart_by_what_stands_left_of_their_scores(quiet, committed):
-    address, _ = committed
+    address, all_records = committed
     quiet.open(address + "#runs?group=*")
     waited(quiet, ROWS.format("#groups-table") + " > 5")
     head, *rows = quiet.run("page.runs.rows()")
@@ -202,6 +208,10 @@ def test_groups_are_told_apart_by_what_stands_left_of_their_scores(quiet, commit
         "[...document.querySelectorAll('#groups-table .tabulator-cell')].filter((cell) => cell.scrollWidth > cell.clientWidth)"
     )
     assert quiet.run(f"{cut}.map((cell) => cell.textContent)") == []
+    quiet.resize(1600)
+    quiet.run(f"location.hash = '#runs?group=arm&filter={busiest(all_records)}'")
+    quiet.run(SETTLED)
+    assert stays(quiet, "#groups-table", "arm")
 
 
 def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):

@@ -228,5 +228,5 @@ function sorted(columns) {
 
 // What tells a group from the others: its values in the columns that do.
 function labelOf(store, telling, run) {
-  return telling.slice(0, 6).map((name) => `${name}=${store.column(name).text(run) || "none"}`).join(" ") || "all";
+  return telling.map((name) => `${name}=${store.column(name).text(run) || "none"}`).join(" ") || "all";
 }

@@ -71,9 +71,10 @@ function groupColumns(store, keys, metrics, isPicked, pick) {
       tableColumn(`${name}: n`, 60, (group) => String(of("n")(group)), order("n"), true, "n"),
     ];
   };
+  const first = [pickColumn((group) => group.runs.every(isPicked), (group, on) => pick(group.runs, on)), ...known.map(key)];
+  const stays = first.reduce((sum, { width }) => sum + width, 0) < innerWidth / 2; // else they would leave no room for scores
   return [
-    pickColumn((group) => group.runs.every(isPicked), (group, on) => pick(group.runs, on)),
-    ...known.map(key),
+    ...first.map((column) => ({ ...column, frozen: stays })),
     tableColumn("runs", 76, (group) => String(group.runs.length), (a, b) => a.runs.length - b.runs.length, true),
     tableColumn("went wrong", 130, (group) => group.ill, (a, b) => a.ill.localeCompare(b.ill)),
     ...metrics.flatMap(metric),
