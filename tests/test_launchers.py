@@ -220,13 +220,17 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def preempt() -> None:
+def preempt(checkout: Path) -> None:
     """As a scheduler does before it takes a place away: a warning to the job's own process."""
-    [job] = processes(lambda path: "submitit.core._submit" in (path / "cmdline").read_text())
+
+    def is_job(path: Path) -> bool:
+        return "submitit.core._submit" in (path / "cmdline").read_text() and (path / "cwd").readlink() == checkout
+
+    [job] = processes(is_job)
     os.kill(job, signal.SIGUSR2)
 
 
-def requeue() -> None:
+def requeue(checkout: Path) -> None:
     def ask(*words: str) -> str:
         return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
@@ -244,7 +248,7 @@ def test_a_job_taken_away_goes_on_bit_for_bit(request, launch, run_py, checkout,
         request.getfixturevalue("slurm")
     process = launch(*ONE, f"hydra/launcher={launcher[0]}", *launcher[1:])
     wait(checkpoints(checkout / "runs", 1), process)
-    disturb()
+    disturb(checkout)
     said = "".join(process.communicate(timeout=240))
     assert process.returncode == 0, said
     assert run_py(*ONE, "runs=calm", folder=checkout).code == 0
