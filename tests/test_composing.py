@@ -10,6 +10,8 @@ from study.composing import Composer
 from study.help import explain
 from tests.conftest import CONF
 
+pytestmark = pytest.mark.slow
+
 ASKED = [
     [],
     ["train.steps=3", "mixer.heads=2", "tier=full", "mixer=window", "train.steps=4", "runs=elsewhere", "seed=3"],

@@ -19,6 +19,8 @@ from study import experiments, keys, parts, records
 from study.mixers.identity import Identity
 from tests.processes import SAY, python, start
 
+pytestmark = pytest.mark.slow
+
 Ended = namedtuple("Ended", "code out err")
 CONF = Path(experiments.FOLDER).parent
 WANDB = [sys.executable, "-m", "wandb"]
@@ -101,7 +103,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run_py, tmp_path, overrides):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -175,7 +176,6 @@ WITH_TORCH = {
 HEAVY = ("torch", "pytorch_lightning", "wandb", "transformers", "torch._dynamo", "sympy", "sklearn", "pandas")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("commands", "allowed"), [(AT_ONCE, ()), (WITH_TORCH, ("torch",))], ids=["at once", "with torch"])
 def test_who_is_refused_does_not_wait(checkout, commands, allowed):
     """All in one process, so that the end shows what any of them has imported."""
@@ -207,7 +207,6 @@ def test_a_run_that_fails_says_so_and_ends_with_1(run_py, tmp_path):
     assert why.split() == ["why:", f"{folder.split()[1]}/traceback.txt"] and Path(why.split()[1]).exists()
 
 
-@pytest.mark.slow
 def test_help_is_one_screen_that_names_every_choice_and_key(run_py):
     ended = run_py("--help")
     assert ended.code == 0 and len(ended.out.splitlines()) <= 45
@@ -247,7 +246,6 @@ def test_help_on_what_is_not_there_says_what_is(run_py):
 # --- several runs -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_values_of_a_key_make_a_run_each(run_py, tmp_path):
     ended = run_py("-m", *SMALL, f"runs={tmp_path}", "mixer=attention,identity", "seed=0,1")
     made = {(r["config"]["mixer"]["name"], r["config"]["seed"]) for r in found(tmp_path).values()}
@@ -269,7 +267,6 @@ def test_one_of_several_that_fails_is_named_and_the_others_are_made(run_py, tmp_
 # --- a declared sweep ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_declared_sweep_from_one_command(run_py, checkout):
     path = checkout / "conf" / "experiment" / "tiny.yaml"
     declared = yaml.safe_load(path.read_text())
@@ -299,7 +296,6 @@ def test_a_declared_sweep_from_one_command(run_py, checkout):
     assert when_written(checkout / "runs") == before
 
 
-@pytest.mark.slow
 def test_a_failing_arm_does_not_stop_a_sweep(run_py, checkout, monkeypatch):
     def broken(*_):
         raise RuntimeError("an arm with a mistake")
@@ -319,7 +315,6 @@ def test_a_failing_arm_does_not_stop_a_sweep(run_py, checkout, monkeypatch):
     assert mended.code == 0 and "done: 6 finished" in mended.err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -340,7 +335,6 @@ def test_a_sweep_that_cant_be_meant_is_refused_in_one_line(run_py, checkout, arg
     assert not (checkout / "runs").exists()
 
 
-@pytest.mark.slow
 def test_all_experiments_in_one_sweep(run_py, checkout):
     for path in (checkout / "conf" / "experiment").glob("*.yaml"):
         if path.stem != "tiny":
@@ -350,7 +344,6 @@ def test_all_experiments_in_one_sweep(run_py, checkout):
     assert len(found(checkout / "runs")) == 3
 
 
-@pytest.mark.slow
 def test_two_experiments_in_one_sweep(run_py, checkout):
     text = (checkout / "conf" / "experiment" / "tiny.yaml").read_text()
     (checkout / "conf" / "experiment" / "other.yaml").write_text(text.replace("name: tiny", "name: other"))
@@ -372,7 +365,6 @@ def end(process, seconds=120):
         pytest.fail(f"still running after {seconds} s:\n{out}\n{err}")
 
 
-@pytest.mark.slow
 def test_two_launches_at_once_train_each_run_once(checkout):
     """One after another in one process, and two at once under joblib; W&B's files tell how often a run was begun."""
     sweep = ["-m", "experiment=tiny", "tier=smoke", "runs=runs", "sweep.arms=[attention]"]
@@ -430,7 +422,6 @@ def check_interrupted(ended, checkout, arguments, runs):
         assert (last["type"], last["exit"]["exit_code"]) == ("exit", 1)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [SINGLE, DECLARED], ids=["single", "sweep"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_interrupted_it_closes_its_run_and_can_be_gone_on_with(run_py, checkout, arguments, number):
@@ -447,7 +438,6 @@ def test_interrupted_it_closes_its_run_and_can_be_gone_on_with(run_py, checkout,
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "how", "runs"),
     [(SINGLE, TERMINAL, 1), (JOBLIB, TERMINAL, 2), (JOBLIB, "SIGTERM", 2)],

@@ -225,6 +225,7 @@ def test_the_help_of_translating_needs_no_torch():
     assert loaded_after("import study.translate.__main__ as door\ntry: door.main(['--help'])\nexcept SystemExit: pass") == []
 
 
+@pytest.mark.slow
 def test_analysis_loads_neither_torch_nor_lightning_nor_wandb():
     found = [path.relative_to(ROOT).with_suffix("") for path in files("analysis") if path.stem != "__main__"]
     modules = [".".join(path.parts).removesuffix(".__init__") for path in found]

@@ -1,8 +1,11 @@
 """Tables of measured costs, against costs made up with known exponents."""
 
+import pytest
+
 from analysis import cost_tables
 
 
+@pytest.mark.slow
 def test_measured_costs_have_their_exponents(studies):
     study = studies["window"]
     cells = {row["arm"]: row for row in cost_tables.measured_cells(study, "cost")}

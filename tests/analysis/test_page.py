@@ -93,6 +93,7 @@ def test_a_changed_library_is_found(monkeypatch, tmp_path):
     assert page_.changed_files() == ["uplot/uPlot.min.css"]
 
 
+@pytest.mark.slow
 def test_it_is_one_page_that_asks_for_nothing(page):
     text, _ = page
     parsed = Page(text)
@@ -259,6 +260,7 @@ def test_scales_end_where_they_do():
     assert table.bounds("steps_to_90") == {"bounds": [0.0, None]} and table.bounds("model.width") == {}
 
 
+@pytest.mark.slow
 def test_a_figure_of_other_records_is_not_shown(studies, tmp_path):
     figures.write(tmp_path, studies["tying"])
     found = verdicts.judge(CLAIMS, studies, "core")

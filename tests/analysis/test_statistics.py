@@ -166,6 +166,7 @@ def test_an_interval_leaves_the_margin_out_just_when_p_is_small(alpha):
         assert (test.p <= alpha) is not any(low <= edge <= high for edge in edges)
 
 
+@pytest.mark.slow
 def test_bootstrap_of_many_is_scipys():
     sample = DRAW.normal(0.3, 0.1, 800)
     test = statistics.bootstrapped(sample.tolist())
@@ -194,6 +195,7 @@ def test_holm_by_hand():
     assert settling.holm([None]) == [None] and settling.holm([]) == []
 
 
+@pytest.mark.slow
 def test_holm_is_statsmodels():
     for p in (np.random.default_rng(0).beta(0.3, 3, 24), np.array([0.03, 0.9, 0.03, 0.001, 0.03]), np.array([0.2])):
         assert settling.holm(p.tolist()) == pytest.approx(multipletests(p, method="holm")[1], rel=1e-12)
@@ -235,6 +237,7 @@ def test_analyses_share_the_error():
     assert settled(test, alpha=0.03).p == pytest.approx(0.04 * 5 / 3), "adjusted, to be held against 5 %"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [1, 4, 24])
 def test_two_analyses_find_what_is_not_there_no_more_often_than_one_may(parts):
     """Against a simulation of its own; what a t test of all seeds could spend beyond that falls as alpha is divided."""

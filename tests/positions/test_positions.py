@@ -113,6 +113,7 @@ def test_codes_stay_distinct_when_rounded_to_bfloat16(width):
         assert distinct(sinusoids(100_000, width).bfloat16().float()) == 100_000
 
 
+@pytest.mark.slow
 def test_codes_collide_in_bfloat16_where_the_width_is_2_or_the_angle_itself_is_rounded():
     """Where uniqueness ends: two columns; 300,000 positions in eight; positions counted in bfloat16."""
     assert distinct(sinusoids(2000, 2)) == 2000

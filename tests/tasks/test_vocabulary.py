@@ -52,6 +52,7 @@ def test_of_much_text_evenly_spread_lines_are_enough(monkeypatch):
     assert UNKNOWN not in source.encode(["word0"])[0] and UNKNOWN not in target.encode(["WORD0"])[0]
 
 
+@pytest.mark.slow
 def test_a_long_word_is_learned_in_pieces_and_spelt_whole():
     """Learning takes a time that grows with the square of the longest piece: a megabyte in one piece never ends."""
     word = "abcdefghij" * 100_000

@@ -8,6 +8,8 @@ from study.training.build import build_task
 from study.training.runner import Path, execute
 from tests.training.test_resume import stop_at
 
+pytestmark = pytest.mark.slow
+
 
 def test_weights_outlive_a_failure_after_training(own_text, monkeypatch):
     monkeypatch.setattr("study.kinds.pairs.decode_all", lambda *_: 1 / 0)
@@ -38,7 +40,6 @@ def test_one_table_needs_one_vocabulary_however_large_two_are(own_text):
     assert execute(config).state == "finished"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("key", ["train_source", "test_target"])
 def test_a_run_whose_data_have_changed_is_trained_again(own_text, key):
     config, files = own_text

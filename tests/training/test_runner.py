@@ -25,6 +25,8 @@ from study.training.build import build_model, build_task
 from study.training.module import Training
 from study.training.runner import execute
 
+pytestmark = pytest.mark.slow
+
 FIELDS = {
     "schema",
     "id",
@@ -454,7 +456,6 @@ def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("where", ["record", "checkpoint", "history"])
 def test_a_full_disk_records_nothing_and_a_later_launch_goes_on(tiny, monkeypatch, where):
     config = tiny("trainer.checkpoint_every=2", "train.steps=6")

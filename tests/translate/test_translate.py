@@ -16,6 +16,8 @@ from study.translate.translator import Translator
 from tests.conftest import Ended
 from tests.training.test_runner import planted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trained(tiny):
@@ -65,7 +67,6 @@ def test_each_line_is_answered_and_drawn(trained, door, tmp_path):
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["transformer", "conv_s2s", "luong_local"])
 def test_every_way_of_decoding_translates(trained, architecture):
     folder, _ = trained(f"architecture={architecture}", "position=learned" if architecture == "conv_s2s" else "seed=0")
@@ -140,7 +141,6 @@ def test_a_model_without_attention_has_nothing_to_draw(trained, tmp_path):
 # --- the folder, which a user names -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", ["task", "mixer", "position", "readout", "architecture"])
 def test_a_folder_names_parts_of_the_study_or_is_refused(trained, tmp_path, monkeypatch, part):
     folder, _ = trained()
