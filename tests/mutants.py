@@ -5,7 +5,7 @@
 
 A mistake is one edit at one place of the syntax tree: another operator, comparison or number, a condition turned round, two
 arguments exchanged, a mask that is dropped. It counts as found when a test fails (or hangs): of those named like the file,
-else of those in the folder that mirrors the file's, else of all that are quick.
+else of those in the folder that mirrors the file's, the quick ones first, else of all that are quick.
 """
 
 import argparse
@@ -36,6 +36,7 @@ SWAPS = {
     "condition": {ast.And: "or", ast.Or: "and"},
 }
 MASKS = ("masked_fill", "masked_fill_", "where")
+NAMED = {"__main__": "command_line"}  # files whose tests are called otherwise
 SECONDS = 600  # that tests may take; those of a loop without an end fail
 
 
@@ -128,13 +129,14 @@ def stages(path: str) -> Iterator[list[str]]:
     """The tests that concern a file, the nearest first."""
     file = Path(path)
     folder = Path("tests", *file.parent.parts[1:]) if file.parts[0] == "study" else Path("tests", *file.parent.parts)
-    named = sorted((ROOT / "tests").rglob(f"test_{file.stem}.py"))
+    named = sorted((ROOT / "tests").rglob(f"test_{NAMED.get(file.stem, file.stem)}.py"))
     if named:
         yield [str(test.relative_to(ROOT)) for test in named]
     while not list((ROOT / folder).glob("test_*.py")):
         folder = folder.parent
     if folder != Path("tests"):
         yield ["-m", "not slow", str(folder)]
+        yield ["-m", "slow", str(folder)]
     yield ["-m", "not slow", "tests"]
 
 
