@@ -316,6 +316,7 @@ def test_mistakes_are_told():
         Bahdanau(SOURCE, TARGET, width=6, layers=1, hidden=5, cell="rnn")
     with pytest.raises(ValueError, match="window is 0"):
         LuongLocal(SOURCE, TARGET, width=6, layers=1, hidden=5, window=0)
+    LuongLocal(SOURCE, TARGET, width=6, layers=1, hidden=5, window=1)  # holds at least one token
 
 
 @each_class
