@@ -21,15 +21,7 @@ DIGITS = 5  # of a number on the page; records keep them all
 KINDS = ("run", "score", "setting", "fact")  # in the order of the table
 ALIKE = ("experiment", "tier", "task", "arm", "role", "rate")  # runs with these are asked for alike but for the seed
 FACTS_LEFT_OUT = ("id", "weights_sha256", "provenance.data", "provenance.versions", "resumed")
-NO_SETTINGS = (
-    "retry_failed",
-    "sweep",
-    "tracking",
-    "trainer",
-    "translate",
-    "runs",
-    "data",
-)  # of no run's results
+NO_SETTINGS = ("retry_failed", "sweep", "tracking", "trainer", "translate", "runs", "data")  # where and how, not what is run
 
 
 def table(records: Sequence[Record], studies: Iterable[Results]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from study import parts, schema
+from study import schema
 from study.cost.counting import multiply_adds
 from study.kinds.pairs import pair_work
 from study.mixers.attention import Attention
@@ -13,6 +13,7 @@ from study.positions.learned import Learned
 from study.tasks.reverse import Reverse
 from study.tokens import END
 from study.training import build
+from tests.test_every_config import ANSWERS, BESIDE, UNMATCHED
 
 
 def test_the_config_is_what_is_built(compose):
@@ -36,14 +37,10 @@ def test_the_config_is_what_is_built(compose):
     assert model.embedding.num_embeddings == task.vocabulary
 
 
-PAIRS = [name for name in parts.classes("architecture") if parts.outline("architecture", name).kind == "pairs"]
-
-
-@pytest.mark.parametrize("architecture", PAIRS)
+@pytest.mark.parametrize("architecture", [name for name, kind in ANSWERS.items() if kind == "pairs"])
 def test_the_work_of_a_pair_is_what_is_counted_of_it(compose, architecture):
     """It is worked out from three short sources, since their mean length may be no whole number."""
-    more = ["position=learned", "position.past=clip"] if architecture == "conv_s2s" else []
-    config = compose("task=reversal", f"architecture={architecture}", "model.match=nothing", *more)
+    config = compose("task=reversal", f"architecture={architecture}", *UNMATCHED["pairs"], *BESIDE.get(architecture, []))
     model = build.build_model(config, build.build_task(config)).eval()
     source_1M, target_1T = torch.full((1, 9), END), torch.full((1, 7), END)
     assert pair_work(model, 9, 7) == multiply_adds(model, source_1M, target_1T)
