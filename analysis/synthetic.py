@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from study import experiments, records
+from study import experiments, parts, records
 from study.experiments import Experiment, PlannedRun
 from study.metrics import METRICS
 from study.records import Record
@@ -79,10 +79,11 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
     scores = {"accuracy": score, "loss": shown * math.log(2), "bits_per_character": shown, "items": 10000, metric: shown}
     if metric in WRITTEN:
         scores["alignment"] = score
-    kind = run.settings.get("task", run.task)
-    axis = AXES.get(kind, "position")
+    task = run.settings.get("task", run.task)
+    axis = AXES.get(task, "position")
+    architecture = run.settings.get("architecture", "encoder")
     reach = _reach(run)
-    longer = bool(run.settings.get("task.out_length", kind in LONGER))
+    longer = bool(run.settings.get("task.out_length", task in LONGER))
     longest = LONGEST if longer else math.inf
     inside = {str(v): {**scores, "items": 160} for v in run.settings.get("task.distances", VALUES[axis]) if v <= longest}
     for value, sliced in inside.items() if axis == "distance" else ():
@@ -107,8 +108,9 @@ def record(run: PlannedRun, metric: str, score: float, points: int = 12, **chang
         "error": None,
         "plan": {key: getattr(run, key) for key in PLAN},
         "claims": [],
-        "kind": "pairs" if metric in WRITTEN else "images" if kind in ("clutter", "mnist") else "tokens",
+        "kind": parts.outline("architecture", architecture).kind,
         "config": {
+            "architecture": {"name": architecture},
             "task": {"length": LONGEST if axis == "length" else 64},
             "model": {"width": 64, "layers": run.settings.get("model.layers", 2), "match": "parameters"},
             "train": {"batch": 32, "steps": 1000, "until": run.settings.get("train.until", 1.0)},

@@ -20,7 +20,7 @@ from analysis.effort import QUANTITIES, Effort, effort, median, steps_to_90
 from analysis.formats import as_csv, as_latex, as_markdown
 from analysis.results import Cell, Results
 from analysis.statistics import mean_interval
-from analysis.values import collapsed, endings, measure, revisions
+from analysis.values import collapsed, endings, layers, measure, revisions
 from study.metrics import METRICS, Metric
 from study.records import Record
 
@@ -197,8 +197,8 @@ def sizes_line(results: Results, task: str) -> str:
         for record in results.seeds((arm, task)).values():
             model, train = record["config"]["model"], record["config"]["train"]
             trained = f"at most {train['steps']} steps of {train['batch']} sequences"
-            layers = "" if record["kind"] == "images" else f"{model['layers']} layer{'s' * (model['layers'] != 1)}, "
-            sizes.add(f"{model['width']} wide, {layers}{trained}")
+            deep = "" if (count := layers(record)) is None else f"{count} layer{'s' * (count != 1)}, "
+            sizes.add(f"{model['width']} wide, {deep}{trained}")
     return f"The size of the runs here: {'; '.join(sorted(sizes)) or 'none yet'}."
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from study import parts
 from study.experiments import TaskVariant
 from study.metrics import METRICS
 from study.records import Record
@@ -155,6 +156,14 @@ def trained_length(record: Record) -> int | None:
     """The longest that a run was trained on, in what its task counts lengths in."""
     task = record.get("config", {}).get("task", {})
     return task.get("max_length") or task.get("length")
+
+
+def layers(record: Record) -> int | None:
+    """Of a run's model; None where its architecture has no use for ``model.layers``, or is none of the study's."""
+    config = record["config"]
+    name = config.get("architecture", {"name": "encoder"})["name"]  # the oldest records do not say it
+    has = name in parts.classes("architecture") and "layers" in parts.asked("architecture", name)
+    return config["model"]["layers"] if has else None
 
 
 def revisions(records: Iterable[Record]) -> str:

@@ -106,6 +106,10 @@ class TaskConfig(TypedDict, total=False, extra_items=Undeclared):  # type: ignor
     max_length: Length
 
 
+class PartConfig(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
+    name: str
+
+
 class ModelConfig(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
     width: Count
     layers: Count
@@ -127,6 +131,7 @@ class CostConfig(TypedDict, total=False, extra_items=Undeclared):  # type: ignor
 class Config(TypedDict, extra_items=Undeclared):  # type: ignore[call-arg]
     measure: NotRequired[Literal["training", "cost"]]
     task: TaskConfig
+    architecture: NotRequired[PartConfig]
     model: ModelConfig
     train: TrainConfig
     cost: NotRequired[CostConfig]

@@ -186,6 +186,7 @@ def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study()
                         "choosing",
                         "forecast",
                         "metrics",
+                        "parts",
                         "records",
                         "pictures",
                         "progress",

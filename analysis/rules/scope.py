@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis.rules.scores import Scores
-from analysis.values import joined, trained_length
+from analysis.values import joined, layers, trained_length
 
 
 def scope(scores: Scores, n: int | None, planned: int, tier: str) -> str:
@@ -20,8 +20,8 @@ def scope(scores: Scores, n: int | None, planned: int, tier: str) -> str:
     trained = {config.get("model", {}).get("width") for config in configs} - {None}
     if widths := {width for node in cost for width in node.get("widths", ())} or trained:
         parts.append(f"{joined(widths)} wide")
-    if layers := {record["config"].get("model", {}).get("layers") for record in records if record["kind"] != "images"} - {None}:
-        parts.append(f"{joined(layers)} layers" if layers != {1} else "1 layer")
+    if deep := {layers(record) for record in records} - {None}:
+        parts.append(f"{joined(deep)} layers" if deep != {1} else "1 layer")
     seeds = "" if n is None else f"n = {n}" + (f" of {planned}" if n != planned else "")
     devices = joined({record["provenance"].get("device") for record in records})
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)

@@ -595,6 +595,15 @@ def test_what_a_collapse_is():
     assert values.collapsed([], "test.accuracy") == []
 
 
+def test_layers_are_told_of_architectures_that_are_made_of_some():
+    def told(**architecture):
+        return values.layers({"config": {"model": {"layers": 2}, **architecture}})
+
+    made_of = {name: told(architecture={"name": name}) for name in ("encoder", "last_state", "cnn", "random_glimpses", "gone")}
+    assert made_of == {"encoder": 2, "last_state": 2, "cnn": None, "random_glimpses": None, "gone": None}
+    assert told() == 2, "the oldest records are of encoders"
+
+
 def test_rows_name_scope_device_and_revision():
     row = only(contrast())
     assert row.scope == "recall, length 64, 64 wide, 2 layers, n = 5, core tier, cpu"
