@@ -127,7 +127,10 @@ def test_filters_show_the_runs_that_they_name(quiet, committed):
 def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, committed):
     address, all_records = committed
     quiet.open(address + "#runs?filter=" + "role%20%3D%3D%20%22verdict%22")
+    waited(quiet, "page.runs.groupTable?.initialized")
+    quiet.run("void (ahead = page.runs.groupTable)")
     quiet.run("document.getElementById('all-but-the-seed').click()")
+    assert quiet.run("page.runs.groupTable === ahead"), "it was made before it was asked for"
     groups = quiet.run("""page.runs.groups.map((group) => ({ names: group.runs.map((run) => page.store.names[run]),
         found: group.found[page.runs.metrics.indexOf("test.accuracy")] }))""")
     by_name = {record["name"]: record for record in all_records}
@@ -164,7 +167,7 @@ def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, co
         assert quiet.run("new URLSearchParams(location.hash.split('?')[1]).get('sort')") == sort
     quiet.run("page.runs.set({ sort: '-test.accuracy' })")
     quiet.run("document.getElementById('ungroup').click()")
-    assert quiet.run("document.getElementById('groups-table').hidden")
+    assert quiet.run("getComputedStyle(document.getElementById('groups-table')).visibility") == "hidden"
     waited(quiet, ROWS.format("#runs-table") + " > 5")
     assert quiet.run("page.runs.table.getSorters().map(({ field, dir }) => [field, dir])") == [["test.accuracy", "desc"]]
 
@@ -252,6 +255,12 @@ def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
     of = quiet.run("page.runs.compare.panel.of")
     assert [of[key] for key in ("x", "logx", "logy", "smooth", "mean", "singles")] == ["seconds", True, True, 0.5, False, True]
     assert quiet.run(wide) == pytest.approx(narrow, rel=1e-3) and narrow < whole
+    ticked = "document.querySelectorAll('#runs-table .tabulator-row input:checked').length"
+    assert quiet.run(ticked) == 2
+    quiet.run("document.getElementById('all-but-the-seed').click()")
+    quiet.run("page.runs.pick([...page.runs.picked], false)")
+    quiet.run("document.getElementById('ungroup').click()")
+    assert quiet.run(ticked) == 0
     with_maps = quiet.run("[...page.store.maps.keys()].slice(0, 2)")
     if with_maps:
         quiet.run(f"page.runs.pick({with_maps}, true)")

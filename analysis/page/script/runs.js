@@ -20,7 +20,7 @@ class RunsView {
     this.count = element("div", { class: "note", "aria-live": "polite" });
     this.tools = element("div", { class: "tools" });
     this.runsRoot = element("div", { id: "runs-table" });
-    this.groupsRoot = element("div", { id: "groups-table", hidden: true });
+    this.groupsRoot = element("div", { id: "groups-table" });
     this.compared = element("div", { id: "compared" });
     this.charts = element("div", { id: "charts" });
     this.root.replaceChildren(
@@ -79,7 +79,10 @@ class RunsView {
     this.drawTable();
     this.drawTools();
     this.scatter.draw();
+    (window.requestIdleCallback ?? setTimeout)(() => this.prepare());
   }
+  // Groups by all but the seed, while nobody waits: their table takes longest to make, and most will ask for it.
+  prepare() { if (place.view === "runs" && place.of.group === undefined) this.drawGroups(keysButSeed(this.store)); }
   // Tables are made anew when they are next shown.
   forget() {
     this.table?.destroy();
@@ -89,15 +92,17 @@ class RunsView {
   drawTable() {
     const keys = this.keys;
     const grouped = place.of.group !== undefined;
-    this.runsRoot.hidden = grouped;
-    this.groupsRoot.hidden = !grouped;
+    this.runsRoot.classList.toggle("unseen", grouped);
+    this.groupsRoot.classList.toggle("unseen", !grouped);
     const ill = illOf(this.store, this.shown);
     this.count.replaceChildren(`${this.shown.length} of ${this.store.count} runs`, ...(ill ? [", ", element("span", { class: "bad" }, [ill])] : []), `; ${this.picked.size} chosen`);
     if (grouped) this.drawGroups(keys);
     else if (!this.table || this.tabled !== this.columns.join()) this.makeRuns();
     else if (this.filtered !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1);
     if (!grouped) this.filtered = this.mask;
-    this.sort(grouped ? this.groupTable : this.table);
+    const table = grouped ? this.groupTable : this.table;
+    this.sort(table);
+    if (table === this.stale) { this.stale = null; table.redraw(true); }
   }
   // As the address says, unless it is so already.
   sort(table) {
@@ -150,6 +155,7 @@ class RunsView {
     for (const run of runs) on ? this.picked.add(run) : this.picked.delete(run);
     const names = [...this.picked].slice(0, MOST_PICKED).map((run) => { const end = this.store.names[run].split("-").pop(); return this.ends.get(end) === run ? end : this.store.names[run]; });
     writeLink({ pick: names.join(",") });
+    this.stale = place.of.group === undefined ? this.groupTable : this.table; // the one out of sight has boxes of before
     this.count.lastChild.textContent = `; ${this.picked.size} chosen`;
     this.compare.later();
   }
