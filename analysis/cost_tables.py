@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,7 +12,20 @@ from analysis import formats
 from analysis.results import Results
 from analysis.statistics import crossings, growth, mean_interval
 
-MEASURED = {  # of one layer, per sequence, forward and backward or (what is counted) forward: words, scale, unit
+Quantities = Mapping[str, tuple[str, float, str]]  # key of a record's slice -> words, scale, unit
+
+
+class Axis(NamedTuple):
+    """What costs are measured along: its name on a figure, the letter that powers are told in, and what is measured of what."""
+
+    name: str
+    letter: str
+    quantities: Quantities
+    of: str = "one layer"
+    per: str = "sequence"
+
+
+MEASURED: Quantities = {  # forward and backward, or (what is counted) forward
     "multiply_adds": ("multiply-adds in closed form", 1e-6, "million"),
     "counted_multiply_adds": ("counted multiply-adds", 1e-6, "million"),
     "critical_path": ("critical path", 1, "operations"),
@@ -19,16 +33,16 @@ MEASURED = {  # of one layer, per sequence, forward and backward or (what is cou
     "seconds": ("time", 1e3, "ms"),
     "bytes": ("memory kept for backward", 1e-6, "MB"),
 }
-DECODED = {  # of one step of one sequence
+DECODED: Quantities = {  # of one step of one sequence
     "seconds": ("time of a step", 1e6, "microseconds"),
     "bytes": ("state", 1e-3, "kB"),
 }
-IMAGES = {key: MEASURED[key] for key in ("multiply_adds", "counted_multiply_adds", "seconds", "bytes")}  # of a model, per image
-AXES = {  # of what is measured: how a slice is called, its letter, and its quantities
-    ("cost", "length"): ("length", "n", MEASURED),
-    ("cost", "width"): ("width", "d", MEASURED),
-    ("cost", "size"): ("size", "s", IMAGES),
-    ("decoding", "position"): ("position", "t", DECODED),
+IMAGES = {key: MEASURED[key] for key in ("multiply_adds", "counted_multiply_adds", "seconds", "bytes")}
+AXES = {  # by split and axis of a record's slices
+    ("cost", "length"): Axis("sequence length n", "n", MEASURED),
+    ("cost", "width"): Axis("width d", "d", MEASURED),
+    ("cost", "size"): Axis("image size s in pixels", "s", IMAGES, "one image", "image"),
+    ("decoding", "position"): Axis("position t", "t", DECODED, per=""),
 }
 POINT = ["task", "arm", "label", "split", "axis", "value"]
 COMPARED = ("counted_multiply_adds", "seconds")
@@ -65,7 +79,7 @@ def measured_cells(results: Results, task: str) -> Cells:
     costs = measured(results)
     for label, own in costs[costs["task"] == task].groupby("label", sort=False):
         cells = {"arm": str(label), "seeds": str(own["seeds"].max())}
-        for axis, (_, letter, quantities) in AXES.items():
+        for axis, (_, letter, quantities, *_) in AXES.items():
             for last in (rows := _along(own, axis)).tail(1).to_dict("records"):
                 for key, (words, scale, unit) in quantities.items():
                     if pd.notna(last[key]):
@@ -94,7 +108,7 @@ def growth_cells(costs: pd.DataFrame) -> Cells:
     for label, own in costs.groupby("label", sort=False):
         cells = {"arm": str(label)}
         for key, (words, _, _) in MEASURED.items():
-            letters = [(axis, letter) for axis, (_, letter, _) in AXES.items() if axis[0] == "cost"]
+            letters = [(axis, known.letter) for axis, known in AXES.items() if axis[0] == "cost"]
             grows = [(_grows(_along(own, axis), letter, key), letter) for axis, letter in letters]
             cells[words] = "; ".join(f"{letter}^0" if grown == "constant" else grown for grown, letter in grows if grown)
         lines.append(cells)
@@ -106,7 +120,7 @@ def crossover_cells(costs: pd.DataFrame, arm: str, labels: dict[str, str]) -> Ce
     lines = []
     for other in (name for name in labels if name != arm):
         cells = {"arm": labels[other]}
-        for axis, (_, letter, quantities) in AXES.items():
+        for axis, (_, letter, quantities, *_) in AXES.items():
             rows = _along(costs, axis)
             for key in COMPARED:
                 known = rows[rows[key] > 0].pivot_table(index="value", columns="arm", values=key, aggfunc="last")

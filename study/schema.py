@@ -26,7 +26,6 @@ from study.experiments import NAME
 ENCODER = "encoder"  # the architecture whose parts are all chosen by groups of their own
 # What the base recipe chooses; an architecture that has no use for a part leaves it at that.
 BASE_PARTS = {"mixer": "attention", "position": "sinusoidal", "readout": "own"}
-POINTS = ("lengths", "widths", "positions", "sizes")  # what costs are measured at
 PLACES = {"root", "download", "cache"}  # of the machine, in a task
 IN_NO_ID = PLACES | {"unchecked"}  # keys of a task
 NOT_IN_AN_ID = {"readout": "own", "architecture": "encoder"}  # groups that came when there were records already
@@ -209,14 +208,12 @@ def _of_origin(origin: DictConfig) -> Iterator[str]:
 
 
 def _of_cost(config: DictConfig) -> Iterator[str]:
-    cost = config.cost
-    if config.measure == "cost" and not (cost.lengths or cost.positions or cost.sizes):
-        yield "measure=cost needs the lengths to measure at, e.g. cost.lengths=[64,128,256], or of images cost.sizes=[28,40]"
-    if cost.widths and len(cost.lengths) != 1:
-        yield "cost.widths are measured at one length; give one, e.g. cost.lengths=[256]"
-    for key in POINTS:
-        if len(set(cost[key])) < len(cost[key]):
-            yield f"cost.{key}={cost[key]}: each is measured once; name none twice"
+    points = {f"cost.{key}": list(value) for key, value in config.cost.items() if OmegaConf.is_list(value)}
+    if config.measure == "cost" and not any(points.values()):
+        yield f"measure=cost needs points to measure at, e.g. cost.lengths=[64,128,256]; there are {', '.join(points)}"
+    for key, values in points.items():
+        if len(set(values)) < len(values):
+            yield f"{key}={values}: each is measured once; name none twice"
 
 
 def _of_architecture(config: DictConfig) -> Iterator[str]:

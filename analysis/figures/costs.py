@@ -49,8 +49,8 @@ def _costs(
     against: str | None,
 ) -> None:
     """Both axes are logarithmic; each curve ends in its exponent."""
-    name, letter, quantities = AXES[axis]
-    words, scale, unit = quantities[quantity]
+    along = AXES[axis]
+    words, scale, unit = along.quantities[quantity]
     ends, ringed = [], False
     for arm in results.experiment.arms:
         if arm not in curves:
@@ -58,7 +58,7 @@ def _costs(
         colour, marker, line = arm_style(results.experiment, arm)
         xs, ys = list(curves[arm]), [cost * scale for cost in curves[arm].values()]
         ax.plot(xs, ys, color=colour, ls=line, marker=marker, label=results.experiment.arms[arm].label)
-        if grows := growth(letter, xs, ys, may_be_log=quantity == "hops"):
+        if grows := growth(along.letter, xs, ys, may_be_log=quantity == "hops"):
             ends.append((ys[-1], xs, grows, colour))
         other = curves.get(against or "", {}) if arm != against else {}
         if other.keys() == curves[arm].keys():
@@ -77,11 +77,9 @@ def _costs(
         ring = f"{results.experiment.arms[against].label} starts or ceases to cost less"
         ax.plot([], [], "o", ms=9, mfc="none", color="#000000", label=ring)
     _name_ends(ax, ends)
-    whole = name == "size"  # of a model that sees images, not of a layer
-    ax.set_xlabel(f"{ {'length': 'sequence ', 'size': 'image '}.get(name, '') }{name} {letter}{' in pixels' if whole else ''}")
-    per = f"{unit} per {'image' if whole else 'sequence'}"
-    ax.set_ylabel(unit if quantity in ("hops", "critical_path") or axis[0] == "decoding" else per)
-    ax.set_title(f"{words[0].upper()}{words[1:]}, {'one image' if whole else 'one layer'}")
+    ax.set_xlabel(along.name)
+    ax.set_ylabel(f"{unit} per {along.per}" if along.per and quantity not in ("hops", "critical_path") else unit)
+    ax.set_title(f"{words[0].upper()}{words[1:]}, {along.of}")
 
 
 def _name_ends(ax: Any, ends: Sequence[tuple[float, Sequence[float], str, str]]) -> None:

@@ -39,10 +39,11 @@ class Kind(ABC):
 
     Kind "images" is the class ``Images`` of ``study/kinds/images.py``. A new kind is such a file; a ``Task`` and an
     ``Architecture`` whose ``kind`` is its name, in ``study/tasks`` and ``study/models``; and their yaml in ``conf/task`` and
-    ``conf/architecture``. Nothing else knows it. Only ``build`` and ``work`` have to be given.
+    ``conf/architecture``. Nothing else knows it. Only ``build`` and ``work`` have to be given. One that has costs measured at
+    other points than there are yet adds their key to ``study.keys.Cost``, and their words to ``analysis.cost_tables.AXES``.
     """
 
-    costs: tuple[str, ...] = ()  # keys of the config's ``cost`` that ``measure`` measures at
+    costs: tuple[str, ...] = ()  # keys of the config's ``cost``, lists of points, that ``measure`` measures at
 
     def __init__(self, config: DictConfig, task: Any):
         self.config, self.task = config, task
@@ -64,10 +65,10 @@ class Kind(ABC):
 
     def check(self, model: Any) -> None:
         """Refuse a config that this kind can't carry out; ``model`` may be sketched. Raises ``ValueError`` with the fix."""
-        for key in ("lengths", "widths", "positions", "sizes"):
-            if self.config.cost[key] and key not in self.costs:
+        for key, value in self.config.cost.items():
+            if OmegaConf.is_list(value) and value and key not in self.costs:
                 fix = " or ".join(f"cost.{known}" for known in self.costs) or "a task of another kind, e.g. task=recall"
-                raise ValueError(f"cost.{key} can't be measured on a task of {self.task.kind}: use {fix}")
+                raise ValueError(f"cost.{key!s} can't be measured on a task of {self.task.kind}: use {fix}")
 
     def diagnose(self, subject: Subject) -> dict[str, float]:
         """Diagnostics before and after training; no draw from the run's random streams."""

@@ -111,9 +111,11 @@ class Tokens(Kind):
             heads.check(self.mixer)
         if cost.positions and not task.causal:
             raise ValueError("cost.positions asks for decoding, which is causal; use a causal task, e.g. task=recall")
+        if cost.widths and len(cost.lengths) != 1:
+            raise ValueError("cost.widths are measured at one length; give one, e.g. cost.lengths=[256]")
         with sketched():
             for width in cost.widths:
-                self.layer(width, 0, max(cost.lengths, default=0))
+                self.layer(width, 0, cost.lengths[0])
         lengths = [*cost.lengths, *cost.positions]
         if self.config.measure == "training":
             lengths += [each.length for each in [task, *task.evaluations().values()]]
