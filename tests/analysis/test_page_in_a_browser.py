@@ -269,6 +269,48 @@ def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
         assert quiet.run("[...document.querySelectorAll('.map thead th')].some((cell) => cell.textContent !== '')")
 
 
+def drawn_across(browser, plot, start, end):
+    """A mouse pressed at one place of a plot (shares of its width and height from the top left) and let go at another."""
+    browser.run(f"{plot}.scrollIntoView({{ behavior: 'instant', block: 'center' }})")
+    left, top, width, height = browser.run(
+        f"(({{ x, y, width, height }}) => [x, y, width, height])({plot}.getBoundingClientRect())"
+    )
+    for kind, (right, down) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
+        at = {"x": left + right * width, "y": top + down * height}
+        browser.call("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **at)
+
+
+@pytest.mark.parametrize("view", ["experiments/{}", "runs?chart=scatter&x=seed&y=seconds&filter={}"])
+def test_a_part_of_curves_and_of_a_scatter_plot_is_a_link(quiet, committed, view):
+    address, all_records = committed
+    name = busiest(all_records)
+    curves = f"document.getElementById('experiments/{name}').querySelector('.curves').panel.chart"
+    chart = curves if view.startswith("experiments") else "page.runs.scatter.chart"
+    scales = f"['x', 'y'].flatMap((axis) => [{chart}.scales[axis].min, {chart}.scales[axis].max])"
+    quiet.open(f"{address}#{view.format(name)}")
+    waited(quiet, f"{chart}.scales.y.max > 0")
+    whole = left, right, bottom, top = quiet.run(scales)
+
+    def seen():
+        """Both ends of x and of y as shares of what was seen at first."""
+        low, high, least, most = quiet.run(scales)
+        return [*((x - left) / (right - left) for x in (low, high)), *((y - bottom) / (top - bottom) for y in (least, most))]
+
+    drawn_across(quiet, f"{chart}.over", (0.25, 0.5), (0.75, 0.9))
+    assert seen() == pytest.approx([0.25, 0.75, 0.1, 0.5], abs=0.01)
+    drawn_across(quiet, f"{chart}.over", (0.1, 0.25), (0.12, 0.75))  # only downwards
+    assert seen() == pytest.approx([0.25, 0.75, 0.2, 0.4], abs=0.01)
+    narrow = quiet.run(scales)
+    quiet.run(SETTLED)
+    quiet.open(quiet.run("location.href"))
+    waited(quiet, f"{chart}.scales.y.max > 0")
+    assert quiet.run(scales) == pytest.approx(narrow, rel=1e-3)
+    quiet.run(f"{chart}.over.dispatchEvent(new MouseEvent('dblclick', {{ bubbles: true }}))")
+    quiet.run(SETTLED)
+    assert quiet.run(scales) == pytest.approx(whole)
+    assert quiet.run("Object.keys(place.of).filter((key) => ['zoomx', 'zoomy', 'zx', 'zy'].includes(key))") == []
+
+
 def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
     """A folder of fresh runs that belong to no experiment: curves over each other, a map, an alignment, glimpses."""
     made = synthetic.complete(experiments.load("glimpse"), "core")[:3]

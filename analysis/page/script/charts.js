@@ -32,9 +32,12 @@ class Charts {
     const { store, shown, metrics } = this.view;
     const names = this.names();
     const of = { x: place.of.x ?? "rate", y: place.of.y ?? metrics[0] ?? names[0], by: place.of.by ?? "arm" };
+    const set = (changes) => { writeLink(changes); this.draw(); };
+    const zoomTo = ({ x = place.of.zx, y = place.of.zy }) => { writeLink({ zx: x, zy: y }); if (this.chart) showZoom(this.chart, { x, y }); };
     this.tools.replaceChildren(
-      choice("x", names, of.x, (x) => { writeLink({ x }); this.draw(); }), choice("y", names, of.y, (y) => { writeLink({ y }); this.draw(); }), choice("colour by", names, of.by, (by) => { writeLink({ by }); this.draw(); }),
-      tick("logarithmic x", place.of.lx === "1", (on) => { writeLink({ lx: on ? 1 : "" }); this.draw(); }), tick("logarithmic y", place.of.ly === "1", (on) => { writeLink({ ly: on ? 1 : "" }); this.draw(); }),
+      choice("x", names, of.x, (x) => set({ x, zx: "" })), choice("y", names, of.y, (y) => set({ y, zy: "" })), choice("colour by", names, of.by, (by) => set({ by })),
+      tick("logarithmic x", place.of.lx === "1", (on) => set({ lx: on ? 1 : "", zx: "" })), tick("logarithmic y", place.of.ly === "1", (on) => set({ ly: on ? 1 : "", zy: "" })),
+      button("whole range", () => zoomTo({ x: "", y: "" })),
     );
     this.chart?.destroy();
     this.chart = null;
@@ -57,13 +60,14 @@ class Charts {
     if (!runs.length) { this.tip.textContent = "No run shown has both."; return; }
     const ticks = (column) => (_, values) => values.map((value) => (column.isNumber ? short(value) : Number.isInteger(value) ? String(column.values[value] ?? "") : ""));
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
-    this.chart = new uPlot({
-      width: Math.max(280, this.scatter.clientWidth || 800), height: 380, legend: { show: false }, cursor: { drag: { x: true, y: true, uni: 30 }, focus: { prox: 16 } },
+    this.chart = new uPlot(zoomable({
+      width: Math.max(280, this.scatter.clientWidth || 800), height: 380, legend: { show: false }, cursor: { focus: { prox: 16 } },
       scales: { x: { time: false, distr: lx ? 3 : 1 }, y: { distr: ly ? 3 : 1 } },
       axes: [{ ...axis, label: of.x, labelSize: 20, values: ticks(x) }, { ...axis, size: y.isNumber ? 56 : 110, label: of.y, labelSize: 20, values: ticks(y) }],
       series: [{}, { stroke: colour("ink"), paths: () => null, points: { show: false } }],
       hooks: { draw: [(chart) => drawMarks(chart, groupOf)], setCursor: [(chart) => { const run = runs[chart.cursor.idx]; this.tip.textContent = run === undefined ? "" : `${store.names[run]}: ${of.x} ${x.text(run)}, ${of.y} ${y.text(run)}`; }] },
-    }, [runs.map((run) => at(x, run)), runs.map((run) => at(y, run))], this.scatter);
+    }, zoomTo), [runs.map((run) => at(x, run)), runs.map((run) => at(y, run))], this.scatter);
+    showZoom(this.chart, { x: place.of.zx, y: place.of.zy });
     this.scatter.append(element("div", { class: "legend" }, groups.map((code, i) => element("span", {}, [markOf(i), label(code)]))));
     this.scatter.replaceChildren(this.chart.root, this.scatter.lastChild);
   }

@@ -4,12 +4,13 @@ const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9
 const DASHES = [[], [6, 3], [6, 2, 1, 2], [2, 3], [9, 3], [3, 2, 1, 2, 1, 2]];
 const UNITS = { steps: "steps", samples: "samples", multiply_adds: "multiply-adds", seconds: "seconds" };
 const MOST_LINES = 80;
+const UNZOOMS = { x: { zoomx: "" }, logx: { zoomx: "" }, series: { zoomy: "" }, logy: { zoomy: "" } }; // with what a zoom ends, as its axis is another
 
 // Draws into `root` what `lines()` gives: [{label, runs, colour, dash}]. `of` holds what is chosen; `changed` is told of changes.
 class CurvePanel {
   constructor(root, store, lines, of = {}, changed = () => {}) {
     Object.assign(this, { root, store, lines, changed });
-    this.of = { series: "", x: "steps", logx: false, logy: false, smooth: 0, mean: true, singles: false, zoom: "", ...of };
+    this.of = { series: "", x: "steps", logx: false, logy: false, smooth: 0, mean: true, singles: false, zoomx: "", zoomy: "", ...of };
     this.tools = element("div", { class: "tools" });
     this.plot = element("div", { role: "img", "aria-label": "learning curves" });
     this.legend = element("div", { class: "legend" });
@@ -20,7 +21,7 @@ class CurvePanel {
   }
   get width() { return Math.max(280, this.root.clientWidth || 800); }
   fit() { if (this.chart && this.root.clientWidth && this.chart.width !== this.width) this.chart.setSize({ width: this.width, height: this.chart.height }); }
-  set(key, value) { this.of[key] = value; if (key === "x") this.of.zoom = ""; this.changed(this.of); this.draw(); }
+  set(key, value) { Object.assign(this.of, { [key]: value }, UNZOOMS[key]); this.changed(this.of); this.draw(); }
   draw(tools = false) {
     const lines = this.lines();
     const { curveData } = this.store;
@@ -44,10 +45,10 @@ class CurvePanel {
       tick("single runs", this.of.singles, (on) => this.set("singles", on)),
       element("label", {}, ["smoothing ", smooth]),
       ...[["+", "zoom in", 0.5, 0], ["\u2212", "zoom out", 2, 0], ["\u2190", "earlier", 1, -0.25], ["\u2192", "later", 1, 0.25]].map(([sign, label, times, by]) => button(sign, () => this.zoom(times, by), { "aria-label": label, title: label })),
-      button("whole range", () => this.set("zoom", "")),
+      button("whole range", () => this.zoomTo({ x: "", y: "" })),
     );
   }
-  // The range of x made so many times as wide about its middle, and moved by a share of it; a drag in the plot does the same.
+  // The range of x made so many times as wide about its middle, and moved by a share of it.
   zoom(times, by) {
     if (!this.chart) return;
     const scale = this.of.logx ? [Math.log, Math.exp] : [Number, Number];
@@ -56,7 +57,13 @@ class CurvePanel {
     const [low, high] = [this.chart.scales.x.min, this.chart.scales.x.max].map(scale[0]);
     const wide = Math.min(last - first, times * (high - low));
     const middle = Math.min(last - wide / 2, Math.max(first + wide / 2, (low + high) / 2 + by * (high - low)));
-    this.chart.setScale("x", { min: scale[1](middle - wide / 2), max: scale[1](middle + wide / 2) });
+    this.zoomTo({ x: wide < last - first ? endsOf(scale[1](middle - wide / 2), scale[1](middle + wide / 2)) : "" });
+  }
+  // The part of x, of y or of both that is asked for.
+  zoomTo({ x = this.of.zoomx, y = this.of.zoomy }) {
+    Object.assign(this.of, { zoomx: x, zoomy: y });
+    this.changed(this.of);
+    if (this.chart) showZoom(this.chart, { x, y });
   }
   // The curve of one run in the unit asked for, smoothed: [[x, y]].
   points(run) {
@@ -106,28 +113,19 @@ class CurvePanel {
     this.tip.textContent = rest;
     const [soft, line] = [() => colour("soft"), () => colour("line")]; // asked for at each drawing, as light and dark may change
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
-    this.chart = new uPlot({
+    this.chart = new uPlot(zoomable({
       width: this.width,
       height: 340,
       legend: { show: false },
-      cursor: { drag: { x: true, y: true, uni: 30 }, focus: { prox: 24 } },
+      cursor: { focus: { prox: 24 } },
       focus: { alpha: 0.35 },
       scales: { x: { time: false, distr: this.of.logx ? 3 : 1 }, y: { distr: this.of.logy ? 3 : 1, range: share && !this.of.logy ? (_, low, high) => [Math.min(0, low), Math.max(1, high)] : undefined } },
       axes: [{ ...axis, label: UNITS[this.of.x], labelSize: 20, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 56, label: this.of.series, labelSize: 20, values: (_, ticks) => ticks.map(short) }],
       series,
       bands,
-      hooks: { setScale: [(chart, key) => { if (key === "x" && chart === this.chart) this.zoomed(); }], setSeries: [(chart, i) => { this.tip.textContent = i && chart.series[i].label ? chart.series[i].label : rest; }] },
-    }, this.logged(tables.length > 1 ? uPlot.join(tables) : tables[0]), this.plot);
-    const [low, high] = this.of.zoom.split(",").map(Number), xs = this.chart.data[0];
-    if (high > xs[0] && low < xs.at(-1)) this.chart.setScale("x", { min: low, max: high });
-  }
-  // Remembers the range of x that is seen, "" for the whole.
-  zoomed() {
-    const { min, max } = this.chart.scales.x, xs = this.chart.data[0];
-    const zoom = min <= xs[0] && max >= xs.at(-1) ? "" : [min, max].map((end) => Number(end.toPrecision(6))).join();
-    if (zoom === this.of.zoom) return;
-    this.of.zoom = zoom;
-    this.changed(this.of);
+      hooks: { setSeries: [(chart, i) => { this.tip.textContent = i && chart.series[i].label ? chart.series[i].label : rest; }] },
+    }, (part) => this.zoomTo(part)), this.logged(tables.length > 1 ? uPlot.join(tables) : tables[0]), this.plot);
+    showZoom(this.chart, { x: this.of.zoomx, y: this.of.zoomy });
   }
   // Logarithms have no place for what is not above 0.
   logged(data) {
@@ -139,12 +137,12 @@ class CurvePanel {
 }
 
 // What a panel shows, as parameters of a link, and what a link asks of a panel.
-function linkOfCurves({ series, x, logx, logy, smooth, mean, singles, zoom }) {
-  return { show: series, against: x === "steps" ? "" : x, logx: logx ? 1 : "", logy: logy ? 1 : "", smooth: smooth || "", mean: mean === false ? 0 : "", singles: singles ? 1 : "", zoom };
+function linkOfCurves({ series, x, logx, logy, smooth, mean, singles, zoomx, zoomy }) {
+  return { show: series, against: x === "steps" ? "" : x, logx: logx ? 1 : "", logy: logy ? 1 : "", smooth: smooth || "", mean: mean === false ? 0 : "", singles: singles ? 1 : "", zoomx, zoomy };
 }
 function curvesOfLink() {
-  const { show = "", against = "steps", logx, logy, smooth = 0, mean, singles, zoom = "" } = place.of;
-  return { series: show, x: against, logx: logx === "1", logy: logy === "1", smooth: Number(smooth), mean: mean !== "0", singles: singles === "1", zoom };
+  const { show = "", against = "steps", logx, logy, smooth = 0, mean, singles, zoomx = "", zoomy = "" } = place.of;
+  return { series: show, x: against, logx: logx === "1", logy: logy === "1", smooth: Number(smooth), mean: mean !== "0", singles: singles === "1", zoomx, zoomy };
 }
 
 // Mean and interval of curves over all their x; a curve is linear between its points and keeps its last value.
