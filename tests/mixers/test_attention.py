@@ -1,5 +1,6 @@
 """Full attention against torch's own and against its definition."""
 
+import itertools
 import math
 
 import pytest
@@ -10,12 +11,9 @@ from torch import nn
 from study.attention.dot_product import attention, attention_weights, reference_attention
 from study.mixers.attention import Attention
 from study.mixers.window import WindowAttention
+from tests.cases import case, close
 
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
 def tensors(B=3, H=2, N=13, K=5, count=3):
@@ -39,36 +37,35 @@ def test_reference_attention_by_hand():
     close(reference_attention(q, k, v), torch.tensor([[[[3.0, 2.0, 0.0, 1.0]]]]))
 
 
-@CAUSAL
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize("N", [1, 7, 13, 64])
-def test_reference_attention_is_torchs(causal, masked, N):
+def test_reference_attention_is_torchs():
     """Against F.scaled_dot_product_attention on the same (B, H, N, K), values and gradients."""
-    qkv = tensors(N=N)
-    mask_BN = some_mask(N=N) | (torch.arange(N) == 0) if masked else None
-    allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else torch.ones(N, N, dtype=torch.bool)
-    allowed = allowed_NN if mask_BN is None else allowed_NN & mask_BN[:, None, None]
-    weight = torch.randn_like(qkv[0])
-    expected = value_and_gradients(F.scaled_dot_product_attention(*qkv, attn_mask=allowed), qkv, weight)
-    actual = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN), qkv, weight)
-    for a, e in zip(actual, expected, strict=True):
-        close(a, e)
+    for causal, masked, N in itertools.product((True, False), (True, False), (1, 7, 13, 64)):
+        with case(f"causal={causal}", f"masked={masked}", N):
+            qkv = tensors(N=N)
+            mask_BN = some_mask(N=N) | (torch.arange(N) == 0) if masked else None
+            allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else torch.ones(N, N, dtype=torch.bool)
+            allowed = allowed_NN if mask_BN is None else allowed_NN & mask_BN[:, None, None]
+            weight = torch.randn_like(qkv[0])
+            expected = value_and_gradients(F.scaled_dot_product_attention(*qkv, attn_mask=allowed), qkv, weight)
+            actual = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN), qkv, weight)
+            for a, e in zip(actual, expected, strict=True):
+                close(a, e)
 
 
-@CAUSAL
-@pytest.mark.parametrize("masked", [False, True])
-@pytest.mark.parametrize(("B", "H", "N", "K"), [(3, 2, 13, 5), (3, 1, 1, 4), (2, 4, 64, 16), (1, 2, 131, 32)])
-def test_attention_is_the_reference(causal, masked, B, H, N, K):
-    qkv = tensors(B, H, N, K)
-    mask_BN = some_mask(B, N) | (torch.arange(N) == 0) if masked else None
-    weight = torch.randn_like(qkv[0])
-    if masked:
-        weight = weight * mask_BN[:, None, :, None]  # outputs at padding mean nothing
-    allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else None
-    expected = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN) * (weight != 0), qkv, weight)
-    actual = value_and_gradients(attention(*qkv, mask_BN, causal=causal) * (weight != 0), qkv, weight)
-    for a, e in zip(actual, expected, strict=True):
-        close(a, e)
+def test_attention_is_the_reference():
+    shapes = [(3, 2, 13, 5), (3, 1, 1, 4), (2, 4, 64, 16), (1, 2, 131, 32)]
+    for causal, masked, (B, H, N, K) in itertools.product((True, False), (True, False), shapes):
+        with case(f"causal={causal}", f"masked={masked}", (B, H, N, K)):
+            qkv = tensors(B, H, N, K)
+            mask_BN = some_mask(B, N) | (torch.arange(N) == 0) if masked else None
+            weight = torch.randn_like(qkv[0])
+            if masked:
+                weight = weight * mask_BN[:, None, :, None]  # outputs at padding mean nothing
+            allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else None
+            expected = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN) * (weight != 0), qkv, weight)
+            actual = value_and_gradients(attention(*qkv, mask_BN, causal=causal) * (weight != 0), qkv, weight)
+            for a, e in zip(actual, expected, strict=True):
+                close(a, e)
 
 
 @CAUSAL
@@ -88,28 +85,10 @@ def test_attention_is_multihead_attention_with_copied_weights(causal, masked):
     close(actual[mask_BN], expected[mask_BN])
     close(ours.maps(x_BND, mask_BN), maps)
     weight = torch.randn(24)
-    for a, e in (
-        (
-            torch.autograd.grad((actual[mask_BN] * weight).sum(), [x_BND, ours.qkv.weight, ours.out.weight]),
-            torch.autograd.grad((expected[mask_BN] * weight).sum(), [x_BND, theirs.in_proj_weight, theirs.out_proj.weight]),
-        ),
-    ):
-        for mine, other in zip(a, e, strict=True):
-            close(mine, other)
-
-
-@CAUSAL
-def test_maps_are_the_weights_that_forward_uses(causal):
-    torch.manual_seed(0)
-    mixer = Attention(24, causal=causal, heads=3)
-    x_BND, mask_BN = torch.randn(3, 13, 24), some_mask()
-    weights_BHNN = mixer.maps(x_BND, mask_BN)
-    assert weights_BHNN.shape == (3, 3, 13, 13)
-    assert not weights_BHNN.masked_select(~mask_BN[:, None, None, :]).any()  # exactly 0 on padding
-    close(weights_BHNN.sum(-1), torch.ones(3, 3, 13))
-    values = mixer.project(x_BND)[2]
-    y_BND = mixer.out((weights_BHNN @ values).transpose(1, 2).flatten(2))
-    close(mixer(x_BND, mask_BN)[mask_BN], y_BND[mask_BN])
+    mine = torch.autograd.grad((actual[mask_BN] * weight).sum(), [x_BND, ours.qkv.weight, ours.out.weight])
+    other = torch.autograd.grad((expected[mask_BN] * weight).sum(), [x_BND, theirs.in_proj_weight, theirs.out_proj.weight])
+    for a, e in zip(mine, other, strict=True):
+        close(a, e)
 
 
 def test_attention_weights_are_all_zero_where_no_key_is_allowed():

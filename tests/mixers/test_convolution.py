@@ -4,10 +4,7 @@ import pytest
 import torch
 
 from study.mixers.convolution import Convolution, DilatedConvolution
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+from tests.cases import close
 
 
 @pytest.mark.parametrize(

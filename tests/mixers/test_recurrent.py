@@ -6,12 +6,9 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from study.mixers.recurrent import GRU, LSTM, Elman
+from tests.cases import close
 
 PAIRS = pytest.mark.parametrize(("ours", "theirs"), [(Elman, nn.RNN), (GRU, nn.GRU), (LSTM, nn.LSTM)])
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
 def twins(ours, theirs, causal):
@@ -31,23 +28,16 @@ def twins(ours, theirs, causal):
 
 @PAIRS
 @pytest.mark.parametrize("causal", [True, False])
-def test_recurrent_is_torchs_module(ours, theirs, causal):
+def test_recurrent_is_torchs_module_on_packed_sequences_too(ours, theirs, causal):
     mixer, module = twins(ours, theirs, causal)
+    lengths = torch.tensor([4, 11, 1])
+    mask_BN = torch.arange(11) < lengths[:, None]
     x_BND = torch.randn(3, 11, 12, requires_grad=True)
     actual, expected = mixer(x_BND), module(x_BND)[0]
     close(actual, expected)
     weight = torch.randn_like(expected)
     gradients = (torch.autograd.grad((y * weight).sum(), [x_BND])[0] for y in (actual, expected))
     close(*gradients)
-
-
-@PAIRS
-@pytest.mark.parametrize("causal", [True, False])
-def test_masked_recurrent_is_torchs_module_on_packed_sequences(ours, theirs, causal):
-    mixer, module = twins(ours, theirs, causal)
-    lengths = torch.tensor([4, 11, 1])
-    mask_BN = torch.arange(11) < lengths[:, None]
-    x_BND = torch.randn(3, 11, 12)
     packed = pack_padded_sequence(x_BND, lengths, batch_first=True, enforce_sorted=False)
     expected, _ = pad_packed_sequence(module(packed)[0], batch_first=True)
     close(mixer(x_BND, mask_BN)[mask_BN], expected[mask_BN])

@@ -1,5 +1,6 @@
-"""Shared and frozen projections against a plain loop, full attention and what must not change."""
+"""Shared and frozen projections against a plain loop and full attention; what must not change."""
 
+import itertools
 import math
 
 import pytest
@@ -8,26 +9,11 @@ from torch import nn
 
 from study.mixers.attention import Attention
 from study.mixers.shared import SharedAttention
+from tests.cases import case, close
+from tests.mixers.test_every_mixer import ways
 
-SHARE = ("none", "keys_values", "queries_keys", "all")
-VARIANTS = [
-    *((share, projection, None) for share in SHARE for projection in ("learned", "frozen")),
-    ("all", "identity", None),
-    ("none", "learned", False),
-    ("keys_values", "learned", False),
-    ("queries_keys", "learned", True),
-]
-NAMES = [
-    "-".join([share, projection, *({True: ["itself"], False: ["others"]}.get(sees, []))])
-    for share, projection, sees in VARIANTS
-]
-VARIANT = pytest.mark.parametrize(("share", "projection", "sees_itself"), VARIANTS, ids=NAMES)
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 WIDTH, HEADS = 12, 3
-
-
-def close(actual, expected, **tolerance):
-    torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
 
 
 def build(share, projection, sees_itself=None, causal=True, **settings):
@@ -62,22 +48,22 @@ def reference(mixer, share, projection, sees_itself, causal, x_ND):
     return mixer.out(torch.stack([torch.cat(heads) for heads in y_NHK])), weights_HNN
 
 
-@VARIANT
-@CAUSAL
-@pytest.mark.parametrize("N", [1, 2, 9])
-def test_each_variant_is_its_definition(share, projection, sees_itself, causal, N):
+def test_each_variant_is_its_definition():
     """Values and gradients, with respect to the input and to all that is trained."""
-    mixer = build(share, projection, sees_itself, causal).double()
-    x_ND = torch.randn(N, WIDTH, dtype=torch.double, requires_grad=True)
-    results = []
-    for y_ND, weights in (
-        (mixer(x_ND[None])[0], mixer.maps(x_ND[None])[0]),
-        reference(mixer, share, projection, sees_itself, causal, x_ND),
-    ):
-        loss = (y_ND * torch.arange(WIDTH).cos()).sum()
-        results.append([y_ND, weights, *torch.autograd.grad(loss, [x_ND, *mixer.parameters()])])
-    for actual, expected in zip(*results, strict=True):
-        close(actual, expected, atol=1e-10, rtol=1e-10)
+    for way, N in itertools.product(ways("shared"), (1, 2, 9)):
+        with case(way, N):
+            variant = {"share": way["share"], "projection": "learned", "sees_itself": None} | way
+            mixer = build(**variant).double()
+            x_ND = torch.randn(N, WIDTH, dtype=torch.double, requires_grad=True)
+            results = []
+            for y_ND, weights in (
+                (mixer(x_ND[None])[0], mixer.maps(x_ND[None])[0]),
+                reference(mixer, x_ND=x_ND, **variant),
+            ):
+                loss = (y_ND * torch.arange(WIDTH).cos()).sum()
+                results.append([y_ND, weights, *torch.autograd.grad(loss, [x_ND, *mixer.parameters()])])
+            for actual, expected in zip(*results, strict=True):
+                close(actual, expected, atol=1e-10, rtol=1e-10)
 
 
 @CAUSAL
@@ -91,43 +77,6 @@ def test_separate_learned_projections_are_full_attention_with_copied_weights(cau
         results.append([y_BND, mixer.maps(x_BND, mask_BN), *torch.autograd.grad(y_BND.sum(), [x_BND, *mixer.parameters()])])
     for mine, theirs in zip(*results, strict=True):
         close(mine, theirs)
-
-
-@VARIANT
-@CAUSAL
-@pytest.mark.parametrize("side", ["right", "left"])
-def test_padding_has_no_part_in_values_or_gradients(share, projection, sees_itself, causal, side):
-    mixer = build(share, projection, sees_itself, causal)
-    x_BND, mask_BN = padded()
-    if side == "left":
-        mask_BN = mask_BN.flip(1)
-    y_BND = mixer(x_BND, mask_BN)
-    for b in range(3):
-        close(y_BND[b, mask_BN[b]], mixer(x_BND[b, mask_BN[b]][None])[0])
-    assert not mixer.maps(x_BND, mask_BN).masked_select(~mask_BN[:, None, None, :]).any()  # exactly 0 on padding
-    (gradient,) = torch.autograd.grad(y_BND[mask_BN].square().sum(), x_BND)
-    assert gradient[mask_BN].any() and not gradient[~mask_BN].any()
-
-
-@VARIANT
-@CAUSAL
-def test_rows_without_any_real_token_stay_finite(share, projection, sees_itself, causal):
-    mixer = build(share, projection, sees_itself, causal)
-    x_BND, mask_BN = padded()
-    mask_BN[1], mask_BN[2, :5] = False, False
-    y_BND = mixer(x_BND, mask_BN)
-    y_BND.square().sum().backward()
-    assert y_BND.isfinite().all() and x_BND.grad.isfinite().all()
-
-
-@VARIANT
-def test_step_by_step_is_the_parallel_form(share, projection, sees_itself):
-    mixer = build(share, projection, sees_itself)
-    x_BND, state, outputs = torch.randn(2, 9, WIDTH), mixer.initial_state(2), []
-    for n in range(9):
-        y_BD, state = mixer.step(x_BND[:, n], state)
-        outputs.append(y_BD)
-    close(torch.stack(outputs, 1), mixer(x_BND))
 
 
 @pytest.mark.parametrize("share", ["none", "queries_keys", "all"])

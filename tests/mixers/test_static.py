@@ -1,5 +1,6 @@
 """Weights that don't depend on the input: against plain loops, and what a length does to them."""
 
+import itertools
 import math
 
 import pytest
@@ -9,6 +10,7 @@ from study.mixers.attention import Attention
 from study.mixers.convolution import Convolution
 from study.mixers.recurrent import Elman
 from study.mixers.static import FullyConnected, RandomSynthesizer, StaticOffset
+from tests.cases import case
 
 WIDTH, HEADS, LENGTH = 12, 3, 9
 STATIC = pytest.mark.parametrize("mixer_class", [RandomSynthesizer, StaticOffset, FullyConnected])
@@ -49,22 +51,14 @@ def plain(mixer, x_ND, causal, real):
 
 
 @STATIC
-@CAUSAL
-@pytest.mark.parametrize("N", [1, 5, LENGTH, 2 * LENGTH + 3])
-def test_forward_is_the_plain_sum(mixer_class, causal, N):
-    mixer = build(mixer_class, causal)
-    if N > (mixer.longest or N):
-        pytest.skip("too long for its table")
-    x_ND = torch.randn(N, WIDTH, dtype=torch.double)
-    torch.testing.assert_close(mixer(x_ND[None])[0], plain(mixer, x_ND, causal, range(N)))
-
-
-@STATIC
-@CAUSAL
-def test_padding_is_left_out_of_the_plain_sum(mixer_class, causal):
-    mixer, x_ND = build(mixer_class, causal), torch.randn(LENGTH, WIDTH, dtype=torch.double)
-    mask_BN = torch.arange(LENGTH)[None] < 6
-    torch.testing.assert_close(mixer(x_ND[None], mask_BN)[0, :6], plain(mixer, x_ND, causal, range(6))[:6])
+def test_forward_is_the_plain_sum_without_padding(mixer_class):
+    for causal, (N, real) in itertools.product((True, False), [(1, 1), (5, 5), (LENGTH, LENGTH), (LENGTH, 6), (21, 21)]):
+        mixer = build(mixer_class, causal)
+        if N <= (mixer.longest or N):
+            with case(f"causal={causal}", f"{real} of {N} are real"):
+                x_ND, mask_BN = torch.randn(N, WIDTH, dtype=torch.double), torch.arange(N)[None] < real
+                y_ND = mixer(x_ND[None], None if real == N else mask_BN)[0]
+                torch.testing.assert_close(y_ND[:real], plain(mixer, x_ND, causal, range(real))[:real])
 
 
 @STATIC

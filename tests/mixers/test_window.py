@@ -1,5 +1,7 @@
 """Windowed attention against its masked full form."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -7,10 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from study.mixers.attention import Attention
 from study.mixers.window import WindowAttention, band, reference_window_attention, window_attention
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+from tests.cases import case, close
 
 
 def test_band_by_hand():
@@ -18,25 +17,23 @@ def test_band_by_hand():
     assert band(4, 1, 2).int().tolist() == [[1, 1, 1, 0], [1, 1, 1, 1], [0, 1, 1, 1], [0, 0, 1, 1]]
 
 
-@pytest.mark.parametrize(("back", "ahead"), [(1, 0), (8, 0), (64, 0), (1, 1), (32, 32)])
-@pytest.mark.parametrize("N", [1, 8, 9, 131])
-@pytest.mark.parametrize("masked", [False, True])
-def test_window_attention_is_the_masked_reference(back, ahead, N, masked):
-    torch.manual_seed(0)
-    qkv = [torch.randn(3, 2, N, 5, requires_grad=True) for _ in range(3)]
-    mask_BN = None
-    weight = torch.randn(3, 2, N, 5)
-    if masked:
-        lengths = torch.tensor([N, (N + 1) // 2, 1])[:, None]
-        mask_BN = torch.arange(N) < lengths
-        mask_BN[2] = mask_BN[2].flip(0)  # padding before the tokens too
-        weight = weight * mask_BN[:, None, :, None]  # outputs at padding mean nothing
-    actual = window_attention(*qkv, mask_BN, back=back, ahead=ahead)
-    expected = reference_window_attention(*qkv, mask_BN, back=back, ahead=ahead)
-    close(actual * (weight != 0), expected * (weight != 0))
-    gradients = (torch.autograd.grad((y * weight).sum(), qkv) for y in (actual, expected))
-    for a, e in zip(*gradients, strict=True):
-        close(a, e)
+def test_window_attention_is_the_masked_reference():
+    windows = [(1, 0), (8, 0), (64, 0), (1, 1), (32, 32)]
+    for (back, ahead), N, masked in itertools.product(windows, (1, 8, 9, 131), (True, False)):
+        with case(f"{back} back, {ahead} ahead", f"N={N}", f"masked={masked}"):
+            torch.manual_seed(0)
+            qkv = [torch.randn(3, 2, N, 5, requires_grad=True) for _ in range(3)]
+            mask_BN, weight = None, torch.randn(3, 2, N, 5)
+            if masked:
+                mask_BN = torch.arange(N) < torch.tensor([N, (N + 1) // 2, 1])[:, None]
+                mask_BN[2] = mask_BN[2].flip(0)  # padding before the tokens too
+                weight = weight * mask_BN[:, None, :, None]  # outputs at padding mean nothing
+            actual = window_attention(*qkv, mask_BN, back=back, ahead=ahead)
+            expected = reference_window_attention(*qkv, mask_BN, back=back, ahead=ahead)
+            close(actual * (weight != 0), expected * (weight != 0))
+            gradients = (torch.autograd.grad((y * weight).sum(), qkv) for y in (actual, expected))
+            for a, e in zip(*gradients, strict=True):
+                close(a, e)
 
 
 @pytest.mark.parametrize("causal", [True, False])
@@ -78,16 +75,15 @@ def test_impossible_windows_are_refused(window, causal, message):
         WindowAttention(12, causal=causal, window=window)
 
 
-@pytest.mark.parametrize("N", [40, 640])
-@pytest.mark.parametrize(("window", "chunk"), [(8, 32), (64, 32), (128, 64)])
-def test_window_attention_carries_out_whole_chunks(window, chunk, N):
+def test_window_attention_carries_out_whole_chunks():
     """Each query meets the keys of its chunk and of the window around it, however long the sequence."""
-    q = torch.randn(2, 3, N, 5)
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        window_attention(q, q, q, back=window, ahead=0)
-    chunk = min(chunk, N)
-    queries = -(-N // chunk) * chunk
-    assert counter.get_total_flops() / 2 == 2 * 3 * queries * (chunk + window) * 2 * 5
+    for (window, chunk), N in itertools.product([(8, 32), (64, 32), (128, 64)], (40, 640)):
+        q = torch.randn(2, 3, N, 5)
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+            window_attention(q, q, q, back=window, ahead=0)
+        chunk = min(chunk, N)
+        queries = -(-N // chunk) * chunk
+        assert counter.get_total_flops() / 2 == 2 * 3 * queries * (chunk + window) * 2 * 5, (window, N)
 
 
 @pytest.mark.parametrize("masked", [False, True])

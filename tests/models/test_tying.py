@@ -131,15 +131,6 @@ def test_memory_saved_is_the_table_its_gradient_and_its_two_moments(vocabulary):
     assert held[0] - held[2] == held[1] - held[3] == expected
 
 
-def test_decoding_step_by_step_is_forward():
-    model, tokens_BN = build("output"), tokens()[:, :N]
-    state, logits = model.initial_state(4), []
-    for n in range(N):
-        logits_BV, state = model.step(tokens_BN[:, n], state)
-        logits.append(logits_BV)
-    torch.testing.assert_close(torch.stack(logits, 1), model(tokens_BN), atol=1e-5, rtol=1e-4)
-
-
 def test_inputs_that_are_not_outputs_are_refused():
     with pytest.raises(ValueError, match="model.tie=output needs .* not 50 tokens and 7 classes; use model.tie=none"):
         build("output", classes=7)
