@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from study.cost.counting import multiply_adds
 from study.models.seq2seq.base import shifted
 from study.models.seq2seq.conv_s2s import ConvS2S
 from study.positions.learned import Learned
@@ -140,6 +141,14 @@ def test_the_encoder_hears_a_share_of_the_gradient_and_the_embedding_all_of_it()
     torch.testing.assert_close(scaled[0], unscaled / layers)
     expected_VD = torch.zeros_like(scaled[1]).index_add_(0, source_BM.flatten(), (directly + through / layers).flatten(0, 1))
     torch.testing.assert_close(scaled[1], expected_VD)
+
+
+@pytest.mark.parametrize(("M", "T", "L"), [(9, 8, 2), (3, 7, 3)])
+def test_multiply_adds_by_hand(M, T, L):
+    """Also when the weights are asked for."""
+    model, tokens = build(layers=L), (torch.randint(4, V, (1, M)), torch.randint(4, W, (1, T)))
+    expected = (M + T) * (2 * D * C + L * 2 * 3 * C**2) + L * T * (2 * C * D + 2 * M * D) + T * D * W
+    assert multiply_adds(model, *tokens) == multiply_adds(model.align, *tokens) == expected
 
 
 def test_an_even_kernel_is_refused():

@@ -10,17 +10,16 @@ from study.cost.counting import multiply_adds
 from study.models.seq2seq.base import shifted
 from study.models.seq2seq.recurrent import Bahdanau, Encoder, FixedVector, LastState, LuongGeneral, LuongLocal
 from study.tokens import END, PAD, START
+from tests.cases import close
 
 CLASSES = [LastState, FixedVector, Bahdanau, LuongGeneral, LuongLocal]
-ATTENDING = CLASSES[2:]
 each_class = pytest.mark.parametrize("kind", CLASSES)
 each_cell = pytest.mark.parametrize("cell", ["gru", "lstm"])
-each_depth = pytest.mark.parametrize("layers", [1, 2])
+TWO = [[("gru", 1), ("lstm", 2)], [("lstm", 1), ("gru", 2)]]  # cells and layers, so that each class has each of them
+each_way = pytest.mark.parametrize(
+    ("kind", "cell", "layers"), [(kind, *way) for i, kind in enumerate(CLASSES) for way in TWO[i % 2]]
+)
 SOURCE, TARGET = 9, 8  # vocabularies
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
 
 
 def made(kind, cell="gru", layers=1, **own):
@@ -119,9 +118,7 @@ def by_hand(model, source, target):
     return torch.stack(rows), torch.stack(weights) if weights else None
 
 
-@each_depth
-@each_cell
-@each_class
+@each_way
 def test_the_equations_with_copied_weights(kind, cell, layers):
     """Values and gradients; torch's cells stand for the decoder, and padding is left out rather than masked."""
     own = {"window": 2} if kind is LuongLocal else {}
@@ -169,79 +166,7 @@ def test_the_encoder_is_torchs_bidirectional_module_on_packed_sequences(cell):
     close(*(torch.autograd.grad((mix * y[real_BM]).sum(), x_BMD)[0] for y in (actual, expected)))
 
 
-@each_depth
-@each_cell
-@each_class
-def test_steps_are_decoding(kind, cell, layers):
-    model = made(kind, cell, layers)
-    source_BM, target_BT = pairs()
-    memory = model.encode(source_BM)
-    decoded = model.decode(shifted(target_BT), memory)
-    state = model.start(memory)
-    for t, previous_B in enumerate(shifted(target_BT).unbind(1)):
-        logits_BV, state, weights_BM = model.step(previous_B, memory, state)
-        close(logits_BV, decoded.logits_BTV[:, t])
-        if decoded.weights_BTM is None:
-            assert weights_BM is None and not kind.aligns
-        else:
-            close(weights_BM, decoded.weights_BTM[:, t])
-
-
-@each_cell
-@each_class
-def test_padding_changes_nothing(kind, cell):
-    model = made(kind, cell, layers=2)
-    source_BM, target_BT = pairs()
-    wider_BM, longer_BT = F.pad(source_BM, (0, 3), value=PAD), F.pad(target_BT, (0, 2), value=PAD)
-    close(model(wider_BM, longer_BT)[:, : target_BT.shape[1]], model(source_BM, target_BT))
-    weights, wider = model.align(source_BM, target_BT), model.align(wider_BM, target_BT)
-    if kind.aligns:
-        close(wider[..., : source_BM.shape[1]], weights)
-        padding = (wider_BM == PAD)[:, None].expand_as(wider)
-        assert (wider[padding] == 0).all() and (wider[~padding] >= 0).all()
-
-
-@each_cell
-@each_class
-def test_pairs_apart_give_the_gradient_of_pairs_together(kind, cell):
-    """Each without its padding, as in a bucket of its own length."""
-    model, (source_BM, target_BT) = made(kind, cell), pairs()
-
-    def gradients(rows):
-        losses = [
-            F.cross_entropy(model(source_BM, target_BT).flatten(0, 1), target_BT.flatten(), ignore_index=PAD, reduction="sum")
-            for source_BM, target_BT in rows
-        ]
-        return torch.autograd.grad(sum(losses), list(model.parameters()))
-
-    lengths = zip((source_BM != PAD).sum(1).tolist(), (target_BT != PAD).sum(1).tolist(), strict=True)
-    apart = [(source_BM[b : b + 1, :m], target_BT[b : b + 1, :t]) for b, (m, t) in enumerate(lengths)]
-    together, summed = gradients([(source_BM, target_BT)]), gradients(apart)
-    for one, other in zip(together, summed, strict=True):
-        torch.testing.assert_close(one, other)
-    assert max(one.abs().max() for one in together) > 1e-3
-
-
-@pytest.mark.parametrize("kind", [Bahdanau, LuongGeneral])
-def test_weights_sum_to_one(kind):
-    weights_BTM = made(kind).align(*pairs())
-    close(weights_BTM.sum(-1), torch.ones_like(weights_BTM[..., 0]))
-
-
-@each_class
-def test_the_future_does_not_show(kind):
-    model = made(kind)
-    source_BM, target_BT = pairs()
-    other_BT = target_BT.clone()
-    other_BT[:, 2:] = 5
-    before, after = model(source_BM, target_BT), model(source_BM, other_BT)
-    close(before[:, :3], after[:, :3])
-    assert not torch.allclose(before[:, 3], after[:, 3])
-
-
-@each_depth
-@each_cell
-@each_class
+@each_way
 def test_multiply_adds_by_hand(kind, cell, layers):
     """Every matrix once a token of its side, but what starts the decoder: once a pair; then the attention."""
     M, T, H, E = 5, 4, 5, 2 * 5
@@ -282,26 +207,6 @@ def test_parameters_by_hand(kind, cell):
     assert counts["embedding"] == SOURCE * D + TARGET * D + TARGET * (D + 1)
 
 
-@each_class
-def test_what_is_tied_is_counted_once_and_used(kind):
-    sizes = {}
-    for tie in ("none", "output", "three_way"):
-        torch.manual_seed(0)
-        model = kind(TARGET, TARGET, width=6, layers=1, hidden=5, tie=tie)
-        sizes[tie] = model.parameter_counts()
-        assert model(*pairs_within(TARGET)).shape == (2, 3, TARGET)
-    table = TARGET * 6
-    assert [sizes[tie]["embedding"] for tie in sizes] == [3 * table + TARGET, 2 * table + TARGET, table + TARGET]
-    assert len({size["other"] for size in sizes.values()}) == 1
-    with pytest.raises(ValueError, match="one vocabulary"):
-        kind(SOURCE, TARGET, width=6, layers=1, hidden=5, tie="three_way")
-
-
-def pairs_within(vocabulary):
-    tokens = torch.tensor([[4, 5, END], [vocabulary - 1, END, PAD]])
-    return tokens, tokens
-
-
 def test_an_lstm_starts_with_a_forget_gate_of_bias_one_and_all_other_biases_at_zero():
     model = LastState(SOURCE, TARGET, width=6, layers=2, hidden=5, cell="lstm")
     for name, bias in model.named_parameters():
@@ -317,14 +222,6 @@ def test_mistakes_are_told():
     with pytest.raises(ValueError, match="window is 0"):
         LuongLocal(SOURCE, TARGET, width=6, layers=1, hidden=5, window=0)
     LuongLocal(SOURCE, TARGET, width=6, layers=1, hidden=5, window=1)  # holds at least one token
-
-
-@each_class
-def test_dropout_acts_in_training_only(kind):
-    model = kind(SOURCE, TARGET, width=6, layers=2, hidden=5, dropout=0.5)
-    assert not torch.equal(model(*pairs()), model(*pairs()))
-    model.eval()
-    assert torch.equal(model(*pairs()), model(*pairs()))
 
 
 def reversals(size, low, high, generator):

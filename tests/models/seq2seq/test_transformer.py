@@ -4,10 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from study.cost.counting import multiply_adds
 from study.mixers.attention import Attention
 from study.mixers.convolution import Convolution
 from study.models.seq2seq.base import shifted
 from study.models.seq2seq.transformer import Transformer
+from study.positions.bucket_bias import BucketBias
+from study.positions.none import NoPosition
+from study.positions.relative import Relative
 from study.positions.sinusoidal import Sinusoidal
 from study.tokens import END, PAD
 
@@ -15,13 +19,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor")
 V, W, D, F, H, L = 13, 17, 12, 20, 3, 2
 
 
-def build(mixer=None, **keys):
+def build(mixer=None, position=Sinusoidal, **keys):
     torch.manual_seed(0)
     sizes = {"width": D, "layers": L, "hidden": F, "source_length": 9, "target_length": 8, "heads": H} | keys
     model = Transformer(
         V,
         W,
-        position=lambda length: Sinusoidal(D, length=length),
+        position=lambda length: position(D, length=length),
         mixer=mixer or (lambda causal, layer: Attention(D, causal=causal, heads=H, layer=layer)),
         **sizes,
     )
@@ -134,11 +138,25 @@ def test_keys_and_values_of_the_memory_are_projected_once():
     assert len(calls) == L
 
 
+@pytest.mark.parametrize(("M", "T", "L", "F"), [(9, 8, 2, 20), (3, 7, 3, 5)])
+def test_multiply_adds_by_hand(M, T, L, F):
+    """Also when the weights are asked for, which the fused kernel does not give."""
+    model, tokens = build(layers=L, hidden=F), (torch.randint(4, V, (1, M)), torch.randint(4, W, (1, T)))
+    own, feeding = 4 * (M + T) * D**2 + 2 * (M**2 + T**2) * D, 2 * (M + T) * D * F
+    crossing = 2 * (M + T) * D**2 + 2 * M * T * D
+    assert multiply_adds(model, *tokens) == multiply_adds(model.align, *tokens) == L * (own + feeding + crossing) + T * D * W
+
+
+def test_positions_inside_attention_count_as_embedding_and_their_work():
+    """Keys and values of 2 x 16 + 1 offsets in each layer of each side, whose products each token makes; or a table a side."""
+    plain, relative, buckets = (build(position=each) for each in (NoPosition, Relative, BucketBias))
+    counts = plain.parameter_counts()
+    for model, own in ((relative, 2 * L * 2 * 33 * D // H), (buckets, 2 * 32 * H)):
+        assert model.parameter_counts() == {"embedding": counts["embedding"] + own, "other": counts["other"]}
+    tokens = torch.full((1, 9), END), torch.full((1, 8), END)
+    assert multiply_adds(relative, *tokens) - multiply_adds(plain, *tokens) == L * (9 + 8) * 2 * D * 33
+
+
 def test_what_is_not_full_attention_is_refused():
     with pytest.raises(ValueError, match="not by mixer=convolution; use mixer=attention"):
         build(mixer=lambda causal, layer: Convolution(D, causal=causal, layer=layer))
-
-
-def test_heads_of_the_cross_attention_must_divide_the_width():
-    with pytest.raises(ValueError, match="heads=5 does not divide width=12"):
-        build(heads=5)
