@@ -3,6 +3,7 @@
 Other libraries take seconds to import: only the tests that compare with them do.
 """
 
+import itertools
 import math
 
 import pytest
@@ -15,6 +16,7 @@ from study.positions.bucket_bias import BucketBias, bucket
 from study.positions.linear_bias import LinearBias, slopes
 from study.positions.relative import Relative
 from study.positions.rotary import Rotary
+from tests.cases import case, close
 
 B, N, D, H = 3, 11, 12, 2
 K = D // H
@@ -31,10 +33,8 @@ POSITIONS = {
     "bucket_bias": lambda: BucketBias(D, length=N, buckets=8, max_distance=9),
 }
 POSITION = pytest.mark.parametrize("name", POSITIONS)
-
-
-def close(actual, expected, **tolerance):
-    torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
+WAYS = list(itertools.product(POSITIONS, (True, False)))
+MASK_BN = torch.arange(N) < torch.tensor(LENGTHS)[:, None]
 
 
 def build(name, causal, heads=H):
@@ -133,8 +133,7 @@ def looped(mixer, x_BND, lengths, causal):
 def test_values_and_gradients_are_those_of_the_double_loop(name, causal):
     mixer = build(name, causal)
     x_BND = torch.randn(B, N, D, requires_grad=True)
-    mask_BN = torch.arange(N) < torch.tensor(LENGTHS)[:, None]
-    actual = mixer(x_BND, mask_BN) * mask_BN[..., None]
+    actual = mixer(x_BND, MASK_BN) * MASK_BN[..., None]
     expected = looped(mixer, x_BND, LENGTHS, causal)
     close(actual, expected)
     weight = torch.randn(B, N, D)
@@ -144,70 +143,64 @@ def test_values_and_gradients_are_those_of_the_double_loop(name, causal):
         close(a, e, atol=1e-4)
 
 
-@POSITION
-@CAUSAL
-def test_without_a_mask_as_with_one_that_hides_nothing(name, causal):
-    mixer, x_BND = build(name, causal), torch.randn(B, N, D)
-    close(mixer(x_BND), mixer(x_BND, torch.ones(B, N, dtype=torch.bool)))
-    close(mixer(x_BND), looped(mixer, x_BND, (N,) * B, causal))
-
-
-@POSITION
-@CAUSAL
-def test_only_offsets_matter(name, causal):
+def test_only_offsets_matter_and_no_mask_hides_nothing():
     """The same tokens behind padding on the left give the same: no position counts by itself."""
-    mixer, x_BND = build(name, causal), torch.randn(B, N, D)
-    padded = torch.cat([torch.randn(B, 4, D), x_BND], 1)
-    mask = torch.arange(N + 4).expand(B, -1) >= 4
-    close(mixer(padded, mask)[:, 4:], mixer(x_BND))
+    for name, causal in WAYS:
+        with case(name, f"causal={causal}"):
+            mixer, x_BND = build(name, causal), torch.randn(B, N, D)
+            y_BND = mixer(x_BND)
+            close(mixer(x_BND, torch.ones(B, N, dtype=torch.bool)), y_BND)
+            behind_BND = torch.cat([torch.randn(B, 4, D), x_BND], 1)
+            close(mixer(behind_BND, torch.arange(N + 4).expand(B, -1) >= 4)[:, 4:], y_BND)
 
 
-@POSITION
-def test_step_by_step_is_forward_far_past_the_training_length(name):
-    mixer, x_BND = build(name, causal=True), torch.randn(B, 5 * N, D)
-    state, steps = mixer.initial_state(B), []
-    for n in range(5 * N):
-        y_BD, state = mixer.step(x_BND[:, n], state)
-        steps.append(y_BD)
-    close(torch.stack(steps, 1), mixer(x_BND))
+def test_step_by_step_is_forward_far_past_the_training_length():
+    for name in POSITIONS:
+        with case(name):
+            mixer, x_BND = build(name, causal=True), torch.randn(B, 5 * N, D)
+            state, steps = mixer.initial_state(B), []
+            for n in range(5 * N):
+                y_BD, state = mixer.step(x_BND[:, n], state)
+                steps.append(y_BD)
+            close(torch.stack(steps, 1), mixer(x_BND))
 
 
-@POSITION
-@CAUSAL
-def test_maps_are_the_weights_that_forward_uses(name, causal):
-    mixer, x_BND = build(name, causal), torch.randn(B, N, D)
-    mask_BN = torch.arange(N) < torch.tensor(LENGTHS)[:, None]
-    weights_BHNN = mixer.maps(x_BND, mask_BN)
-    close(weights_BHNN.sum(-1), torch.ones(B, H, N))
-    assert not weights_BHNN.masked_select(~mask_BN[:, None, None, :]).any()
-    y_BHNK = weights_BHNN @ mixer.project(x_BND)[2]
-    added_BHNK = mixer.inside.values(weights_BHNN)
-    y_BHNK = y_BHNK if added_BHNK is None else y_BHNK + added_BHNK
-    close(mixer(x_BND, mask_BN)[mask_BN], mixer.out(y_BHNK.transpose(1, 2).flatten(2))[mask_BN])
+def test_maps_are_the_weights_that_forward_uses():
+    for name, causal in WAYS:
+        with case(name, f"causal={causal}"):
+            mixer, x_BND = build(name, causal), torch.randn(B, N, D)
+            weights_BHNN = mixer.maps(x_BND, MASK_BN)
+            close(weights_BHNN.sum(-1), torch.ones(B, H, N))
+            assert not weights_BHNN.masked_select(~MASK_BN[:, None, None, :]).any()
+            y_BHNK = weights_BHNN @ mixer.project(x_BND)[2]
+            added_BHNK = mixer.inside.values(weights_BHNN)
+            y_BHNK = y_BHNK if added_BHNK is None else y_BHNK + added_BHNK
+            close(mixer(x_BND, MASK_BN)[MASK_BN], mixer.out(y_BHNK.transpose(1, 2).flatten(2))[MASK_BN])
 
 
-@POSITION
-@CAUSAL
-def test_positions_and_softmax_stay_float32_under_autocast(name, causal):
+def test_positions_and_softmax_stay_float32_under_autocast():
     """In bfloat16 a bias or an angle would lose more than the products do."""
-    inside = build(name, causal).inside
-    q_BHNK = torch.randn(B, H, 300, K).bfloat16()
-    weights_BHNN = torch.rand(B, H, 300, 300)
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = [inside.bias(q_BHNK, 300), inside.values(weights_BHNN), inside.rotate(q_BHNK)]
-    exact = [inside.bias(q_BHNK.float(), 300), inside.values(weights_BHNN), inside.rotate(q_BHNK.float()).bfloat16()]
-    for mine, full in zip(rounded, exact, strict=True):
-        if full is not None:
-            assert mine.dtype == full.dtype
-            torch.testing.assert_close(mine, full, atol=1e-6, rtol=1e-5)
+    for name, causal in WAYS:
+        inside = build(name, causal).inside
+        q_BHNK = torch.randn(B, H, 300, K).bfloat16()
+        weights_BHNN = torch.rand(B, H, 300, 300)
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = [inside.bias(q_BHNK, 300), inside.values(weights_BHNN), inside.rotate(q_BHNK)]
+        exact = [inside.bias(q_BHNK.float(), 300), inside.values(weights_BHNN), inside.rotate(q_BHNK.float()).bfloat16()]
+        with case(name, f"causal={causal}"):
+            for mine, full in zip(rounded, exact, strict=True):
+                if full is not None:
+                    assert mine.dtype == full.dtype
+                    torch.testing.assert_close(mine, full, atol=1e-6, rtol=1e-5)
 
 
-@POSITION
-def test_what_positions_add_to_the_work_by_hand(name):
+def test_what_positions_add_to_the_work_by_hand():
     """A product with each row of each table, for every token."""
-    mixer, bare, x_BND = build(name, True), Attention(D, causal=True, heads=H), torch.randn(B, N, D)
-    rows = {"both": 2 * 7, "keys": 7, "values": 7, "no_distance": 2, "far": 2 * 81}.get(name, 0)
-    assert multiply_adds(mixer, x_BND) - multiply_adds(bare, x_BND) == B * N * D * rows
+    bare, x_BND = Attention(D, causal=True, heads=H), torch.randn(B, N, D)
+    rows = {"both": 2 * 7, "keys": 7, "values": 7, "no_distance": 2, "far": 2 * 81}
+    for name in POSITIONS:
+        added = multiply_adds(build(name, True), x_BND) - multiply_adds(bare, x_BND)
+        assert added == B * N * D * rows.get(name, 0), name
 
 
 def test_each_layer_has_relative_tables_of_its_own_and_all_share_the_buckets():
@@ -256,22 +249,22 @@ def test_slopes_of_6_and_12_heads_fill_up_from_the_power_of_two_above():
     assert slopes(12) == pytest.approx([2**-i for i in range(1, 9)] + [2 ** -(i + 0.5) for i in range(4)], rel=1e-12)
 
 
-@CAUSAL
-@pytest.mark.parametrize("heads", [1, 3, 4, 6, 8, 12])
-def test_linear_bias_is_x_transformers(causal, heads):
+def test_linear_bias_is_x_transformers():
     from x_transformers.x_transformers import AlibiPositionalBias
 
-    bias_HNN = LinearBias(24, length=8).inside(heads, 8, causal=causal).bias(torch.zeros(1, heads, 30, 8), 30)
-    close(bias_HNN, AlibiPositionalBias(heads)(30, 30))
+    for heads, causal in itertools.product([1, 3, 4, 6, 8, 12], (True, False)):
+        bias_HNN = LinearBias(24, length=8).inside(heads, 8, causal=causal).bias(torch.zeros(1, heads, 30, 8), 30)
+        with case(f"{heads} heads", f"causal={causal}"):
+            close(bias_HNN, AlibiPositionalBias(heads)(30, 30))
 
 
-@CAUSAL
-@pytest.mark.parametrize(("buckets", "max_distance"), [(32, 128), (8, 9), (16, 50), (4, 1000)])
-def test_buckets_are_those_of_the_papers_rule(causal, buckets, max_distance):
+def test_buckets_are_those_of_the_papers_rule():
     offset = torch.arange(-300, 301)
-    expected = [t5_bucket(o, buckets, max_distance, causal) for o in offset.tolist()]
-    assert bucket(offset, buckets, max_distance, causal).tolist() == expected
-    assert set(expected) == set(range(buckets)) - (set() if causal else {buckets // 2})  # no key after at distance 0
+    for (buckets, farthest), causal in itertools.product([(32, 128), (8, 9), (16, 50), (4, 1000)], (True, False)):
+        with case(f"{buckets} buckets", f"up to {farthest}", f"causal={causal}"):
+            expected = [t5_bucket(o, buckets, farthest, causal) for o in offset.tolist()]
+            assert bucket(offset, buckets, farthest, causal).tolist() == expected
+            assert set(expected) == set(range(buckets)) - (set() if causal else {buckets // 2})  # no key after at distance 0
 
 
 @CAUSAL

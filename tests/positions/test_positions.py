@@ -1,32 +1,25 @@
 """Position encodings; every yaml in conf/position is tested without an edit here."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
-from study import parts
+from study.parts import load
 from study.positions.base import InsidePosition
 from study.positions.learned import Learned, PositionRangeError
 from study.positions.random import Random
 from study.positions.sinusoidal import Sinusoidal, sinusoids
 from study.positions.sinusoidal_trained import SinusoidalTrained
+from tests.cases import made, names
 
-CONF = Path(__file__).parents[2] / "conf" / "position"
-POSITIONS = {path.stem: yaml.safe_load(path.read_text()) for path in sorted(CONF.glob("*.yaml"))}
+POSITIONS = names("position")
 NAME = pytest.mark.parametrize("name", POSITIONS)
-ADDED = [name for name in POSITIONS if not issubclass(parts.load("position", name), InsidePosition)]
-
-
-def settings(name):
-    return {key: value for key, value in POSITIONS[name].items() if key != "name"}
+ADDED = [name for name in POSITIONS if not issubclass(load("position", name), InsidePosition)]
 
 
 def build(name, width=16, length=24):
-    torch.manual_seed(0)
-    return parts.load("position", name)(width, length=length, **settings(name))
+    return made("position", name, width, length=length)
 
 
 def test_some_positions_are_found():
