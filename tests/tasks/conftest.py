@@ -1,7 +1,6 @@
 """Every task that conf/task has, and the plain loops that judge them."""
 
 import os
-import random
 from collections.abc import Callable, Iterator
 from functools import cache as once
 from pathlib import Path
@@ -26,6 +25,10 @@ LINES = {  # of a corpus for tasks that want the user's own files
     split: [f"{word} {number} and {word} more." for number in numbers for word in ("one", "two", "three", "four")]
     for split, numbers in {"train": range(30), "validation": range(30, 35), "test": range(35, 40)}.items()
 }
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
 
 
 def task_class(path: Path) -> type[Task]:
@@ -134,24 +137,6 @@ def rows() -> Callable[..., Iterator[tuple[list[int], dict[int, int], dict[str, 
             )
 
     return plain
-
-
-@pytest.fixture(scope="session")
-def accuracy(rows) -> Callable[..., tuple[float, float]]:
-    """accuracy(task, guess): the share of right guesses, and four standard errors of it.
-
-    guess(tokens, position, rng) is asked for each scored position.
-    """
-
-    def simulate(task: Task, guess: Callable[[list[int], int, random.Random], int]) -> tuple[float, float]:
-        generator, rng, hits = torch.Generator().manual_seed(7), random.Random(7), []
-        for tokens, targets, _ in rows(task.batch(4000, generator)):
-            hits += [guess(tokens, position, rng) == target for position, target in targets.items()]
-        share = sum(hits) / len(hits)
-        # Items of one sequence may hang together: count sequences, not items.
-        return share, 4 * (share * (1 - share) / 4000) ** 0.5
-
-    return simulate
 
 
 @pytest.fixture(scope="session")

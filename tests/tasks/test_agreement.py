@@ -1,9 +1,9 @@
-import pytest
 import torch
 from scipy.stats import chi2_contingency, chisquare
 
 from study.tasks.agreement import Agreement
 from study.tasks.base import IGNORE
+from tests.tasks.conftest import generator
 
 
 def test_solver_by_hand():
@@ -15,7 +15,7 @@ def test_solver_by_hand():
 
 def test_the_grammar(rows):
     task = Agreement(length=14, most=3, nouns=2, adverbs=1)
-    batch = task.batch(2000, torch.Generator().manual_seed(0))
+    batch = task.batch(2000, generator())
     before_seen = set()
     for (tokens, targets, slices), [source] in zip(rows(batch), batch.sources_BT.tolist(), strict=True):
         nouns = [i for i, token in enumerate(tokens) if token < 4]
@@ -31,7 +31,7 @@ def test_the_grammar(rows):
 
 def test_distance_attractors_and_numbers_are_uniform_and_independent():
     task = Agreement(length=16, most=3, nouns=2, adverbs=2)
-    batch = task.batch(20_000, torch.Generator().manual_seed(0))
+    batch = task.batch(20_000, generator())
     distance, attractors = (batch.slices[name].flatten() for name in ("distance", "attractors"))
     table = torch.zeros(9, 4).index_put_((distance - 7, attractors), torch.ones(()), accumulate=True)
     for counts in (table.sum(0), table.sum(1), torch.bincount(batch.targets_BT.flatten()).float()):
@@ -42,33 +42,8 @@ def test_distance_attractors_and_numbers_are_uniform_and_independent():
 def test_phrases_stand_anywhere():
     """Of one attractor between a subject and a verb 8 tokens apart, all 6 places are as likely."""
     task = Agreement(length=9, most=1, nouns=1, adverbs=1)
-    batch = task.batch(20_000, torch.Generator().manual_seed(0))
+    batch = task.batch(20_000, generator())
     rows_BN = batch.tokens_BN[((batch.slices["distance"] == 8) & (batch.slices["attractors"] == 1)).flatten()]
     places = torch.bincount((rows_BN == task.preposition).int().argmax(1))
     assert len(places) == 7 and places[0] == 0
     assert chisquare(places[1:].numpy()).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("most", [1, 4])
-def test_heuristic(most, accuracy):
-    task = Agreement(length=20, most=most)
-
-    def nearest(tokens, position, rng):
-        return next(token for token in reversed(tokens) if token < 8) // 4
-
-    share, tolerance = accuracy(task, nearest)
-    assert share == pytest.approx(task.heuristic[1], abs=tolerance)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"most": -1}, "most is -1; it must be at least 0"),
-        ({"nouns": 0}, "nouns is 0; it must be at least 1"),
-        ({"adverbs": 0}, "adverbs is 0; it must be at least 1"),
-        ({"length": 9}, "length is 9; it must be at least 10"),
-    ],
-)
-def test_bad_values(arguments, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        Agreement(**arguments)

@@ -1,9 +1,9 @@
-import pytest
 import torch
 from scipy.stats import chisquare
 
 from study.tasks.base import IGNORE
 from study.tasks.brackets import Brackets
+from tests.tasks.conftest import generator
 
 
 def test_solver_by_hand():
@@ -13,7 +13,7 @@ def test_solver_by_hand():
 
 def test_nesting_partners_and_slices(rows, power_bin):
     task = Brackets(length=20, types=3, depth=3)
-    batch = task.batch(300, torch.Generator().manual_seed(0))
+    batch = task.batch(300, generator())
     deepest = 0
     for (tokens, targets, slices), sources in zip(rows(batch), batch.sources_BT.tolist(), strict=True):
         stack = []
@@ -31,33 +31,9 @@ def test_nesting_partners_and_slices(rows, power_bin):
 
 def test_types_are_uniform_and_the_coin_is_fair_where_both_may_come():
     task = Brackets(length=12, types=4, depth=2)
-    tokens_BN = task.batch(20_000, torch.Generator().manual_seed(0)).tokens_BN
+    tokens_BN = task.batch(20_000, generator()).tokens_BN
     opens_BN = tokens_BN < 4
     free_B = opens_BN[:, :1].sum(1) == 1  # after the first bracket one is open: both may come
     assert free_B.all()
     assert chisquare(torch.bincount(opens_BN[:, 1].int()).numpy()).pvalue > 1e-3
     assert chisquare(torch.bincount(tokens_BN[opens_BN]).numpy()).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("arguments", [{"length": 10}, {"length": 25, "types": 2, "depth": 1}, {"depth": 6}])
-def test_heuristic(arguments, accuracy):
-    task = Brackets(**arguments)
-
-    def nearest(tokens, position, rng):
-        return next(token for token in reversed(tokens[:position]) if token < task.types)
-
-    share, tolerance = accuracy(task, nearest)
-    assert share == pytest.approx(task.heuristic[1], abs=tolerance + 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"length": 1}, "length is 1; it must be at least 2"),
-        ({"types": 1}, "types is 1; it must be at least 2"),
-        ({"depth": 0}, "depth is 0; it must be at least 1"),
-    ],
-)
-def test_bad_values(arguments, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        Brackets(**arguments)

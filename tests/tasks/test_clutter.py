@@ -13,12 +13,9 @@ from sklearn.datasets import load_digits
 
 from study.tasks.clutter import Clutter, ClutteredDigits, paste_
 from study.tasks.mnist import ClutteredMnist, idx
+from tests.tasks.conftest import generator
 
 SPLITS = ("train", "validation", "test")
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture(scope="module")
@@ -121,19 +118,6 @@ def test_heuristic_and_provenance(digits):
     assert provenance["images"] == 1797 and len(provenance["sha256"]) == 64
 
 
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"size": 15}, "size is 15; it must be at least 16"),
-        ({"digit": 7}, "digit is 7; it must be at least 8"),
-        ({"distractors": -1}, "distractors is -1; it must be at least 0"),
-    ],
-)
-def test_bad_keys(keys, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        ClutteredDigits(**keys)
-
-
 def test_unknown_split(digits):
     with pytest.raises(ValueError, match="^unknown split 'out' of digits; use one of train, validation, test$"):
         digits.batch(2, generator(), "out")
@@ -174,18 +158,6 @@ def test_mnist_from_files(mnist):
     assert len(seen["validation"]) == 10
     assert batch.images_BHW.shape == (2000, 60, 60)
     assert task.provenance() == {"source": ClutteredMnist.url, "path": "mnist", "sha256": ClutteredMnist.sha256, "images": 140}
-
-
-def test_mnist_missing_and_no_download(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train-images-idx3-ubyte.gz") as error:
-        ClutteredMnist(root=str(tmp_path), download=False)
-    assert ClutteredMnist.url in str(error.value) and "data.download=true" in str(error.value)
-
-
-def test_mnist_with_another_file_is_refused(mnist):
-    (mnist / "mnist" / "train-labels-idx1-ubyte.gz").write_bytes(idx_file(torch.zeros(120)))
-    with pytest.raises(ValueError, match="train-labels-idx1-ubyte.gz is not the published file"):
-        ClutteredMnist(root=str(mnist), download=False)
 
 
 def test_idx():

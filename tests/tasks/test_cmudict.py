@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from study.tasks.cmudict import Cmudict, entries
+from tests.tasks.conftest import generator
 
 LINES = """\
 'bout B AW1 T
@@ -21,10 +21,6 @@ abbott's AE1 B AH0 T S
 a.d. EY2 D IY1
 co-op K OW1 AA2 P
 """.splitlines()
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def test_entries_by_hand():
@@ -121,11 +117,6 @@ def test_read(small):
     for text in ("añb", "a-b", "a b"):
         with pytest.raises(ValueError, match="has more than letters; write one word in a to z$"):
             small.read(text)
-
-
-def test_missing_and_no_download(tmp_path):
-    with pytest.raises(FileNotFoundError, match="cmudict.dict is missing: set data.download=true, or put https"):
-        Cmudict(root=str(tmp_path), download=False, cache=str(tmp_path / "cache"))
 
 
 @pytest.mark.slow

@@ -1,9 +1,9 @@
-import pytest
 import torch
 from scipy.stats import chisquare
 
 from study.tasks.base import IGNORE
 from study.tasks.copy_memory import CopyMemory
+from tests.tasks.conftest import generator
 
 
 def test_solver_by_hand():
@@ -14,7 +14,7 @@ def test_solver_by_hand():
 
 def test_layout_distances_and_sources(rows):
     task = CopyMemory(length=11, items=3, symbols=4)
-    batch = task.batch(300, torch.Generator().manual_seed(0))
+    batch = task.batch(300, generator())
     seen = set()
     for (tokens, targets, slices), sources in zip(rows(batch), batch.sources_BT.tolist(), strict=True):
         first = tokens.index(5)
@@ -28,7 +28,7 @@ def test_layout_distances_and_sources(rows):
 
 
 def test_distances_and_symbols_are_uniform():
-    batch = CopyMemory(length=12, items=2, symbols=5).batch(5000, torch.Generator().manual_seed(0))
+    batch = CopyMemory(length=12, items=2, symbols=5).batch(5000, generator())
     distances = torch.bincount(batch.slices["distance"][:, 0])[2:]
     assert len(distances) == 9
     for counts in (distances, torch.bincount(batch.targets_BT.flatten())):
@@ -36,27 +36,5 @@ def test_distances_and_symbols_are_uniform():
 
 
 def test_one_distance_for_all():
-    batch = CopyMemory(length=12, items=2, distance=7).batch(50, torch.Generator().manual_seed(0))
+    batch = CopyMemory(length=12, items=2, distance=7).batch(50, generator())
     assert (batch.where_BT == torch.tensor([7, 8])).all() and (batch.slices["distance"] == 7).all()
-
-
-@pytest.mark.parametrize("items", [1, 4])
-def test_heuristic(items, accuracy):
-    task = CopyMemory(length=10, items=items, symbols=3)
-    share, tolerance = accuracy(task, lambda tokens, position, rng: tokens[items - 1])
-    assert share == pytest.approx(task.heuristic[1], abs=tolerance + 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"items": 0}, "items is 0; it must be at least 1"),
-        ({"symbols": 1}, "symbols is 1; it must be at least 2"),
-        ({"length": 7}, "length is 7; it must be at least 8"),
-        ({"distance": 3}, r"distance is 3; it must be 4 \(items\) to 44, or null for all"),
-        ({"distance": 45}, r"distance is 45; it must be 4 \(items\) to 44, or null for all"),
-    ],
-)
-def test_bad_values(arguments, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        CopyMemory(**arguments)

@@ -11,10 +11,7 @@ from study.tasks.corpus import FEWEST, Corpus, Split
 from study.tasks.store import Store
 from study.tasks.vocabulary import Pair, Words
 from study.tokens import END, PAD, SPECIAL, UNKNOWN
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.tasks.conftest import generator
 
 
 def pairs(count, seed, longest=40):

@@ -1,9 +1,9 @@
-import pytest
 import torch
 from scipy.stats import chisquare
 
 from study.tasks.base import IGNORE
 from study.tasks.lookup import Lookup
+from tests.tasks.conftest import generator
 
 
 def test_solver_by_hand():
@@ -13,7 +13,7 @@ def test_solver_by_hand():
 
 def test_every_pair_has_a_key_of_its_own_and_one_of_them_is_asked_for(rows):
     task = Lookup(length=6, keys=8, values=3)
-    for tokens, targets, slices in rows(task.batch(300, torch.Generator().manual_seed(0))):
+    for tokens, targets, slices in rows(task.batch(300, generator())):
         keys = [token // 3 for token in tokens[:-1]]
         assert all(token < 24 for token in tokens[:-1]) and len(set(keys)) == 5
         place = keys.index(tokens[-1] - 24)
@@ -22,22 +22,7 @@ def test_every_pair_has_a_key_of_its_own_and_one_of_them_is_asked_for(rows):
 
 
 def test_keys_values_and_places_are_uniform():
-    batch = Lookup(length=5, keys=6, values=3).batch(20_000, torch.Generator().manual_seed(0))
+    batch = Lookup(length=5, keys=6, values=3).batch(20_000, generator())
     pairs = batch.tokens_BN[:, :-1].flatten()
     for drawn in (pairs // 3, pairs % 3, batch.slices["distance"].flatten() - 1, batch.tokens_BN[:, -1] - 18):
         assert chisquare(torch.bincount(drawn).numpy()).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("task", [Lookup(), Lookup(length=4, keys=3, values=2)], ids=["16", "4"])
-def test_heuristic(task, accuracy):
-    share, tolerance = accuracy(task, lambda tokens, position, rng: tokens[position - 1] % task.values)
-    assert share == pytest.approx(task.heuristic[1], abs=tolerance)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [({"length": 1}, "length is 1"), ({"keys": 14}, "keys is 14; it must be at least 15"), ({"values": 1}, "values is 1")],
-)
-def test_bad_values(arguments, said):
-    with pytest.raises(ValueError, match=said):
-        Lookup(**arguments)

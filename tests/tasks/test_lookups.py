@@ -1,9 +1,9 @@
-import pytest
 import torch
 from scipy.stats import chisquare
 
 from study.tasks.base import IGNORE
 from study.tasks.lookups import Lookups
+from tests.tasks.conftest import generator
 
 
 def test_solver_by_hand():
@@ -15,7 +15,7 @@ def test_solver_by_hand():
 def test_every_key_has_one_pair_and_one_query(rows):
     task = Lookups(keys=5, values=3, lookups=3)
     assert (task.length, task.vocabulary, task.classes) == (10, 20, 27)
-    for tokens, targets, _ in rows(task.batch(200, torch.Generator().manual_seed(0))):
+    for tokens, targets, _ in rows(task.batch(200, generator())):
         assert sorted(token // 3 for token in tokens[:5]) == [0, 1, 2, 3, 4]
         assert sorted(tokens[5:]) == [15, 16, 17, 18, 19]
         assert list(targets) == [5, 6, 7, 8, 9]
@@ -23,34 +23,8 @@ def test_every_key_has_one_pair_and_one_query(rows):
 
 def test_answers_and_places_are_uniform():
     task = Lookups(keys=4, values=2, lookups=3)
-    batch = task.batch(5000, torch.Generator().manual_seed(0))
+    batch = task.batch(5000, generator())
     answers = torch.bincount(batch.targets_BT[:, 0], minlength=8)  # one a sequence: those of a sequence hang together
     first, query = torch.bincount(batch.tokens_BN[:, 0] // 2), torch.bincount(batch.tokens_BN[:, 4] - 8)
     for counts in (answers, first, query):
         assert chisquare(counts.numpy()).pvalue > 1e-3
-
-
-@pytest.mark.parametrize("lookups", [1, 2])
-def test_heuristic(lookups, accuracy):
-    task = Lookups(keys=4, values=3, lookups=lookups)
-
-    def first_only(tokens, position, rng):
-        answer = task.solve(tokens)[position]
-        return answer % 3 + 3 * rng.randrange(3 ** (lookups - 1))
-
-    share, tolerance = accuracy(task, first_only)
-    assert share == pytest.approx(task.heuristic[1], abs=tolerance + 1e-12)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"keys": 3}, "keys is 3; it must be at least 4"),
-        ({"values": 1}, "values is 1; it must be at least 2"),
-        ({"lookups": 0}, "lookups is 0; it must be at least 1"),
-        ({"values": 9}, r"values \*\* lookups is 6561; lower either, to at most 4096 classes"),
-    ],
-)
-def test_bad_values(arguments, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        Lookups(**arguments)

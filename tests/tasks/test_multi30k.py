@@ -4,15 +4,11 @@ import gzip
 import hashlib
 
 import pytest
-import torch
 
 from study.tasks import multi30k
 from study.tasks.multi30k import Multi30k
 from study.tokens import END, UNKNOWN
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.tasks.conftest import generator
 
 
 @pytest.fixture
@@ -47,18 +43,6 @@ def test_both_directions(small):
 def test_bad_languages(small, languages):
     with pytest.raises(ValueError, match="^source is .. and target ..; use de and en, or en and de$"):
         Multi30k(source=languages[0], target=languages[1], **small)
-
-
-def test_other_files_are_refused(small, tmp_path):
-    (tmp_path / "multi30k" / "val.en.gz").write_bytes(gzip.compress(b"other\n"))
-    with pytest.raises(ValueError, match="val.en.gz is not the published file"):
-        Multi30k(**small)
-
-
-def test_missing_and_no_download(tmp_path):
-    with pytest.raises(FileNotFoundError, match="train.de.gz is missing: set data.download=true, or put https"):
-        Multi30k(root=str(tmp_path), download=False, cache=str(tmp_path / "cache"))
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
 from collections import Counter
 
-import pytest
 import torch
 from scipy.stats import chisquare
 
 from study.tasks.base import IGNORE
 from study.tasks.ngram import NGram
+from tests.tasks.conftest import generator
 
 TABLE = [6, 1, 3, 4, 3, 4, 2, 5, 5, 3, 3, 4, 4, 6, 2, 6]  # records compare only while this holds
 
@@ -20,7 +20,7 @@ def test_the_answer_depends_on_the_last_tokens_and_on_nothing_else(rows):
     task = NGram(length=40, symbols=3, order=3, classes=4)
     answers = {}
     for seed in (0, 1):
-        for tokens, targets, _ in rows(task.batch(50, torch.Generator().manual_seed(seed))):
+        for tokens, targets, _ in rows(task.batch(50, generator(seed))):
             assert sorted(targets) == list(range(2, 40))
             for i, target in targets.items():
                 assert answers.setdefault(tuple(tokens[i - 2 : i + 1]), target) == target
@@ -38,35 +38,5 @@ def test_the_table_never_changes():
 
 
 def test_slices(rows, power_bin):
-    for _, targets, slices in rows(NGram(length=21).batch(3, torch.Generator().manual_seed(0))):
+    for _, targets, slices in rows(NGram(length=21).batch(3, generator())):
         assert slices == {"position": {i: power_bin(i + 1) for i in targets}}
-
-
-@pytest.mark.parametrize("order", [1, 2, 3])
-def test_heuristic(order, accuracy):
-    task = NGram(order=order)
-    seen = {token: Counter() for token in range(8)}
-    generator = torch.Generator().manual_seed(0)
-    batch = task.batch(2000, generator)
-    for token, target in zip(
-        batch.tokens_BN[:, order - 1 :].flatten().tolist(), batch.targets_BT.flatten().tolist(), strict=True
-    ):
-        seen[token][target] += 1
-    best = {token: counts.most_common(1)[0][0] for token, counts in seen.items()}
-    share, tolerance = accuracy(task, lambda tokens, position, rng: best[tokens[position]])
-    assert share == pytest.approx(task.heuristic[1], abs=max(tolerance, 0.01))
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"symbols": 1}, "symbols is 1; it must be at least 2"),
-        ({"order": 0}, "order is 0; it must be at least 1"),
-        ({"classes": 1}, "classes is 1; it must be at least 2"),
-        ({"length": 2}, "length is 2; it must be at least 3"),
-        ({"order": 7}, r"symbols \*\* order is 2097152; lower either"),
-    ],
-)
-def test_bad_values(arguments, message):
-    with pytest.raises(ValueError, match=f"^{message}[^\n]*$"):
-        NGram(**arguments)

@@ -1,10 +1,13 @@
 """Files of pairs, good and bad."""
 
 import gzip
+import itertools
+import re
 
 import pytest
 
 from study.tasks.parallel import aligned, lines
+from tests.cases import case
 
 
 @pytest.fixture
@@ -43,25 +46,23 @@ def test_a_file_is_read_as_it_is_asked_for(write):
     assert [next(some) for _ in range(3)] == ["good"] * 3
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "message"),
-    [
-        (b"a\nb\nc\n", b"x\ny\n", "{target} ends before line 3, but {source} goes on: the files must be line-aligned"),
-        (b"a\nb\n", b"x\ny\nz\n", "{source} ends before line 3, but {target} goes on: the files must be line-aligned"),
-        (b"", b"x\n", "{source} ends before line 1, but {target} goes on: the files must be line-aligned"),
-        (b"a\n \t\nc\n", b"x\ny\nz\n", "{source}, line 2: empty; give it text, or take the pair out of both files"),
-        (b"a\nb\nc\n", b"x\ny\n\n", "{target}, line 3: empty; give it text, or take the pair out of both files"),
-        (b"a\nb\n", b"x\n\xe4y\n", "{target}, line 2: not UTF-8 (invalid continuation byte); convert the file to UTF-8"),
-        (b"a\xff\n", b"x\n", "{source}, line 1: not UTF-8 (invalid start byte); convert the file to UTF-8"),
-        (b"", b"", "{source} and {target} are empty; a split needs pairs"),
-    ],
-)
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_bad_files(write, source, target, message, suffix):
-    paths = {"source": write(f"source{suffix}", source), "target": write(f"target{suffix}", target)}
-    with pytest.raises(ValueError) as error:
-        list(aligned(**paths))
-    assert str(error.value) == message.format(**paths)
+BAD = [
+    (b"a\nb\nc\n", b"x\ny\n", "{target} ends before line 3, but {source} goes on: the files must be line-aligned"),
+    (b"a\nb\n", b"x\ny\nz\n", "{source} ends before line 3, but {target} goes on: the files must be line-aligned"),
+    (b"", b"x\n", "{source} ends before line 1, but {target} goes on: the files must be line-aligned"),
+    (b"a\n \t\nc\n", b"x\ny\nz\n", "{source}, line 2: empty; give it text, or take the pair out of both files"),
+    (b"a\nb\nc\n", b"x\ny\n\n", "{target}, line 3: empty; give it text, or take the pair out of both files"),
+    (b"a\nb\n", b"x\n\xe4y\n", "{target}, line 2: not UTF-8 (invalid continuation byte); convert the file to UTF-8"),
+    (b"a\xff\n", b"x\n", "{source}, line 1: not UTF-8 (invalid start byte); convert the file to UTF-8"),
+    (b"", b"", "{source} and {target} are empty; a split needs pairs"),
+]
+
+
+def test_bad_files(write):
+    for (source, target, message), suffix in itertools.product(BAD, ("", ".gz")):
+        paths = {"source": write(f"source{suffix}", source), "target": write(f"target{suffix}", target)}
+        with case(message, suffix), pytest.raises(ValueError, match=f"^{re.escape(message.format(**paths))}$"):
+            list(aligned(**paths))
 
 
 @pytest.mark.parametrize("cut", [10, 30])

@@ -10,10 +10,7 @@ import torch
 
 from study.tasks.parallel_text import ParallelText
 from study.tokens import END, UNKNOWN
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.tasks.conftest import generator
 
 
 def lines(path):

@@ -7,12 +7,9 @@ from study.tasks.base import IGNORE
 from study.tasks.permutation import Permutation
 from study.tasks.reversal import Reversal
 from study.tokens import END, PAD
+from tests.tasks.conftest import generator
 
 TASKS = [Reversal, Permutation]
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize(
@@ -33,12 +30,10 @@ def test_order_by_hand(kind, order):
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_lengths_are_uniform_and_gold_ends_with_the_target(kind):
-    batch = kind(min_length=2, max_length=9).batch(8000, generator())
+def test_gold_ends_with_the_target(kind):
+    batch = kind(min_length=2, max_length=9).batch(100, generator())
     lengths = (batch.target_BT != PAD).sum(1) - 1
     assert torch.equal(lengths, batch.slices["length"][:, 0])
-    counts = torch.bincount(lengths, minlength=10).tolist()
-    assert counts[:2] == [0, 0] and min(counts[2:]) > 900 and max(counts[2:]) < 1100
     assert torch.equal((batch.sources_BT != IGNORE).sum(1) - 1, lengths)
 
 
@@ -56,14 +51,6 @@ def test_heuristic_is_what_the_source_itself_scores(kind):
     scored = batch.target_BT != PAD
     share = float((batch.source_BM == batch.target_BT)[scored].double().mean())
     assert share == pytest.approx(task.heuristic[1], abs=0.01)
-
-
-@pytest.mark.parametrize("kind", TASKS)
-def test_out_is_longer(kind):
-    assert kind().out is None
-    out = kind(min_length=3, max_length=8, out_length=12).out
-    assert type(out) is kind and (out.min_length, out.max_length, out.out) == (9, 12, None)
-    assert kind(max_length=8, out_length=None).out.max_length == 16
 
 
 def test_judged_by_hand():
@@ -89,18 +76,3 @@ def test_read():
     for text, message in {"1 16": "'16' is no symbol here; use numbers from 0 to 15", "1 " * 6: "6 symbols"}.items():
         with pytest.raises(ValueError, match=f"^{message}"):
             task.read(text)
-
-
-@pytest.mark.parametrize("kind", TASKS)
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"min_length": 0}, "min_length is 0; it must be at least 1"),
-        ({"max_length": 4}, "max_length is 4; it must be at least 5"),
-        ({"symbols": 1}, "symbols is 1; it must be at least 2"),
-        ({"out_length": 40}, "out_length is 40, no longer than max_length .40.; use more than 40"),
-    ],
-)
-def test_bad_values(kind, keys, message):
-    with pytest.raises(ValueError, match=f"^{message}[^\n]*$"):
-        kind(**keys)

@@ -3,11 +3,11 @@
 import hashlib
 
 import pytest
-import torch
 
 from study.tasks import scan
 from study.tasks.scan import Scan
 from study.tokens import END
+from tests.tasks.conftest import generator
 
 LINES = {
     "train": [
@@ -19,10 +19,6 @@ LINES = {
     + ["IN: jump OUT: I_JUMP"] * 30,
     "test": ["IN: jump left OUT: I_TURN_LEFT I_JUMP", "IN: walk right once 3 OUT: I_WALK I_TURN_RIGHT I_JUMP"],
 }
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.fixture
@@ -75,11 +71,6 @@ def test_read(small):
 def test_bad_split(tmp_path):
     with pytest.raises(ValueError, match="^split is around; use one of simple, length, jump$"):
         Scan(split="around", root=str(tmp_path), download=False, cache=str(tmp_path))
-
-
-def test_missing_and_no_download(tmp_path):
-    with pytest.raises(FileNotFoundError, match="tasks_train_length.txt is missing: set data.download=true, or put https"):
-        Scan(split="length", root=str(tmp_path), download=False, cache=str(tmp_path / "cache"))
 
 
 @pytest.mark.slow

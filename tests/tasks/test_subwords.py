@@ -8,17 +8,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-import torch
 
 from study.tasks.subwords import PydocSubwords, ShakespeareSubwords, Subwords
 from study.tasks.text import CharacterText
+from tests.tasks.conftest import generator
 
 ROOT = Path(__file__).parents[2]
 WORDS = "low lower lowest newer newest wider "
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 class Small(Subwords):

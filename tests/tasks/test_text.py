@@ -7,15 +7,12 @@ import torch
 from scipy.stats import chisquare
 
 from study.tasks.text import PRINTABLE, CharacterText, PydocTopics, Shakespeare
+from tests.tasks.conftest import generator
 
 
 @pytest.fixture(scope="module")
 def pydoc():
     return PydocTopics()
-
-
-def generator(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def decode(task, codes):
@@ -168,16 +165,6 @@ def test_shakespeare_round_trip(shakespeare):
         assert decode(shakespeare, tokens) in tail
 
 
-def test_shakespeare_missing_and_no_download(tmp_path):
-    with pytest.raises(OSError) as error:
-        Shakespeare(root=str(tmp_path), download=False)
-    message = str(error.value)
-    assert "\n" not in message
-    assert str(tmp_path / "tinyshakespeare") in message and Shakespeare.url in message
-    assert "data.download=true" in message
-    assert list(tmp_path.iterdir()) == [], "nothing is made when nothing may be downloaded"
-
-
 def test_shakespeare_reads_the_file_under_root(tmp_path, monkeypatch):
     text = "To be, or not to be\n" * 100
     Path(tmp_path, "tinyshakespeare").mkdir()
@@ -185,13 +172,3 @@ def test_shakespeare_reads_the_file_under_root(tmp_path, monkeypatch):
     monkeypatch.setattr(Shakespeare, "sha256", hashlib.sha256(text.encode()).hexdigest())
     task = Shakespeare(root=str(tmp_path), download=False, length=10)
     assert task.text == text and task.vocabulary == len(set(text))
-
-
-def test_shakespeare_with_another_text_is_refused(tmp_path):
-    file = Path(tmp_path, "tinyshakespeare", "input.txt")
-    file.parent.mkdir()
-    file.write_text("To be")
-    with pytest.raises(ValueError, match="is not the published file") as error:
-        Shakespeare(root=str(tmp_path), download=True)
-    assert str(file) in str(error.value) and Shakespeare.url in str(error.value)
-    assert file.read_text() == "To be"
