@@ -11,7 +11,6 @@ import argparse
 import functools
 import itertools
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from torch import nn
 from study import schema
 from study.attention.dot_product import attention
 from study.cost.memory import saved_bytes
+from study.cost.timing import medians, timed
 from study.mixers.attention import Attention
 from study.mixers.window import window_attention
 from study.models.encoder import Block
@@ -39,27 +39,6 @@ from study.training.train import make_trainer
 
 ROOT = Path(__file__).parent.parent
 REPEATS = 7
-
-
-def medians(sides: dict[str, Callable[[], float]], repeats: int = REPEATS) -> dict[str, float]:
-    """Median seconds of each side over interleaved repeats; a side returns its own seconds. The first round warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(repeats + 1):
-        for name, side in sides.items():
-            seconds[name].append(side())
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
-
-
-def timed(call: Callable[[], object], times: int = 1) -> float:
-    """Seconds of one of ``times`` calls, the device's queue drained before and after."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    start = time.perf_counter()
-    for _ in range(times):
-        call()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return (time.perf_counter() - start) / times
 
 
 def config_of(*overrides: str):
@@ -117,9 +96,9 @@ def harness(rows: list[list[str]], device: str) -> None:
 
         for _ in range(skipped):
             step()
-        return timed(step, steps - skipped)
+        return timed(step, torch.device(device), steps - skipped)
 
-    found = medians({"harness": through_harness, "bare loop": bare})
+    found = medians({"harness": through_harness, "bare loop": bare}, REPEATS)
     compare(rows, f"training step, 64 x 64 tokens, {device}", found, "harness", "bare loop", 1.05)
 
 
@@ -168,9 +147,9 @@ def block(rows: list[list[str]], device: str) -> None:
                     loss = model(x_BND).float().square().mean()
                 loss.backward()
 
-            return lambda: timed(step, 10)
+            return lambda: timed(step, torch.device(device), 10)
 
-        found = medians({name: side(model) for name, model in models.items()})
+        found = medians({name: side(model) for name, model in models.items()}, REPEATS)
         what = f"2 attention blocks, {width} wide, {heads} heads, {batch} x {length}, {device}"
         for other in ("torch", "x-transformers"):
             compare(rows, f"{what}, against {other}", found, "study", other, 1.0)
@@ -190,7 +169,10 @@ def window(rows: list[list[str]], device: str) -> None:
         qkv = [torch.randn(1, 4, n, 16, device=device, requires_grad=True) for _ in range(3)]
 
         def side(attend: Callable[..., torch.Tensor], qkv=qkv, n=n) -> Callable[[], float]:
-            return lambda: timed(lambda: attend(*qkv).square().sum().backward(), max(1, 4096 // n))
+            def step() -> None:
+                attend(*qkv).square().sum().backward()
+
+            return lambda: timed(step, torch.device(device), max(1, 4096 // n))
 
         sides = {
             "window": side(lambda q, k, v: window_attention(q, k, v, back=r, ahead=0)),

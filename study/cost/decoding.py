@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from study.cost.measure import wait_for
+from study.cost.timing import wait_for
 from study.mixers.base import Mixer
 
 NEAR = 16  # the steps up to a position whose median counts as its time

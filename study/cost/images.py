@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from study.cost.counting import multiply_adds
-from study.cost.measure import median_seconds
 from study.cost.memory import saved_bytes
+from study.cost.timing import medians, timed
 
 
 def measure_images(
@@ -30,7 +30,10 @@ def measure_images(
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             return model.loss(inputs[size], targets_BT)
 
-    seconds = median_seconds(forward, sizes, repeats, device)
+    def step(size: int) -> float:
+        return timed(lambda: forward(size).backward(), device)
+
+    seconds = medians({size: functools.partial(step, size) for size in sizes}, repeats)
     return {
         str(size): {
             "seconds": seconds[size] / images,

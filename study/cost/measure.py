@@ -7,10 +7,8 @@ recurrence needs many sequences at once to be fast, so with fewer at greater len
 from __future__ import annotations
 
 import functools
-import statistics
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
@@ -19,10 +17,10 @@ from study.cost.critical_path import critical_path
 from study.cost.hops import hops
 from study.cost.memory import saved_bytes
 from study.cost.plain import PlainForm
+from study.cost.timing import medians, timed
 from study.mixers.base import Mixer
 
 Point = tuple[int, int]  # width, length
-Key = TypeVar("Key", str, int)
 
 
 def measure(
@@ -55,7 +53,10 @@ def measure(
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             return layers[points[key][0]](inputs[key]).float().square().mean()
 
-    seconds = median_seconds(forward, list(points), repeats, device)
+    def step(key: str) -> float:
+        return timed(lambda: forward(key).backward(), device)
+
+    seconds = medians({key: functools.partial(step, key) for key in points}, repeats)
     return {
         key: {
             "seconds": seconds[key] / len(inputs[key]),
@@ -64,21 +65,6 @@ def measure(
         }
         for key, (width, length) in points.items()
     }
-
-
-def median_seconds(
-    forward: Callable[[Key], torch.Tensor], keys: Sequence[Key], repeats: int, device: torch.device
-) -> dict[Key, float]:
-    """Of ``forward(key)`` and its backward pass: medians over ``repeats`` rounds through all keys, after one to warm up."""
-    seconds: dict[Key, list[float]] = {key: [] for key in keys}
-    for _ in range(repeats + 1):
-        for key in keys:
-            wait_for(device)
-            start = time.perf_counter()
-            forward(key).backward()
-            wait_for(device)
-            seconds[key].append(time.perf_counter() - start)
-    return {key: statistics.median(taken[1:]) for key, taken in seconds.items()}
 
 
 def count(layer: Callable[[int], Mixer], width: int, length: int) -> dict[str, float | None]:
@@ -91,8 +77,3 @@ def count(layer: Callable[[int], Mixer], width: int, length: int) -> dict[str, f
         "critical_path": critical_path(PlainForm(first)(x_BND)),
         "hops": hops(layer, length),
     }
-
-
-def wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()

@@ -16,8 +16,8 @@ import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 from omegaconf import DictConfig
 
-from study.cost.measure import wait_for
 from study.cost.memory import training_bytes
+from study.cost.timing import wait_for
 from study.kinds.base import Kind, kind_of
 from study.seeding import stream
 from study.training import provenance, weights

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from study.cost import decoding
+from study.cost import decoding, timing
 from study.cost.decoding import decode
 from study.cost.measure import measure
 from study.mixers.attention import Attention
@@ -91,3 +91,23 @@ def test_a_step_is_timed_near_its_position(monkeypatch):
 def test_only_a_causal_mixer_decodes():
     with pytest.raises(ValueError, match="steps only when causal"):
         decode(LSTM(8, causal=False), positions=[4], repeats=1, device=CPU)
+
+
+def test_what_is_compared_takes_turns_and_the_first_round_counts_for_nothing():
+    asked, seconds = [], {"a": [100, 3, 1, 2], "b": [0, 5, 9, 7]}
+
+    def side(name):
+        def answer():
+            asked.append(name)
+            return seconds[name][asked.count(name) - 1]
+
+        return answer
+
+    assert timing.medians({name: side(name) for name in seconds}, 3) == {"a": 2, "b": 7}
+    assert "".join(asked) == "abababab"
+
+
+def test_seconds_of_one_of_several_calls(monkeypatch):
+    now = [7.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: now[0])
+    assert timing.timed(lambda: now.append(now.pop() + 3), CPU, times=5) == 3
