@@ -245,7 +245,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     row["missing"] = row["planned"] - len(records)
     row["ended"] = endings(records, experiment.tasks[task])
     row["collapsed"] = " ".join(str(record["plan"]["seed"]) for record in collapsed(records, f"test.{metric}"))
-    row["tuning_lost"] = sum(r["status"] != "finished" for r in results.tuning.get(cell, []))
+    row["tuning_failed"] = sum(r["status"] != "finished" for r in results.tuning.get(cell, []))
     row["differs"] = experiment.arms[arm].differs
     return row
 

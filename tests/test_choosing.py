@@ -32,7 +32,7 @@ CHOICES = {
         [run(0.001, 0.2), run(0.001, 0.2), run(0.01, 1.0, 10), run(0.01)],
         0.001,
     ),
-    "fewer lost runs rank first": ([run(0.001), run(0.001), run(0.001, 0.9), run(0.01), run(0.01, 0.1)], 0.01),
+    "fewer failed runs rank first": ([run(0.001), run(0.001), run(0.001, 0.9), run(0.01), run(0.01, 0.1)], 0.01),
     "a rate of which nothing survived is none": ([run(0.001), run(0.01, 0.1)], 0.01),
     "a full tie goes to the lower rate": ([run(0.01, 0.5), run(0.001, 0.5)], 0.001),
 }

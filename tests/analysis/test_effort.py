@@ -113,7 +113,7 @@ def test_sooner_and_later():
     row = judged([1, 2, 2, 2, 1], [4, 8, 4, 8, 8])
     assert row.verdict == SUPPORTED and row.effect == pytest.approx(3.0) and row.n == 5  # four times as many
     assert judged([4, 8, 4, 8, 8], [1, 2, 2, 2, 1]).verdict == REVERSED
-    row = judged([1, 2, 1, 2, 1], [1, 2, 1, 2, 1])  # to the look, which five seeds may come to by chance
+    row = judged([1, 2, 1, 2, 1], [1, 2, 1, 2, 1])  # to the evaluation, which five seeds may come to by chance
     assert row.verdict == INCONCLUSIVE and row.decided_by == "sign" and row.effect == 0
 
 

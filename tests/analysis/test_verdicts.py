@@ -444,10 +444,10 @@ def test_analyses_share_the_error_where_two_are_declared():
 
 
 def still_improving(record):
-    """lstm gains up to its last look, on validation alone."""
+    """lstm gains up to its last evaluation, on validation alone."""
     if record["plan"]["arm"] == "lstm":
-        for i, look in enumerate(record["curve"]):
-            look["validation_accuracy"] = 0.1 * i
+        for i, row in enumerate(record["curve"]):
+            row["validation_accuracy"] = 0.1 * i
     if record["plan"]["arm"] == "attention":
         record["steps_to_solve"] = 400 + record["plan"]["seed"]
 
@@ -545,7 +545,7 @@ def test_runs_that_collapsed_are_named():
         ([0.1, 0.5, 0.995], 30, "solved"),
         ([0.1, 0.3, 0.5, 0.6, 0.61, 0.619], None, "flat"),
         ([0.1, 0.3, 0.5, 0.6, 0.61, 0.63], None, "still improving"),
-        ([0.1, 0.7, 0.2, 0.3, 0.5, 0.6], None, "flat"),  # the best look so far counts
+        ([0.1, 0.7, 0.2, 0.3, 0.5, 0.6], None, "flat"),  # the best evaluation so far counts
         ([0.5, 0.56, 0.575, 0.585], None, "flat"),  # two thirds are at 26.7, between 0.56 and 0.575: 0.57
         ([0.1], None, ""),
         ([None, float("nan"), 0.5, None], None, ""),

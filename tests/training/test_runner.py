@@ -235,7 +235,7 @@ def test_the_same_config_gives_the_same_numbers_and_another_seed_others(tiny, tm
         assert first[key] != other[key], key
 
 
-def test_a_tuning_run_is_looked_at_on_the_validation_split_alone(tiny):
+def test_a_tuning_run_is_evaluated_on_the_validation_split_alone(tiny):
     record = execute(tiny("origin.role=tuning", "origin.experiment=heads", "origin.arm=a", "origin.task=b")).record
     assert record["metrics"].keys() == {"validation"} and record["slices"] == {}
 
@@ -308,7 +308,7 @@ def test_a_cost_along_the_width_and_of_decoding(tiny):
     assert alone.keys() == {"decoding"}
 
 
-def test_the_clock_leaves_looks_out(monkeypatch):
+def test_the_clock_leaves_evaluations_out(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
     clock, trainer, module = train.Clock(), types.SimpleNamespace(global_step=2), torch.nn.Module()
