@@ -1,5 +1,6 @@
 """The page in a real browser, over the committed records and over 5,000 made-up runs: all of its views, and how fast it is."""
 
+import io
 import json
 import math
 import re
@@ -226,12 +227,12 @@ def test_chosen_runs_are_compared_and_the_view_is_a_link(quiet, committed):
     quiet.run("document.querySelectorAll('#runs-table .tabulator-row input')[3].click()")
     quiet.run(SETTLED)
     chosen = quiet.run("[...page.runs.picked].map((run) => page.store.names[run])")
-    assert len(chosen) == 2 and quiet.run("page.runs.compare.panel.drawn") == 2
+    assert len(chosen) == 2 and quiet.run("page.runs.compare.panel.drawn.length") == 2
     said = quiet.run("document.querySelector('.difference table').textContent")
     assert all(name in said for name in chosen)
     for x in ("samples", "multiply_adds", "seconds"):
         quiet.run(f"page.runs.compare.panel.set('x', '{x}')")
-        assert quiet.run("page.runs.compare.panel.drawn") == 2, x
+        assert quiet.run("page.runs.compare.panel.drawn.length") == 2, x
     wide = "(({ min, max }) => max - min)(page.runs.compare.panel.chart.scales.x)"
     whole = quiet.run(wide)
     zoom = "document.querySelector('#compared [aria-label=\"zoom {}\"]').click()"
@@ -329,7 +330,7 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
     quiet.run("drawnSign = () => 'a box'")  # as where no font has Chinese signs
     quiet.run("page.runs.pick(page.runs.all, true)")
     waited(quiet, "document.querySelectorAll('.maps > *').length === 3")
-    assert quiet.run("page.runs.compare.panel.drawn") == 3
+    assert quiet.run("page.runs.compare.panel.drawn.length") == 3
     cells = quiet.run("[...document.querySelectorAll('.map td')].map((cell) => cell.title)")
     assert "U+5B66 looks at x: 25 %" in cells and "c looks at b: 88 %" in cells
     assert quiet.run("document.querySelectorAll('.map td.gold').length") == 1
@@ -340,6 +341,62 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
         return [...data.slice(at, at + 4)];
     }}))({path}.getContext("2d").getImageData(0, 0, {path}.width, {path}.height))""")
     assert colours == [[0, 0, 0, 255], [0, 0, 0, 0], [255, 255, 255, 255]]  # a pixel of ink, one without, and the ring's middle
+
+
+def saved(browser, place):
+    """Name and text of the file that the button CSV saves at a place."""
+    browser.run("void (save = (...file) => { kept = file; })")
+    browser.run(f"[...document.querySelectorAll(`{place} button`)].find((one) => one.textContent === 'CSV').click()")
+    return browser.run("kept")
+
+
+def test_curves_are_saved_as_they_are_drawn(quiet, committed):
+    address, all_records = committed
+    name = busiest(all_records)
+    root = f"[id='experiments/{name}'] .curves"
+    quiet.open(f"{address}#experiments/{name}?singles=1")
+    waited(quiet, f"document.querySelector(`{root}`).panel?.drawn.length > 0")
+    task = quiet.run(f"document.querySelector(`{root} [aria-label=task]`).value")
+    file, text = saved(quiet, root)
+    found = pd.read_csv(io.StringIO(text))
+    line, run, x, score, low, high = found.columns
+    key = score.replace(" ", "_")
+    assert (file, line, run, x, low, high) == ("curves.csv", "line", "run", "steps", "low", "high")
+    asked = {"experiment": name, "task": task, "role": "verdict"}
+    own = {one["name"]: one for one in all_records if one["curve"] and asked.items() <= one["plan"].items()}
+    means = found[found[run].str.startswith("mean of ")]
+    single = found[~found.index.isin(means.index)]
+    assert set(single[run]) == set(own)
+    for name, drawn in single.groupby(run):
+        kept = {row["step"]: row[key] for row in own[name]["curve"]}
+        assert list(drawn[score]) == pytest.approx([kept[step] for step in drawn[x]], rel=1e-3, abs=1e-4)
+    assert len(set(means[line])) == len({one["plan"]["arm"] for one in own.values()})
+    for label, drawn in means.groupby(line):
+        ends = single[single[line] == label].groupby(run)[score].last()
+        assert set(drawn[run]) == {f"mean of {len(ends)}"}
+        last = drawn.iloc[-1]
+        half = stats.t.ppf(0.975, len(ends) - 1) * ends.std() / math.sqrt(len(ends))
+        assert last[score] == pytest.approx(ends.mean()) and last[low] <= last[score] <= last[high]
+        assert last[score] - last[low] <= half * 1.001 + 1e-9
+
+
+def test_charts_are_saved_as_they_are_drawn(quiet, committed):
+    address, all_records = committed
+    name = busiest(all_records)
+    quiet.open(f"{address}#runs?chart=scatter,parallel&x=rate&y=validation.loss&by=arm&axes=task,validation.loss&filter={name}")
+    waited(quiet, "page.runs.scatter.joined?.length > 0")
+    found = {record["name"]: record for record in all_records if record["name"] in set(typed(quiet, name))}
+    scored = {run: one["metrics"]["validation"]["loss"] for run, one in found.items() if "loss" in one["metrics"]["validation"]}
+    for fold, file, columns in (
+        (1, "scatter.csv", ["rate", "validation.loss", "arm"]),
+        (2, "parallel.csv", ["task", "validation.loss"]),
+    ):
+        called, text = saved(quiet, f"#charts details:nth-child({fold})")
+        table = pd.read_csv(io.StringIO(text)).set_index("name")
+        assert called == file and list(table.columns) == columns and set(table.index) == set(scored)
+        assert list(table["validation.loss"]) == pytest.approx([scored[run] for run in table.index], rel=1e-4)
+        for column in set(columns) - {"validation.loss"}:
+            assert list(table[column]) == [found[run]["plan"][column] for run in table.index]
 
 
 def test_what_is_shown_is_saved_as_csv_and_latex(quiet, committed):
@@ -354,6 +411,7 @@ def test_what_is_shown_is_saved_as_csv_and_latex(quiet, committed):
     assert quiet.run("""asCsv([['a "b", c']])""") == '"a ""b"", c"\n'
     assert quiet.run("asLatex([['a', 'b'], ['50 %', 'x_1']])").count("50 \\% & x\\_1") == 1
     assert "$>$ 2 & $<$ 3 $\\pm$ 1" in quiet.run("asLatex([['a', 'b'], ['> 2', '< 3 ± 1']])")
+    assert saved(quiet, "#runs") == ["runs.csv", quiet.run("asCsv(page.runs.rows())")]
     table = "[...document.querySelectorAll('.experiment table')].find((table) => table.querySelector('td b'))"
     best = quiet.run(
         f"[...{table}.querySelectorAll('td b')].map((cell) => asLatex([[cell.textContent]]).split('\\n')[2].trim())"
@@ -368,7 +426,7 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
     quiet.open(address + f"#runs?chart=scatter&x=rate&y=validation.loss&by=arm&lx=1&filter={name}")
     quiet.run(SETTLED)
     shown = quiet.run("page.runs.shown.filter((run) => page.store.value(run, 'validation.loss') !== null).length")
-    assert quiet.run("page.runs.scatter.drawn") == shown > 0
+    assert quiet.run("page.runs.scatter.marked.length") == shown > 0
     coloured = quiet.run("""(({ chart }) => {
         const { data, width } = chart.ctx.getImageData(0, 0, chart.ctx.canvas.width, chart.ctx.canvas.height);
         return chart.data[0].filter((_, i) => {
@@ -384,7 +442,7 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
     quiet.run(SETTLED)
     assert quiet.run("page.runs.scatter.folds.map((fold) => fold.open)") == [False, True]
     drawn, lacking = shown, quiet.run("page.runs.shown.length") - shown
-    assert quiet.run("page.runs.scatter.parallels") == drawn
+    assert quiet.run("page.runs.scatter.joined.length") == drawn
     said = quiet.run("page.runs.scatter.axes.textContent")
     assert f"{lacking} of " in said if lacking else "left out" not in said
     assert quiet.run("""(() => { const canvas = document.querySelector("canvas.parallel");
@@ -404,7 +462,7 @@ def test_every_experiment_shows_its_tables_and_curves(quiet, committed):
         assert shown == [name]
         root = f"document.getElementById('{name}').querySelector('.curves')"
         if quiet.run(f"{root} !== null"):
-            assert quiet.run(f"{root}.panel.drawn") > 0, name
+            assert quiet.run(f"{root}.panel.drawn.length") > 0, name
             quiet.run(f"{root}.panel.set('singles', true)")
             assert quiet.run(f"{root}.querySelector('canvas') !== null"), name
     name = f"experiments/{busiest(all_records)}"
@@ -413,7 +471,7 @@ def test_every_experiment_shows_its_tables_and_curves(quiet, committed):
     waited(quiet, f"{root}.panel.of.x === 'seconds'")
     assert quiet.run(f"{root}.querySelector('[aria-label=runs]').value") == "tuning"
     tuning = sum(f"experiments/{r['plan']['experiment']}" == name and r["plan"]["role"] == "tuning" for r in all_records)
-    assert 0 < quiet.run(f"{root}.panel.drawn") <= tuning
+    assert 0 < quiet.run(f"{root}.panel.drawn.length") <= tuning
     quiet.run(f"{root}.panel.set('smooth', 0.5)")
     quiet.run(SETTLED)
     quiet.open(quiet.run("location.href"))

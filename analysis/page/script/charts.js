@@ -31,7 +31,8 @@ class Charts {
   drawScatter() {
     const { store, shown, metrics } = this.view;
     const names = this.names();
-    const of = { x: place.of.x ?? "rate", y: place.of.y ?? metrics[0] ?? names[0], by: place.of.by ?? "arm" };
+    const known = (name) => (store.column(name) ? name : names[0]);
+    const of = { x: place.of.x ?? known("rate"), y: place.of.y ?? known(metrics[0]), by: place.of.by ?? known("arm") };
     const set = (changes) => { writeLink(changes); this.draw(); };
     const zoomTo = ({ x = place.of.zx, y = place.of.zy }) => { writeLink({ zx: x, zy: y }); if (this.chart) showZoom(this.chart, { x, y }); };
     this.tools.replaceChildren(
@@ -41,9 +42,9 @@ class Charts {
     );
     this.chart?.destroy();
     this.chart = null;
-    const [x, y, by] = [store.column(of.x), store.column(of.y), store.column(of.by)];
-    this.drawn = 0;
-    if (!x || !y || !by) return;
+    this.marked = [];
+    const columns = [of.x, of.y, of.by].map((name) => store.column(name)), [x, y, by] = columns;
+    if (columns.includes(undefined)) { this.tip.textContent = "There is no such column."; return; }
     const [lx, ly] = [place.of.lx === "1" && x.isNumber, place.of.ly === "1" && y.isNumber];
     const at = (column, run) => (column.isNumber ? column.numbers[run] : column.codes[run]);
     const runs = shown.filter((run) => x.codes[run] >= 0 && y.codes[run] >= 0 && (!lx || at(x, run) > 0) && (!ly || at(y, run) > 0)).sort((a, b) => at(x, a) - at(x, b));
@@ -56,7 +57,8 @@ class Charts {
     const numbered = new Map(kept.map((code, i) => [code, i]));
     const groupOf = runs.map((run) => numbered.get(by.codes[run]) ?? kept.length);
     const label = (code) => (code === null ? `${counts.size - kept.length} others` : code < 0 ? "none" : String(by.values[code]));
-    this.drawn = runs.length;
+    this.marked = runs;
+    this.tools.append(csvSaver("scatter", () => store.rows(runs, columns)));
     if (!runs.length) { this.tip.textContent = "No run shown has both."; return; }
     const ticks = (column) => (_, values) => values.map((value) => (column.isNumber ? short(value) : Number.isInteger(value) ? String(column.values[value] ?? "") : ""));
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
@@ -80,7 +82,8 @@ class Charts {
     const lacking = columns.filter((column) => shown.some((run) => column.codes[run] < 0)).map((column) => column.name);
     const whole = shown.filter((run) => columns.every((column) => column.codes[run] >= 0));
     const left = shown.length - whole.length;
-    this.axes.replaceChildren(kept, element("span", { class: "note" }, [`coloured by the last axis${left ? `; ${left} of ${shown.length} runs are left out, as they have no ${lacking.join(" or no ")}` : ""}`]));
+    this.joined = whole;
+    this.axes.replaceChildren(kept, csvSaver("parallel", () => store.rows(whole, columns)), element("span", { class: "note" }, [`coloured by the last axis${left ? `; ${left} of ${shown.length} runs are left out, as they have no ${lacking.join(" or no ")}` : ""}`]));
     const canvas = this.lines, scale = window.devicePixelRatio || 1;
     canvas.style.minWidth = `${LEAST_BETWEEN * names.length}px`;
     const [width, height] = [canvas.clientWidth || 800, 340];
@@ -102,7 +105,6 @@ class Charts {
     });
     const y = (share) => height - bottom - share * (height - top - bottom);
     pen.globalAlpha = Math.max(0.06, Math.min(0.7, 60 / whole.length));
-    this.parallels = whole.length;
     for (const run of whole) {
       const last = spans.at(-1).place(run);
       pen.strokeStyle = `hsl(${220 - 190 * last} 70% 50%)`;

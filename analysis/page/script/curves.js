@@ -45,7 +45,7 @@ class CurvePanel {
       tick("single runs", this.of.singles, (on) => this.set("singles", on)),
       element("label", {}, ["smoothing ", smooth]),
       ...[["+", "zoom in", 0.5, 0], ["\u2212", "zoom out", 2, 0], ["\u2190", "earlier", 1, -0.25], ["\u2192", "later", 1, 0.25]].map(([sign, label, times, by]) => button(sign, () => this.zoom(times, by), { "aria-label": label, title: label })),
-      button("whole range", () => this.zoomTo({ x: "", y: "" })),
+      button("whole range", () => this.zoomTo({ x: "", y: "" })), csvSaver("curves", () => this.rows()),
     );
   }
   // The range of x made so many times as wide about its middle, and moved by a share of it.
@@ -79,6 +79,7 @@ class CurvePanel {
   drawPlot(lines) {
     const shared = lines.length > 12 || lines.some((line) => line.runs.length > 1);
     const tables = [], series = [{}], bands = [], missing = [];
+    this.drawn = []; // {line, run, xs, ys, low, high}
     const bounds = this.store.curveData.bounds[this.series];
     const share = bounds?.[1] === 1;
     for (const line of lines.slice(0, MOST_LINES)) {
@@ -88,20 +89,22 @@ class CurvePanel {
       if (this.of.mean && curves.length > 1) {
         const { xs, mean, low, high } = averaged(curves.map(([, points]) => points), this.store.t, bounds);
         const at = series.length;
+        this.drawn.push({ line: line.label, run: `mean of ${curves.length}`, xs, ys: mean, low, high });
         tables.push([xs, low, mean, high]);
         series.push({ stroke: "transparent", label: "", spanGaps: true, points: { show: false } }, { ...look, label: line.label }, { stroke: "transparent", label: "", spanGaps: true, points: { show: false } });
         bands.push({ series: [at + 2, at], fill: line.colour + "26" });
       }
       if (this.of.singles || !this.of.mean || curves.length === 1) {
         for (const [run, points] of curves) {
-          tables.push([points.map(([x]) => x), points.map(([, y]) => y)]);
+          const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+          this.drawn.push({ line: line.label, run: this.store.names[run], xs, ys });
+          tables.push([xs, ys]);
           series.push({ ...look, width: this.of.mean && curves.length > 1 ? 0.8 : 1.6, label: curves.length > 1 ? this.store.names[run] : line.label });
         }
       }
     }
     this.chart?.destroy();
     this.chart = null;
-    this.drawn = tables.length;
     this.legend.replaceChildren(...lines.slice(0, MOST_LINES).map(swatch));
     if (!tables.length) {
       this.tip.textContent = lines.length ? "None of these runs has such a curve." : "No run is chosen.";
@@ -126,6 +129,11 @@ class CurvePanel {
       hooks: { setSeries: [(chart, i) => { this.tip.textContent = i && chart.series[i].label ? chart.series[i].label : rest; }] },
     }, (part) => this.zoomTo(part)), this.logged(tables.length > 1 ? uPlot.join(tables) : tables[0]), this.plot);
     showZoom(this.chart, { x: this.of.zoomx, y: this.of.zoomy });
+  }
+  // What is drawn, as lines of cells: a line's mean or one run at one x.
+  rows() {
+    const points = this.drawn.flatMap(({ line, run, xs, ys, low, high }) => xs.map((x, i) => [line, run, x, ys[i], low?.[i] ?? "", high?.[i] ?? ""]));
+    return [["line", "run", UNITS[this.of.x], this.of.series, "low", "high"], ...points];
   }
   // Logarithms have no place for what is not above 0.
   logged(data) {

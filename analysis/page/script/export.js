@@ -21,12 +21,8 @@ function save(name, text) {
 }
 
 // Buttons that save what `rows` gives: a line of names, then lines of cells.
-function savers(name, rows, best) {
-  return [
-    button("CSV", () => save(`${name}.csv`, asCsv(rows()))),
-    button("LaTeX", () => save(`${name}.tex`, asLatex(rows(), best))),
-  ];
-}
+function savers(name, rows, best) { return [csvSaver(name, rows), button("LaTeX", () => save(`${name}.tex`, asLatex(rows(), best)))]; }
+function csvSaver(name, rows) { return button("CSV", () => save(`${name}.csv`, asCsv(rows()))); }
 
 function cellsOf(table) {
   return [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));

@@ -212,10 +212,7 @@ class RunsView {
     const { store } = this;
     const table = place.of.group === undefined ? this.table : this.groupTable;
     const order = table ? table.getRows("active").map((row) => row.getData()) : [];
-    if (place.of.group === undefined) {
-      const columns = this.columns.map((name) => store.column(name)).filter(Boolean);
-      return [["name", ...columns.map((column) => column.name)], ...order.map(({ run }) => [store.names[run], ...columns.map((column) => column.text(run))])];
-    }
+    if (place.of.group === undefined) return store.rows(order.map(({ run }) => run), this.columns.map((name) => store.column(name)).filter(Boolean));
     const [keys, metrics] = [this.telling, this.metrics];
     const head = [...keys, "runs", "went wrong", ...metrics.flatMap((name) => [`${name} mean`, `${name} sd`, `${name} low`, `${name} high`, `${name} n`])];
     const number = (value) => (value === null ? "" : String(Number(value.toPrecision(6))));

@@ -72,6 +72,8 @@ class Store {
     for (const [run, ...seen] of data.glimpses.seen) this.glimpses.set(run, [...(this.glimpses.get(run) || []), seen]);
   }
   column(name) { return this.named.get(name); }
+  // Lines of cells, the first with the columns' names.
+  rows(runs, columns) { return [["name", ...columns.map((column) => column.name)], ...runs.map((run) => [this.names[run], ...columns.map((column) => column.text(run))])]; }
   value(run, name) { const column = this.named.get(name); return column ? column.value(run) : null; }
   // The curve of a run: {steps, values} of one series, or null.
   curve(run, series) {
