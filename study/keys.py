@@ -1,6 +1,6 @@
 """Every key of the base recipe: its default, what it is, what may stand in it, and whether it is part of a run's id.
 
-What belongs to a part - a task, a mixer, ... - is a keyword of the part's class, with its default and words in its yaml.
+What belongs to a part - a task, a mixer, ... - is a keyword of the part's class, explained in its yaml (``study.parts``).
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ A part is a class of the study with ``name = "lstm"`` among its own attributes, 
 ever imported because a config names it. Configs, ids and records do not depend on where the class stands. What a check has to
 know of a class - its bases, its keywords, plain class attributes - is read from its source: importing it would import torch,
 which takes seconds, and a mistaken config should be refused at once.
+
+The default of a key stands twice, on purpose. The yaml's is what a run gets, and users may edit it in their checkout. The
+class's is what ids rest on, as keys that are at it are left out of them (``study.schema.identity``), so it never changes.
 """
 
 from __future__ import annotations

@@ -82,8 +82,8 @@ def check_folder(config: DictConfig, run: str = "*") -> None:
 def identity(config: DictConfig) -> str:
     """The run's id: a hash of its resolved config less what can't change the result.
 
-    Keys at a part's default are left out too, as are those that ``study.keys`` calls later, so that a new key whose default
-    keeps the old behaviour changes no id; so a default must never change.
+    Keys at the default of a part's class are left out too, as are those that ``study.keys`` calls later, so that a new key
+    whose default keeps the old behaviour changes no id; so such a default must never change. One in a yaml is a value like any.
     """
     essence: dict[str, Any] = {}
     container: Any = OmegaConf.to_container(config, resolve=True)

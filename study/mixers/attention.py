@@ -21,10 +21,6 @@ class Attention(Mixer):
 
     Other attentions derive from it: `project` makes queries, keys and values, `attend` takes the means of a whole sequence,
     `attend_last` that of the newest query, `weights` tells the weights of both.
-
-    Args:
-        heads: number of heads, >= 1.
-        head_width: K; None for width / heads, which `heads` must then divide.
     """
 
     name = "attention"

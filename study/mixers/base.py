@@ -19,8 +19,8 @@ class Mixer(nn.Module):
 
     A new one is a class in this folder and a yaml in conf/mixer; tests/mixers/test_every_mixer.py tests every yaml.
 
-    - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
-      rest, `**given`, goes to the base. Wrong values raise a one-line ValueError that says what is allowed.
+    - The constructor's own keywords are the configuration, which the yaml alone explains: defaults, words and bounds; the rest,
+      `**given`, goes to the base. Wrong values raise a one-line ValueError that says what is allowed.
     - `forward`, and beside it `_empty_state` and `step`, which equals it position by position.
     - No output depends on padding (`mask_BN` False) on either side, nor, when causal, on what comes later.
     - `reach` and `longest` say what is so; a mixer with attention weights sets `has_maps` and gives `maps`.

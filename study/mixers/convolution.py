@@ -13,12 +13,7 @@ from study.mixers.base import Mixer, initialise_
 
 
 class Convolution(Mixer):
-    """A convolution to 2 D channels and a gated linear unit (Gehring et al. 2017, ConvS2S, section 3.2).
-
-    Args:
-        kernel: positions under the kernel, >= 1; odd when bidirectional.
-        dilation: distance between neighbouring taps, >= 1.
-    """
+    """A convolution to 2 D channels and a gated linear unit (Gehring et al. 2017, ConvS2S, section 3.2)."""
 
     name = "convolution"
 
@@ -53,9 +48,6 @@ class Convolution(Mixer):
 class DilatedConvolution(Convolution):
     """Dilation kernel ** layer: 1, k, k^2, ... so that L layers see k ** L positions without a gap (Kalchbrenner
     et al. 2016, ByteNet, section 3.4; van den Oord et al. 2016, WaveNet, section 2.1).
-
-    Args:
-        kernel: positions under the kernel, >= 1; odd when bidirectional.
     """
 
     name = "dilated"

@@ -15,12 +15,7 @@ from study.mixers.base import Mixer
 
 
 class ScoredAttention(Attention):
-    """softmax(score(q, k)) v over all positions, in several heads; with `scaled_dot` it equals Attention.
-
-    Args:
-        score: additive | dot | scaled_dot | bilinear | scaled_bilinear | cosine, as in study/attention/scoring.py.
-        heads, head_width: as in Attention.
-    """
+    """softmax(score(q, k)) v over all positions, in several heads; with `scaled_dot` it equals Attention."""
 
     name = "scored"
 

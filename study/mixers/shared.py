@@ -22,12 +22,6 @@ class SharedAttention(Attention):
 
     Where queries are keys, a position would mostly find itself; so by default it sees all but itself there, unless it has
     nothing else to see (Kitaev et al. 2020, "Reformer", section 2, "shared-QK").
-
-    Args:
-        share: none: a projection each; keys_values: K = V; queries_keys: Q = K; all: Q = K = V.
-        projection: learned; frozen: as it starts, at random; identity: none at all, which makes Q = K = V.
-        sees_itself: whether a position may attend to itself; None: unless queries are keys.
-        heads, head_width: as in Attention.
     """
 
     name = "shared"

@@ -18,9 +18,6 @@ class Static(Mixer):
     """y = W v in each head, W from parameters and v projected from x, all heads projected to y; no biases.
 
     The table that W is read from is made for the training length.
-
-    Args:
-        heads: number of heads, each with a W of its own; >= 1, must divide `width`.
     """
 
     def __init__(self, width: int, *, heads: int = 4, **given: Any) -> None:

@@ -17,13 +17,7 @@ CHUNK = 32  # queries that share a view of the keys, at least; fastest of 4 to 1
 
 
 class WindowAttention(Attention):
-    """Multi-head attention to the near positions only.
-
-    Args:
-        window: causal: the own position and `window` before it; bidirectional: the own position and window / 2 on
-            each side, so `window` must be even.
-        heads, head_width: as in Attention.
-    """
+    """Multi-head attention to the near positions only."""
 
     name = "window"
 

@@ -9,7 +9,7 @@ class Architecture(nn.Module):
     A new one is a class in this folder and a yaml in conf/architecture, which tests find by themselves.
 
     - The constructor's keywords are the configuration, beside those that its kind gives it (``build`` in study/kinds/KIND.py),
-      such as ``width``; the yaml has each of them with its default and a comment.
+      such as ``width``; the yaml alone explains them: defaults, words and bounds.
     - ``forward(**batch.inputs())`` gives logits (B, T, V), B items, T answers to each, V tokens or classes.
     - ``loss(**batch.inputs(), targets_BT=...)`` is the mean loss in nats; targets of -100 don't count.
     - ``tables`` names what counts as embedding, so that models are matched in what does the work.

@@ -14,8 +14,8 @@ class Position(nn.Module):
 
     A new one is a class in this folder and a yaml in conf/position; tests/positions tests every yaml.
 
-    - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
-      rest, `**given`, goes to the base.
+    - The constructor's own keywords are the configuration, which the yaml alone explains: defaults, words and bounds; the rest,
+      `**given`, goes to the base.
     - `forward`; or, for one that acts inside attention, `InsidePosition.inside`.
     - Encodings start with the same norm, RMS sqrt(1/2) per position, so that they are as large in every arm.
     - A part of a sequence is encoded as in the whole; `longest` says where positions end, with a ValueError beyond.

@@ -15,10 +15,7 @@ from study.positions.base import Inside, InsidePosition, offsets
 class BucketBias(InsidePosition):
     """Adds to each score a trained number for the bucket of its offset, one a head; the layers share them.
 
-    Args:
-        buckets: number of buckets, >= 4; half of them are for keys that follow the query when bidirectional. Half of a
-            side's buckets hold one distance each, the others grow as the logarithm; then even, or divisible by 4.
-        max_distance: the distance from which on all fall into the last bucket.
+    Half of a side's buckets hold one distance each; the others grow as the logarithm up to `max_distance`.
     """
 
     name = "bucket_bias"

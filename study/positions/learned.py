@@ -16,11 +16,7 @@ class PositionRangeError(ValueError):
 
 
 class Learned(Position):
-    """One trained row for each position of the training length.
-
-    Args:
-        past: what positions past the table get: "error" (PositionRangeError), or "clip": its last row.
-    """
+    """One trained row for each position of the training length."""
 
     name = "learned"
 

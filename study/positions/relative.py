@@ -15,10 +15,7 @@ from study.positions.base import Inside, InsidePosition, offsets
 class Relative(InsidePosition):
     """A trained vector for each offset of a key from its query, for each layer, shared by its heads.
 
-    Args:
-        keys: a^K, added to the keys as a query sees them (equation 4).
-        values: a^V, added to the values as a query sees them (equation 3).
-        clip: the offset from which on all count as alike, >= 0.
+    `keys` are equation 4's a^K, `values` equation 3's a^V.
     """
 
     name = "relative"

@@ -9,11 +9,7 @@ from study.positions.sinusoidal import sinusoids
 
 
 class SinusoidalTrained(Learned):
-    """As Learned, but for its start.
-
-    Args:
-        past: what positions past the table get, as in Learned.
-    """
+    """As Learned, but for its start."""
 
     name = "sinusoidal_trained"
 

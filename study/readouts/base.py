@@ -23,8 +23,8 @@ class Readout(nn.Module):
 
     A new one is a class in this folder and a yaml in conf/readout; tests/readouts/test_every_readout.py tests every yaml.
 
-    - The constructor's own keywords are the configuration, and the yaml has each of them with its default and a comment; the
-      rest, `**given`, goes to the base.
+    - The constructor's own keywords are the configuration, which the yaml alone explains: defaults, words and bounds; the rest,
+      `**given`, goes to the base.
     - `read`, or `forward` where an answer is not that of one vector; and `loss` where it is not the cross-entropy of that.
     - No draw in evaluation; in training from torch's own generator alone.
     """

@@ -11,9 +11,6 @@ class Gumbel(Query):
     """In training reads a position drawn with odds w; gradients flow through softmax((log w + Gumbel noise) / temperature).
 
     The gradient is biased, less so the lower the temperature, at the price of a larger variance.
-
-    Args:
-        temperature: > 0.
     """
 
     name = "gumbel"

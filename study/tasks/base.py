@@ -49,7 +49,7 @@ class Batch:
 class Task(ABC):
     """A source of batches. A new one is a class and a yaml in conf/task; tests/tasks tests every yaml.
 
-    - The constructor takes keywords only; the yaml has each of them with its default and a comment. For values that cannot be,
+    - The constructor takes keywords only, which the yaml alone explains: defaults, words and bounds. For values that cannot be,
       it raises ValueError in one line.
     - The module's docstring ends on a sample, as `sample` draws it.
     - Padding stands on the right (`mask_BN`). A position is scored once at most, and never where padding stands.

@@ -43,12 +43,6 @@ class Clutter(ImageTask):
 
     Where things overlap the brighter pixel shows, as digits are bright on black. All of an image comes from digits of its
     own split.
-
-    Args:
-        digits: of each split (train, validation, test).
-        size: pixels a side of an image; `digit` or more.
-        digit: pixels a side that digits are resized to; 8 or more.
-        distractors: K, 0 or more.
     """
 
     classes = 10

@@ -26,9 +26,7 @@ class Cmudict(Corpus):
     """Letters of a word in, phones out; 117,493 words of a to z alone, with all their variants.
 
     A word's hash decides on its split: 90, 5 and 5 %. Training has each variant as a pair; the other splits have each word once
-    (its first variant) and count any variant as right. stress: whether vowels carry it (AH0 AH1 AH2, or AH).
-    The file is `root`/cmudict/cmudict.dict; download: whether it may be fetched. Raises what
-    `study.tasks.download.pinned_file` raises.
+    (its first variant) and count any variant as right. Raises what `study.tasks.download.pinned_file` raises.
     """
 
     name = "cmudict"

@@ -17,9 +17,6 @@ class Copy(Task):
 
     No teacher forcing: the input never shows an answer, so each has to be found n positions before.
     Tokens: 0 .. symbols-1 the symbols, symbols "go", symbols+1 padding on the right. Classes: the symbols.
-    In training, the share `short` of the sequences has at most the middle of these lengths (None: lengths are uniform
-    there too); evaluations stay uniform.
-    The evaluation "out" has max_length+1 .. out_length symbols (None: twice `max_length`; 0: there is none).
     """
 
     name = "copy"

@@ -18,10 +18,7 @@ VALIDATION = 1 / 12  # share of the published training digits: 5,000 of 60,000
 
 class ClutteredMnist(Clutter):
     """Of the published training digits, in the order of a fixed permutation, the last twelfth validates and the rest trains;
-    the published test digits test.
-
-    root: the folder of real data; the files are `root`/mnist/*.gz. download: whether they may be fetched when they aren't
-    there. Raises what `study.tasks.download.pinned_file` raises.
+    the published test digits test. Raises what `study.tasks.download.pinned_file` raises.
     """
 
     name = "mnist"

@@ -22,9 +22,6 @@ class MQAR(Task):
     ask nothing, hold the filler. Keys are distinct within a sequence, and so are values (as in the published
     generator); the two have alphabets of their own.
     Tokens: 0 .. keys-1 keys, keys .. keys+values-1 values, keys+values the filler. Classes: the values.
-
-    The evaluation "out" has `out_length` tokens (0: there is none; None: twice `length`) and pairs drawn from
-    `out_pairs` (empty: as in training).
     """
 
     name = "mqar"

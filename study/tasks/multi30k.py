@@ -26,8 +26,7 @@ SHA256 = {
 class Multi30k(Translation):
     """29,000 pairs to train, 1,014 to validate, 1,000 to test (test_2016_flickr), as published: with capitals, not tokenised.
 
-    source, target: de or en. The other keys are those of `study.tasks.parallel_text.ParallelText`. The files are
-    `root`/multi30k/*.gz; download: whether they may be fetched. Raises what `study.tasks.download.pinned_file` raises.
+    Raises what `study.tasks.download.pinned_file` raises.
     """
 
     name = "multi30k"

@@ -16,7 +16,7 @@ class Offset(Task):
     """Position i answers x[i - distance], from i = distance on; symbols are independent and uniform.
 
     Where to look is the same in every sequence, so content can't help to find it.
-    Tokens and classes: the symbols. The evaluation "out" has `out_length` tokens (None: twice `length`; 0: there is none).
+    Tokens and classes: the symbols.
     """
 
     name = "offset"

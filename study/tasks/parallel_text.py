@@ -18,10 +18,6 @@ from study.tasks.vocabulary import Pair
 class ParallelText(Translation):
     """Files that the user names, plain or .gz, two for each split; line i of the one belongs to line i of the other.
 
-    vocabulary: subwords at most, of both sides together (joint) or of each; learned on the training split alone.
-    lowercase: neither text nor scores know capitals. longest: tokens a side that a training pair may have, END included.
-    tokenize: how BLEU finds the target's words, by sacreBLEU's name: 13a, intl, zh (Chinese) or char.
-    unchecked: also files that don't look like translations (`study.tasks.plausible`).
     Raises ValueError (file and line) for files that aren't line-aligned, not UTF-8, have empty lines or are implausible
     (`study.tasks.plausible`); FileNotFoundError.
     """

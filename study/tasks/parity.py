@@ -13,10 +13,7 @@ from study.tasks.base import Batch, Task, at_least, longer, up_to_power_of_two
 
 
 class Parity(Task):
-    """Each position answers whether the number of ones up to and including itself is odd.
-
-    The evaluation "out" has `out_length` bits (None: twice `length`; 0: there is none).
-    """
+    """Each position answers whether the number of ones up to and including itself is odd."""
 
     name = "parity"
     causal = True

@@ -13,7 +13,7 @@ from study.tasks.rearranged import Rearranged
 
 
 class Permutation(Rearranged):
-    """Source symbols 0, 2, 4, ... and then 1, 3, 5, ...; the keys are those of `Rearranged`."""
+    """Source symbols 0, 2, 4, ... and then 1, 3, 5, ...."""
 
     name = "permutation"
 

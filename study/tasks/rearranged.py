@@ -20,7 +20,6 @@ class Rearranged(PairTask):
 
     Tokens: those of `study.tokens`, then the symbols, in source and target. Each target token has one gold source position:
     that of its symbol, and of the source's END for END. Slices by n.
-    The evaluation "out" has lengths max_length+1 .. out_length (0: there is none; None: up to twice `max_length`).
     """
 
     decoded = ("exact", "token_accuracy")

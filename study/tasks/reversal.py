@@ -13,7 +13,7 @@ from study.tasks.rearranged import Rearranged
 
 
 class Reversal(Rearranged):
-    """Place i of a target of n symbols holds source symbol n-1-i; the keys are those of `Rearranged`."""
+    """Place i of a target of n symbols holds source symbol n-1-i."""
 
     name = "reversal"
 

@@ -16,9 +16,6 @@ class Reverse(Task):
     """Position i of a sequence of n symbols answers x_{n-1-i}; n is uniform in min_length .. max_length.
 
     Tokens: 0 .. symbols-1 the symbols, symbols padding on the right. Classes: the symbols.
-    In training, the share `short` of the sequences has at most the middle of these lengths (None: lengths are uniform
-    there too); evaluations stay uniform.
-    The evaluation "out" has lengths max_length+1 .. out_length (None: twice `max_length`; 0: there is none).
     """
 
     name = "reverse"

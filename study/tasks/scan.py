@@ -40,7 +40,7 @@ class Scan(Corpus):
 
     split: simple (drawn alike), length (trained on at most 22 actions, tested on 24 to 48), jump (trained on jump alone and on
     no command with it). Equal lines validate together; a command of one word always trains: nothing else may tell its meaning.
-    The files lie in `root`/scan; download: whether they may be fetched. Raises what `study.tasks.download.pinned_file` raises.
+    Raises what `study.tasks.download.pinned_file` raises.
     """
 
     name = "scan"

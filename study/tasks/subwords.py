@@ -62,7 +62,7 @@ class Subwords(CharacterText):
 
 
 class ShakespeareSubwords(Subwords, Shakespeare):
-    """tinyshakespeare in `vocabulary` tokens; the other keys are `Shakespeare`'s."""
+    """tinyshakespeare in `vocabulary` tokens."""
 
     name = "shakespeare_subwords"
 
@@ -72,7 +72,7 @@ class ShakespeareSubwords(Subwords, Shakespeare):
 
 
 class PydocSubwords(Subwords, PydocTopics):
-    """Python's help topics in `vocabulary` tokens; the other keys are `PydocTopics`'."""
+    """Python's help topics in `vocabulary` tokens."""
 
     name = "pydoc_subwords"
 

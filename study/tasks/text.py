@@ -110,8 +110,7 @@ def _encode(text: str, alphabet: str) -> Tensor:
 class Shakespeare(CharacterText):
     """tinyshakespeare (Karpathy's char-rnn; MIT repository, public-domain text): 65 different characters.
 
-    root: the folder of real data; the file is `root`/tinyshakespeare/input.txt. download: whether it may be
-    fetched when it isn't there. Raises what `study.tasks.download.pinned_file` raises.
+    Raises what `study.tasks.download.pinned_file` raises.
     """
 
     name = "shakespeare"

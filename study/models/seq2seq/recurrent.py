@@ -72,7 +72,6 @@ class Recurrent(EncoderDecoder):
         width: D.
         layers: L, of the encoder and of the decoder, >= 1.
         hidden: H, of the decoder and of each of the encoder's directions.
-        cell: gru | lstm.
         dropout: on embeddings, between layers, and before the head.
         source_length, target_length: any length will do.
     """
@@ -279,11 +278,7 @@ class LuongGeneral(Attending):
 
 
 class LuongLocal(LuongGeneral):
-    """Attention in a window around a position that the decoder predicts, "local-p" (Luong et al. 2015, section 3.2).
-
-    Args:
-        window: how many positions it reaches to each side, >= 1; the Gaussian in it has half of it as standard deviation.
-    """
+    """Attention in a window around a position that the decoder predicts, "local-p" (Luong et al. 2015, section 3.2)."""
 
     name = "luong_local"
 

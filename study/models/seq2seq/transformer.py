@@ -61,7 +61,6 @@ class Transformer(EncoderDecoder):
         mixer: called with `causal` and the index of the layer, gives its self-attention.
         position: called with the length, gives the encoding of a side, added to its embedding or acting in its mixers.
         source_length, target_length: the longest in training.
-        heads: of the cross-attention, >= 1; divides `width`.
 
     Raises ValueError where `mixer` gives anything but full attention.
     """

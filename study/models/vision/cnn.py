@@ -23,7 +23,6 @@ class ConvNet(Architecture):
     Max pooling over all places makes it take images of any size, and answer alike wherever an object stands.
 
     Args:
-        classes: V.
         channels: C of each block, in order.
     """
 

@@ -52,12 +52,8 @@ class RecurrentAttention(Architecture):
     location. The glimpse network (section 3.1) has a norm before its last ReLU, as all else in this study that reads a stream.
 
     Args:
-        classes: V.
         width: D, even; the patch and its location are encoded in D / 2 each first.
         policy: width -> where to look; the first location is its choice in the empty state.
-        glimpses: G, 1 or more.
-        patch: P, even.
-        scales: K, 1 or more.
     """
 
     kind = "images"
@@ -124,12 +120,7 @@ class RecurrentAttention(Architecture):
 
 
 class LearnedGlimpses(RecurrentAttention):
-    """It learns where to look.
-
-    Args:
-        spread: standard deviation of the locations that training tries; above 0.
-        weight: of what trains the policy, beside the cross-entropy; above 0.
-    """
+    """It learns where to look."""
 
     name = "learned_glimpses"
 

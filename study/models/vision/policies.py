@@ -32,10 +32,6 @@ class Learned(Policy):
     s is the state scaled to length 1, since early in training the states are so short that no step of the optimiser would move
     the mean, and later so long that each would push it to an edge. The baseline is a linear function of the state, fitted to
     the reward by least squares; it lowers the variance, adds no bias, and trains nothing but itself.
-
-    Args:
-        spread: standard deviation of each coordinate; above 0.
-        weight: of this loss beside the cross-entropy; above 0.
     """
 
     def __init__(self, width: int, *, spread: float, weight: float) -> None:
