@@ -1,21 +1,18 @@
-"""Effects of contrasts beside each other, in units of their margins: even up to one margin, in tenfold steps beyond."""
+"""Effects of contrasts beside each other, in units of their margins."""
 
 from __future__ import annotations
 
-import math
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from analysis.bars import TICKS, Bar, bar, place
 from analysis.figures.style import OVER_LINES, style
-from analysis.rows import AGAINST, Row
+from analysis.rows import AGAINST
 from analysis.statistics import CONTRADICTED, EQUAL, INCONCLUSIVE, REVERSED, SUPPORTED
 from analysis.verdicts import Verdicts
-from analysis.wording import margin_unit
 
-CUT = 100.0  # margins at which the plot ends
-TICKS = (-100, -10, -1, 0, 1, 10, 100)
 COLOURS = {SUPPORTED: "#1b7f4d", **dict.fromkeys(AGAINST, "#b3261e")}  # grey where it is open
 MARKERS = {SUPPORTED: "o", EQUAL: "s", **dict.fromkeys((CONTRADICTED, REVERSED), "X")}
 WIDTH = 8.1  # inches
@@ -24,21 +21,6 @@ NAMES = 0.27 * WIDTH  # inches before the axis, for names
 CLAIM, PART = 64, 37  # characters of a line, of a claim across its column and of a part beside its bar
 ONE_COLUMN = 40  # lines that stand in one column
 KEY = "● supported   ■ equal   ✖ reversed, contradicted   ◇ inconclusive   ▶ goes on"
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A contrast with effect and interval in units of its margin, cut at ``CUT``."""
-
-    row: Row
-    low: float
-    effect: float
-    high: float
-
-    @property
-    def name(self) -> list[str]:
-        """The lines that name it."""
-        return textwrap.wrap(self.row.part, PART, break_on_hyphens=False)
 
 
 @dataclass
@@ -50,24 +32,7 @@ class Block:
 
     @property
     def lines(self) -> float:
-        return len(self.title) + sum(len(bar.name) for bar in self.bars) + 0.5
-
-
-def place(margins: float) -> float:
-    """Where so many margins lie on the axis, from -1 to 1."""
-    size = min(abs(margins), CUT)
-    return math.copysign(size if size <= 1 else 1 + math.log10(size), margins) / (1 + math.log10(CUT))
-
-
-def bars(rows: Iterable[Row]) -> list[Bar]:
-    """Of the contrasts that have an interval."""
-    drawn = []
-    for row in rows:
-        if row.effect is not None and row.low is not None and row.high is not None:
-            unit = margin_unit(row)
-            low, effect, high = (max(-CUT, min(CUT, value / unit)) for value in (row.low, row.effect, row.high))
-            drawn.append(Bar(row, low, effect, high))
-    return drawn
+        return len(self.title) + sum(len(_named(one)) for one in self.bars) + 0.5
 
 
 def forest(verdicts: Verdicts, said: Mapping[str, str]) -> Any | None:
@@ -75,10 +40,10 @@ def forest(verdicts: Verdicts, said: Mapping[str, str]) -> Any | None:
     from matplotlib.figure import Figure
 
     blocks: dict[str, Block] = {}
-    for bar in bars(row for row in verdicts.rows if row.part):
-        claim = bar.row.claim
+    for found in filter(None, map(bar, (row for row in verdicts.rows if row.part))):
+        claim = found.row.claim
         title = textwrap.wrap(f"{claim}  {said.get(claim, '')}", CLAIM)
-        blocks.setdefault(claim, Block(title)).bars.append(bar)
+        blocks.setdefault(claim, Block(title)).bars.append(found)
     if not blocks:
         return None
     columns = _columns(list(blocks.values()))
@@ -109,26 +74,21 @@ def _columns(blocks: list[Block]) -> list[list[Block]]:
 
 
 def _draw(ax: Any, column: Sequence[Block], lines: float) -> None:
-    """From top to bottom; a mark stands before the arrow where its effect is cut."""
-    from matplotlib.ticker import FixedLocator, NullLocator
-
-    ax.set_xscale("symlog", linthresh=1, linscale=0.9)  # so that a margin is as wide as a tenfold step
+    """From top to bottom."""
     y = 0.0
     for block in column:
         y = _name(ax, y, block.title, 0.04, fontweight="bold")
-        for bar in block.bars:
-            end = _name(ax, y, bar.name, 0.12)
-            _bar(ax, bar, (y + end) / 2)
+        for one in block.bars:
+            end = _name(ax, y, _named(one), 0.12)
+            _draw_bar(ax, one, (y + end) / 2)
             y = end
         y -= 0.5
     ax.set_yticks([])
     ax.set_ylim(-lines, 0)
-    ax.set_xlim(-1.3 * CUT, 1.3 * CUT)
-    ax.xaxis.set_major_locator(FixedLocator(TICKS))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_xlim(-1.04, 1.04)
+    ax.set_xticks([place(tick) for tick in TICKS], [f"{tick:g}" for tick in TICKS])
     ax.tick_params(axis="x", labelsize=7)
-    ax.axvspan(-1, 1, color="#000000", alpha=0.07, lw=0)
+    ax.axvspan(-place(1), place(1), color="#000000", alpha=0.07, lw=0)
     ax.axvline(0, color="#000000", lw=0.7)
     ax.spines["left"].set_visible(False)
 
@@ -144,12 +104,16 @@ def _name(ax: Any, y: float, lines: Sequence[str], indent: float, **font: Any) -
     return y
 
 
-def _bar(ax: Any, bar: Bar, y: float) -> None:
+def _named(bar: Bar) -> list[str]:
+    """The lines that name it."""
+    return textwrap.wrap(bar.row.part, PART, break_on_hyphens=False)
+
+
+def _draw_bar(ax: Any, bar: Bar, y: float) -> None:
     colour = COLOURS.get(bar.row.verdict, "#7a7a7a")
     ax.plot([bar.low, bar.high], [y, y], color=colour, lw=1.4, solid_capstyle="butt")
-    for end, cut, arrow in ((bar.low, -CUT, "<"), (bar.high, CUT, ">")):
-        if end == cut:
-            ax.plot([cut], [y], arrow, color=colour, ms=4)
+    for cut, end, arrow in ((bar.cut_low, bar.low, "<"), (bar.cut_high, bar.high, ">")):
+        if cut:
+            ax.plot([end], [y], arrow, color=colour, ms=4)
     fill = "white" if bar.row.verdict == INCONCLUSIVE else colour
-    at = max(-0.7 * CUT, min(0.7 * CUT, bar.effect))
-    ax.plot([at], [y], MARKERS.get(bar.row.verdict, "D"), color=colour, ms=4, mfc=fill)
+    ax.plot([bar.effect], [y], MARKERS.get(bar.row.verdict, "D"), color=colour, ms=4, mfc=fill)

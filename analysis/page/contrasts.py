@@ -6,13 +6,13 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from analysis import findings, registration, wording
+from analysis import bars, findings, registration, wording
 from analysis.claims import READ, Claims
-from analysis.figures.forest import CUT, place
 from analysis.rows import DECIDED, NOT_RUN, VERDICTS, Row
 from analysis.verdicts import Verdicts
 
-WIDTH, HEIGHT = 220, 16  # of a bar of a forest plot
+WIDTH, HEIGHT = 220, 16  # of a bar of a forest plot, in pixels
+AXIS = 0.94  # of the width; the rest is for arrows
 # Fields of a row that its line of the table has, or that every line of a claim would repeat.
 SAID_ELSEWHERE = set(
     """claim contrast statement verdict part effect low high level p p_holm decided_by n margin reason claim_verdict tier rule
@@ -53,23 +53,25 @@ def contrast(row: Row) -> dict[str, Any]:
 
 
 def bar(row: Row) -> dict[str, Any] | None:
-    """A line of a forest plot, on its axis in pixels of ``WIDTH``; arrows where it is cut."""
-    if row.effect is None or row.low is None or row.high is None:
+    """A line of a forest plot in pixels, with the band of the margin."""
+    found = bars.bar(row)
+    if found is None:
         return None
-    unit = wording.margin_unit(row)
-    scaled = [value / unit for value in (row.low, row.effect, row.high)]
-    low, effect, high = (WIDTH / 2 * (1 + 0.94 * place(value)) for value in scaled)
-    margin = WIDTH / 2 * 0.94 * place(1)
+    low, effect, high, least, most = map(_pixels, (found.low, found.effect, found.high, -bars.place(1), bars.place(1)))
     return {
         "width": WIDTH,
         "height": HEIGHT,
-        "low": round(low, 1),
-        "effect": round(effect, 1),
-        "high": round(max(high, low + 1), 1),
-        "margin": (round(WIDTH / 2 - margin, 1), round(2 * margin, 1)),
-        "cut_low": scaled[0] < -CUT,
-        "cut_high": scaled[2] > CUT,
+        "low": low,
+        "effect": effect,
+        "high": max(high, low + 1),
+        "margin": (least, round(most - least, 1)),
+        "cut_low": found.cut_low,
+        "cut_high": found.cut_high,
     }
+
+
+def _pixels(place: float) -> float:
+    return round(WIDTH / 2 * (1 + AXIS * place), 1)
 
 
 def _claim(claims: Claims, name: str, judged: Verdicts, run: Container[str]) -> dict[str, Any]:

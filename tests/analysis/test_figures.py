@@ -6,7 +6,7 @@ import pytest
 
 from analysis import figures, synthetic
 from analysis.figures import style
-from analysis.figures.forest import forest, place
+from analysis.figures.forest import forest
 from analysis.figures.style import arm_style
 from analysis.figures.training import training
 from analysis.figures.view import View
@@ -284,7 +284,3 @@ def test_the_forest_fits_a_page_and_has_arrows_where_it_is_cut():
     names = " ".join(text.get_text() for ax in figure.axes for text in ax.texts)
     assert all(f"part {i} of its claim" in names for i in range(2, 60)) and "holds" in names and "…" not in names
     assert "C7  What the seventh says." in names
-
-
-def test_a_place_on_the_forests_axis_is_even_up_to_a_margin_and_then_goes_by_tens():
-    assert [place(x) for x in (0, 0.5, 1, 10, -10, 100, 1e9)] == pytest.approx([0, 1 / 6, 1 / 3, 2 / 3, -2 / 3, 1, 1])
