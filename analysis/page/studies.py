@@ -24,21 +24,8 @@ def of(results: Results, judged: Verdicts, claims: Claims, drawings: Path) -> di
     """An experiment: its question, its answer contrast by contrast, figure, tables, and what is missing."""
     experiment = results.experiment
     rows = tables.main_rows(results)
-    by_task: list[dict[str, Any]] = []
-    for task in results.trained_tasks:
-        own = [row for row in rows if row["task"] == task]
-        ran = not untouched(own)
-        by_task.append(
-            {
-                "label": experiment.tasks[task].label,
-                "scores": _columns([score_cells(row) for row in own], best(own)) if ran else None,
-                "costs": _columns([cost_cells(row) for row in own]) if ran else None,
-                "floors": floors(own),
-                "published": tables.published_lines(results, task, claims.published_results),
-                "notes": list(dict.fromkeys(f"{row['label']}: {row['out_note']}" for row in own if row["out_note"])),
-            }
-        )
-    by_task += [_one_table(title, cells) for title, cells in tables.further_tables(results).items()]
+    trained = [_task(results, task, [row for row in rows if row["task"] == task], claims) for task in results.trained_tasks]
+    further = [_one_table(title, cells) for title, cells in tables.further_tables(results).items()]
     decides = {row.claim for row in judged.rows if row.experiment == experiment.name}
     return {
         "name": experiment.name,
@@ -50,8 +37,8 @@ def of(results: Results, judged: Verdicts, claims: Claims, drawings: Path) -> di
         "summary": results.summary(),
         "figure": _image(svg) if (svg := drawn.svg(drawings, results)) else "",
         "caption": figures.caption(results) if svg else "",
-        "means": tables.MEANS if any(table["scores"] for table in by_task[: len(results.trained_tasks)]) else "",
-        "tasks": by_task,
+        "means": tables.MEANS if any(task["scores"] for task in trained) else "",
+        "tasks": [*trained, *further],
         "lists": {title: lines for title, lines in _lists(results).items() if lines},
         "has_curves": any(record["curve"] for record in results.records),
     }
@@ -98,6 +85,19 @@ def _lists(results: Results) -> dict[str, list[str]]:
         "missing": [f"{run.task}, {run.arm}: {run.role}, rate {run.rate}, seed {run.seed}" for run in results.missing],
         "no learning rate yet": [f"{task}, {arm}" for arm, task in results.untuned],
         "not planned any more": [record["name"] for record in results.stale],
+    }
+
+
+def _task(results: Results, task: str, rows: Sequence[Mapping[str, Any]], claims: Claims) -> dict[str, Any]:
+    """What is said of one task, of whose arms ``rows`` tell."""
+    ran = not untouched(rows)
+    return {
+        "label": results.experiment.tasks[task].label,
+        "scores": _columns([score_cells(row) for row in rows], best(rows)) if ran else None,
+        "costs": _columns([cost_cells(row) for row in rows]) if ran else None,
+        "floors": floors(rows),
+        "published": tables.published_lines(results, task, claims.published_results),
+        "notes": list(dict.fromkeys(f"{row['label']}: {row['out_note']}" for row in rows if row["out_note"])),
     }
 
 
