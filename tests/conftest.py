@@ -27,19 +27,10 @@ from tests.wandb_server import KEY, Server
 ROOT = Path(__file__).parents[1]
 CONF = ROOT / "conf"
 
-SMALL = [
-    "tier=core",
-    "model.width=16",
-    "model.ffn_width=64",
-    "train.steps=4",
-    "train.batch=4",
-    "train.evaluate_every=2",
-    "evaluation.validation_items=8",
-    "evaluation.test_items=8",
-    "evaluation.batch=8",
-    "data.download=false",
-    "tracking.mode=off",
-]
+SMALL = """
+    tier=core model.width=16 model.ffn_width=64 train.steps=4 train.batch=4 train.evaluate_every=2 evaluation.validation_items=8
+    evaluation.test_items=8 evaluation.batch=8 data.download=false tracking.mode=off
+""".split()
 SHORT = {"length": 12, "max_length": 6, "keys": 12}  # of tasks that have such a key
 
 

@@ -20,18 +20,9 @@ ASKED = [
     ["tier=smoke", "model.width=32", "trainer=gpu", "trainer.gpus=0.5", "data.root=''"],
     ["tier=full", "task=reversal", "architecture=bahdanau", "readout=max", "position=relative", "position.clip=3", "mixer=gru"],
 ]
-REFUSED = [
-    "train.stepz=3",
-    "mixer.window=3",
-    "seed=abc",
-    "mixer=lsmt",
-    "train.steps=1,2",
-    "+seed=1",
-    "~nothing",
-    "task/x=1",
-    "mixer=a,b",
-    "+mixer=gru",
-]
+REFUSED = """
+    train.stepz=3 mixer.window=3 seed=abc mixer=lsmt train.steps=1,2 +seed=1 ~nothing task/x=1 mixer=a,b +mixer=gru
+""".split()
 
 
 @pytest.fixture(scope="module")

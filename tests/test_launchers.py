@@ -19,20 +19,11 @@ from tests.processes import Process, start
 
 pytestmark = pytest.mark.slow
 
-ONE = [
-    "task=recall",
-    "task.length=8",
-    "model.width=16",
-    "model.ffn_width=64",
-    "train.steps=300",
-    "train.batch=4",
-    "train.evaluate_every=20",
-    "train.stop_when_solved=false",
-    "evaluation.validation_items=8",
-    "evaluation.test_items=8",
-    "trainer.checkpoint_every=10",
-    "tracking.mode=off",
-]
+ONE = """
+    task=recall task.length=8 model.width=16 model.ffn_width=64 train.steps=300 train.batch=4 train.evaluate_every=20
+    train.stop_when_solved=false evaluation.validation_items=8 evaluation.test_items=8 trainer.checkpoint_every=10
+    tracking.mode=off
+""".split()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 
 from study import records
 from study.records import RecordError
+from tests.cases import case
 
 RUN = {  # a measurement of cost: the least that a finished run holds
     "name": "toy-lr0.01-s0-abc",
@@ -184,16 +185,16 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("kind", BROKEN)
-def test_an_invalid_record_is_named_with_the_fix(folder, kind):
-    text, why = BROKEN[kind]
+def test_an_invalid_record_is_named_with_the_fix(folder):
     path = folder / records.NAME
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(RecordError) as caught:
-        records.read(path)
-    message = str(caught.value)
-    assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < 600
-    assert why in message and "launch the run again" in message
+    for kind, (text, why) in BROKEN.items():
+        with case(kind):
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+            with pytest.raises(RecordError) as caught:
+                records.read(path)
+            message = str(caught.value)
+            assert message.startswith(f"{path}: ") and "\n" not in message and len(message) < 600
+            assert why in message and "launch the run again" in message
 
 
 def test_how_a_record_is_laid_out_does_not_matter(folder):

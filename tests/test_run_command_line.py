@@ -24,18 +24,10 @@ pytestmark = pytest.mark.slow
 Ended = namedtuple("Ended", "code out err")
 CONF = Path(experiments.FOLDER).parent
 WANDB = [sys.executable, "-m", "wandb"]
-SMALL = [
-    "tier=smoke",
-    "task.length=8",
-    "model.width=16",
-    "model.ffn_width=64",
-    "train.steps=4",
-    "train.batch=4",
-    "train.evaluate_every=2",
-    "evaluation.validation_items=8",
-    "evaluation.test_items=8",
-    "tracking.mode=off",
-]
+SMALL = """
+    tier=smoke task.length=8 model.width=16 model.ffn_width=64 train.steps=4 train.batch=4 train.evaluate_every=2
+    evaluation.validation_items=8 evaluation.test_items=8 tracking.mode=off
+""".split()
 PROGRESS = ("training: ", "testing: ")  # of a run that takes longer than ten seconds, as on a busy machine
 SWEEP = ["-m", "experiment=tiny", "tier=smoke", "tracking.mode=off", "runs=runs"]
 
@@ -379,17 +371,10 @@ def test_two_launches_at_once_train_each_run_once(checkout):
 
 
 LONG = ["runs=runs", "trainer.checkpoint_every=10"]
-SINGLE = [
-    "task=recall",
-    "task.length=8",
-    "model.width=16",
-    "model.ffn_width=64",
-    "train.steps=20000",
-    "train.batch=4",
-    "train.evaluate_every=20",
-    "evaluation.validation_items=8",
-    "train.stop_when_solved=false",
-]
+SINGLE = """
+    task=recall task.length=8 model.width=16 model.ffn_width=64 train.steps=20000 train.batch=4 train.evaluate_every=20
+    evaluation.validation_items=8 train.stop_when_solved=false
+""".split()
 DECLARED = ["-m", "experiment=tiny", "tier=core", "train.stop_when_solved=false"]
 
 

@@ -7,7 +7,6 @@ import json
 import re
 import shlex
 import tempfile
-from pathlib import Path
 
 import pytest
 import yaml
@@ -16,8 +15,7 @@ from study import keys, parts, records, schema
 from study.experiments import Experiment
 from study.help import explain
 from study.training.build import validate
-
-ROOT = Path(__file__).parents[1]
+from tests.cases import CONF, case, names
 
 REFUSED = [
     # unknown keys and choices
@@ -145,14 +143,15 @@ REFUSED = [
 CLASSES = {path.rpartition(".")[2] for group in parts.GROUPS for path in parts.classes(group).values()} - {"Transformer"}
 
 
-@pytest.mark.parametrize(("overrides", "fix"), REFUSED, ids=[overrides for overrides, _ in REFUSED])
-def test_refused_in_one_line_that_says_what_would_do(compose, overrides, fix):
-    with pytest.raises(Exception) as caught:  # noqa: B017 (of Hydra or of the study; users see it through explain)
-        validate(compose(*overrides.split()))
-    said = explain(caught.value)
-    assert said.startswith("error: ") and "\n" not in said
-    assert fix in said
-    assert not CLASSES & set(re.findall(r"[\w=]+", said)), "a config knows no classes"
+def test_refused_in_one_line_that_says_what_would_do(compose):
+    for overrides, fix in REFUSED:
+        with case(overrides):
+            with pytest.raises(Exception) as caught:  # noqa: B017 (of Hydra or of the study; users see it through explain)
+                validate(compose(*overrides.split()))
+            said = explain(caught.value)
+            assert said.startswith("error: ") and "\n" not in said
+            assert fix in said
+            assert not CLASSES & set(re.findall(r"[\w=]+", said)), "a config knows no classes"
 
 
 @pytest.mark.parametrize("overrides", ["mixer=window mixer.window=64", "task=copy mixer=window mixer.window=64"])
@@ -196,50 +195,17 @@ def test_online_tracking_is_an_allowed_choice(compose):
     validate(compose("tracking.mode=online"))
 
 
-NEUTRAL = [
-    "runs=elsewhere",
-    "retry_failed=true",
-    "tracking.mode=off",
-    "tracking.project=other",
-    "tracking.entity=team",
-    "data.root=elsewhere",
-    "data.download=false",
-    "trainer.threads=2",
-    "trainer.checkpoint_every=7",
-    "trainer.keep_weights=true",
-    "sweep.wait=false",
-    "sweep.arms=[a]",
-    "origin.arm=a",
-    "origin.task=b",
-    "origin.claims=[C1]",
-    "origin.digest=abc",
-    "origin.role=verdict",
-]
-MOVING = [
-    "seed=1",
-    "train.rate=0.001",
-    "train.steps=999",
-    "train.batch=16",
-    "train.warmup=0.2",
-    "train.clip=2",
-    "train.weight_decay=0.1",
-    "train.evaluate_every=50",
-    "train.stop_when_solved=false",
-    "model.width=128",
-    "model.layers=3",
-    "model.ffn_width=128",
-    "model.match=nothing",
-    "model.dropout=0.1",
-    "mixer=window",
-    "mixer.heads=8",
-    "position=learned",
-    "readout=soft",
-    "task=ngram",
-    "task.length=65",
-    "evaluation.test_items=1",
-    "trainer.precision=bf16-mixed",
-    "origin.experiment=heads",
-]
+NEUTRAL = """
+    runs=elsewhere retry_failed=true tracking.mode=off tracking.project=other tracking.entity=team data.root=elsewhere
+    data.download=false trainer.threads=2 trainer.checkpoint_every=7 trainer.keep_weights=true sweep.wait=false sweep.arms=[a]
+    origin.arm=a origin.task=b origin.claims=[C1] origin.digest=abc origin.role=verdict
+""".split()
+MOVING = """
+    seed=1 train.rate=0.001 train.steps=999 train.batch=16 train.warmup=0.2 train.clip=2 train.weight_decay=0.1
+    train.evaluate_every=50 train.stop_when_solved=false model.width=128 model.layers=3 model.ffn_width=128 model.match=nothing
+    model.dropout=0.1 mixer=window mixer.heads=8 position=learned readout=soft task=ngram task.length=65 evaluation.test_items=1
+    trainer.precision=bf16-mixed origin.experiment=heads
+""".split()
 
 
 @pytest.mark.slow
@@ -295,7 +261,7 @@ def test_ids_never_move_by_accident(compose):
     assert schema.name(declared(compose, run)) == "positions-reverse-none-tuning-lr0.001-s100-48484e5a78b9"
 
 
-COMMITTED = sorted(ROOT.glob("results/*/records/*.jsonl"))
+COMMITTED = sorted(records.RESULTS.glob("*/records/*.jsonl"))
 
 
 @pytest.mark.slow
@@ -323,17 +289,16 @@ def test_checking_gives_values_their_types(compose):
     assert isinstance(config.train.rate, float)
 
 
-PARTS = [(path.parent.name, path) for group in parts.GROUPS for path in sorted((ROOT / "conf" / group).glob("*.yaml"))]
-
-
-@pytest.mark.parametrize(("group", "path"), PARTS, ids=[f"{group}={path.stem}" for group, path in PARTS])
-def test_a_yaml_gives_every_key_of_its_part_its_default_and_words(group, path):
-    node = yaml.safe_load(path.read_text())
-    assert node.pop("name") == path.stem
-    assert list(node) == list(parts.keywords(group, path.stem))
-    for key, default in parts.defaults(group, path.stem).items():
-        assert default == node[key] or default is inspect.Parameter.empty or str(node[key]).startswith("${"), key
-    assert all("# " in line for line in path.read_text().splitlines() if not line.startswith("name:"))
+def test_a_yaml_gives_every_key_of_its_part_its_default_and_words():
+    for group, name in ((each, name) for each in parts.GROUPS for name in names(each)):
+        with case(f"{group}={name}"):
+            text = (CONF / group / f"{name}.yaml").read_text()
+            node = yaml.safe_load(text)
+            assert node.pop("name") == name
+            assert list(node) == list(parts.keywords(group, name))
+            for key, default in parts.defaults(group, name).items():
+                assert default == node[key] or default is inspect.Parameter.empty or str(node[key]).startswith("${"), key
+            assert all("# " in line for line in text.splitlines() if not line.startswith("name:"))
 
 
 def test_every_key_of_the_base_recipe_is_declared_with_words():

@@ -20,46 +20,11 @@ ILL = tuple(name for name in ("structure", "glimpse", "complexity", "translation
 WHOLE = "speed"
 MUTATIONS, BATCHES = 500, 2
 
-VALUES = [
-    None,
-    True,
-    0,
-    -1,
-    1,
-    7,
-    0.5,
-    -2.5,
-    1e49,
-    1e-49,
-    1e300,
-    5e-324,
-    10**12,
-    2**53,
-    10**30,
-    -(10**400),
-    "",
-    "x",
-    "0",
-    "1e5",
-    "../..",
-    "/etc",
-    "<script>alert(1)</script>",
-    "$x^$",
-    "a\nb",
-    "\ud800",
-    "NaN",
-    [],
-    [0],
-    [[1, 2], [3]],
-    [None],
-    {},
-    {"a": 1},
-    {"1": {"accuracy": 0.5}},
-    {"test": {}},
-    {"": None},
-    {"validation": {"accuracy": None}},
-    {"../..": 1},
-]
+NUMBERS = [True, 0, -1, 1, 7, 0.5, -2.5, 1e49, 1e-49, 1e300, 5e-324, 10**12, 2**53, 10**30, -(10**400)]
+TEXTS = ["", "x", "0", "1e5", "../..", "/etc", "<script>alert(1)</script>", "$x^$", "a\nb", "\ud800", "NaN"]
+LISTS = [[], [0], [[1, 2], [3]], [None]]
+OBJECTS = [{}, {"a": 1}, {"1": {"accuracy": 0.5}}, {"test": {}}, {"": None}, {"validation": {"accuracy": None}}, {"../..": 1}]
+VALUES = [None, *NUMBERS, *TEXTS, *LISTS, *OBJECTS]
 
 
 def nested(depth, draw):

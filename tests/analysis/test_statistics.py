@@ -32,12 +32,11 @@ DRAW = np.random.default_rng(0)
 SAMPLES = [DRAW.normal(mean, 0.02, n).tolist() for mean in (-0.05, 0.0, 0.019, 0.06) for n in (2, 3, 5, 10)]
 
 
-@pytest.mark.parametrize("sample", SAMPLES)
-@pytest.mark.parametrize("level", [0.90, 0.95])
-def test_mean_interval_is_statsmodels(sample, level):
-    mean, low, high = statistics.mean_interval(sample, level)
-    assert mean == pytest.approx(np.mean(sample))
-    assert (low, high) == pytest.approx(DescrStatsW(sample).tconfint_mean(alpha=1 - level))
+def test_mean_interval_is_statsmodels():
+    for sample, level in itertools.product(SAMPLES, (0.90, 0.95)):
+        mean, low, high = statistics.mean_interval(sample, level)
+        assert mean == pytest.approx(np.mean(sample))
+        assert (low, high) == pytest.approx(DescrStatsW(sample).tconfint_mean(alpha=1 - level))
 
 
 def test_mean_interval_by_hand():
@@ -67,19 +66,16 @@ def outcome(sample, margin, alpha=0.05):
     return EQUAL if -margin < low and high < margin else INCONCLUSIVE
 
 
-@pytest.mark.parametrize("alpha", [0.05, 0.03, 0.005])
-@pytest.mark.parametrize("margin", [0.0, 0.01, 0.02, -0.02, 0.1, 1.0])
-def test_the_interval_that_is_given_out_is_the_one_that_decides(margin, alpha):
-    for sample in SAMPLES:
+def test_the_interval_that_is_given_out_is_the_one_that_decides():
+    for sample, margin, alpha in itertools.product(SAMPLES, (0.0, 0.01, 0.02, -0.02, 0.1, 1.0), (0.05, 0.03, 0.005)):
         found = settled(statistics.compared(sample, margin), alpha=alpha)
         assert found.verdict == outcome(sample, margin, alpha)
         assert found.level == 1 - alpha
         assert (found.low, found.high) == pytest.approx(DescrStatsW(sample).tconfint_mean(alpha=alpha))
 
 
-@pytest.mark.parametrize("margin", [0.02, 0.1])
-def test_p_is_that_of_the_t_test_at_the_margin_or_of_two_one_sided_tests_within_it(margin):
-    for sample in SAMPLES:
+def test_p_is_that_of_the_t_test_at_the_margin_or_of_two_one_sided_tests_within_it():
+    for sample, margin in itertools.product(SAMPLES, (0.02, 0.1)):
         test = statistics.compared(sample, margin)
         if test.place == WITHIN:
             p_within, _, _ = ttost_paired(np.array(sample), np.zeros(len(sample)), -margin, margin)
@@ -104,24 +100,21 @@ def test_a_difference_that_is_not_significant_is_no_equivalence():
     assert settled(statistics.compared(sample, 0.02), SAME).verdict == INCONCLUSIVE
 
 
-@pytest.mark.parametrize(("n", "alpha"), [(5, 0.05), (5, 0.03), (10, 0.02), (10, 0.05 / 4)])
-def test_the_smallest_effect_that_is_seen_is_statsmodels(n, alpha):
-    sample = np.random.default_rng(n).normal(0.1, 0.05, n)
-    size = TTestPower().solve_power(nobs=n, alpha=alpha, power=0.8)  # in standard deviations, beyond the margin
-    found = settled(statistics.compared(sample.tolist(), 0.02), alpha=alpha)
-    assert found.seen == pytest.approx(0.02 + size * sample.std(ddof=1), rel=1e-4)
+def test_the_smallest_effect_that_is_seen_is_statsmodels():
+    for n, alpha in ((5, 0.05), (5, 0.03), (10, 0.02), (10, 0.05 / 4)):
+        sample = np.random.default_rng(n).normal(0.1, 0.05, n)
+        size = TTestPower().solve_power(nobs=n, alpha=alpha, power=0.8)  # in standard deviations, beyond the margin
+        found = settled(statistics.compared(sample.tolist(), 0.02), alpha=alpha)
+        assert found.seen == pytest.approx(0.02 + size * sample.std(ddof=1), rel=1e-4), (n, alpha)
 
 
-@pytest.mark.parametrize(
-    ("counts", "p"),
-    [((5, 5, 0, 5), 2 / 252), ((5, 5, 1, 5), 12 / 252), ((3, 3, 0, 3), 2 / 20), ((4, 5, 4, 5), 1.0)],
-)
-def test_more_solved_by_hand(counts, p):
+def test_more_solved_by_hand():
     """Ways to place the solved seeds among all: C(10,5) = 252 and C(6,3) = 20 for the lopsided tables."""
-    test = statistics.more_solved(*counts)
-    assert test.p == pytest.approx(p)
-    low, high = confint_proportions_2indep(*counts, method="newcomb", alpha=0.03)
-    assert test.interval(0.03) == pytest.approx((low if p <= 0.03 else min(low, 0), high))
+    for counts, p in {(5, 5, 0, 5): 2 / 252, (5, 5, 1, 5): 12 / 252, (3, 3, 0, 3): 2 / 20, (4, 5, 4, 5): 1.0}.items():
+        test = statistics.more_solved(*counts)
+        assert test.p == pytest.approx(p), counts
+        low, high = confint_proportions_2indep(*counts, method="newcomb", alpha=0.03)
+        assert test.interval(0.03) == pytest.approx((low if p <= 0.03 else min(low, 0), high)), counts
 
 
 def test_more_solved_verdicts():
@@ -131,12 +124,12 @@ def test_more_solved_verdicts():
     assert settled(statistics.more_solved(0, 0, 5, 5)).verdict == INCONCLUSIVE
 
 
-@pytest.mark.parametrize("n", [3, 5, 6, 10])
 @pytest.mark.parametrize("alpha", [0.05, 0.03, 0.02, 0.005])
-def test_the_interval_of_solved_counts_decides_as_well(n, alpha):
-    for a, b in itertools.product(range(n + 1), repeat=2):
-        found = settled(statistics.more_solved(a, n, b, n), alpha=alpha)
-        assert (found.verdict == INCONCLUSIVE) is (found.low <= 0 <= found.high)
+def test_the_interval_of_solved_counts_decides_as_well(alpha):
+    for n in (3, 5, 6, 10):
+        for a, b in itertools.product(range(n + 1), repeat=2):
+            found = settled(statistics.more_solved(a, n, b, n), alpha=alpha)
+            assert (found.verdict == INCONCLUSIVE) is (found.low <= 0 <= found.high), (n, a, b)
 
 
 def test_log_rank_is_statsmodels():
@@ -255,19 +248,18 @@ def test_one_pair_or_none_decides_nothing():
         assert found.verdict == INCONCLUSIVE and found.low is None and found.level is None
 
 
-@pytest.mark.parametrize(
-    ("value", "verdict"), [(0.5, SUPPORTED), (0.0, EQUAL), (-0.5, REVERSED), (0.02, INCONCLUSIVE), (-0.02, INCONCLUSIVE)]
-)
 @pytest.mark.parametrize("decide", [statistics.compared, statistics.bootstrapped])
-def test_seeds_without_spread_are_decided_by_the_sign_test(decide, value, verdict):
+def test_seeds_without_spread_are_decided_by_the_sign_test(decide):
     """Five heads in a row come about with 2 / 2^5, ten with 2 / 2^10."""
-    five, ten = decide([value] * 5, 0.02), decide([value] * 10, 0.02)
-    assert settled(five).verdict == INCONCLUSIVE and settled(five).low is None
-    assert settled(ten).verdict == verdict
-    if verdict != INCONCLUSIVE:
-        assert five.p == stats.binomtest(5, 5).pvalue and ten.p == stats.binomtest(10, 10).pvalue
-        assert settled(ten).low == settled(ten).high == pytest.approx(value)
-        assert settled(ten, alpha=0.001).verdict == INCONCLUSIVE
+    verdicts = {0.5: SUPPORTED, 0.0: EQUAL, -0.5: REVERSED, 0.02: INCONCLUSIVE, -0.02: INCONCLUSIVE}
+    for value, verdict in verdicts.items():
+        five, ten = decide([value] * 5, 0.02), decide([value] * 10, 0.02)
+        assert settled(five).verdict == INCONCLUSIVE and settled(five).low is None
+        assert settled(ten).verdict == verdict, value
+        if verdict != INCONCLUSIVE:
+            assert five.p == stats.binomtest(5, 5).pvalue and ten.p == stats.binomtest(10, 10).pvalue
+            assert settled(ten).low == settled(ten).high == pytest.approx(value)
+            assert settled(ten, alpha=0.001).verdict == INCONCLUSIVE
 
 
 def test_counts_have_neither_p_nor_interval_and_no_part_in_the_family():

@@ -74,17 +74,11 @@ def test_every_part_trains_is_scored_and_goes_on_after_a_stop(gpu_trainer, monke
 class NeverWaits(TorchDispatchMode):
     """Fails on what would make a GPU's step wait for its results: reading a value, or a shape that hangs on values."""
 
-    READS = {
-        "_local_scalar_dense",
-        "nonzero",
-        "masked_select",
-        "_unique2",
-        "unique_dim",
-        "unique_consecutive",
-        "bincount",
-        "equal",
-        "is_nonzero",
-    }
+    READS = set(
+        """
+        _local_scalar_dense nonzero masked_select _unique2 unique_dim unique_consecutive bincount equal is_nonzero
+    """.split()
+    )
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__

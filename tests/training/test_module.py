@@ -237,16 +237,10 @@ def test_a_loss_that_is_no_number_is_told_from_a_bad_one(tiny, fit):
 
 @pytest.mark.slow
 def test_attention_learns_recall_and_the_control_without_mixing_does_not(tiny, fit):
-    setup = [
-        "model.width=32",
-        "model.ffn_width=64",
-        "train.steps=600",
-        "train.batch=32",
-        "train.evaluate_every=50",
-        "train.rate=0.005",
-        "evaluation.validation_items=256",
-        "evaluation.batch=128",
-    ]
+    setup = """
+        model.width=32 model.ffn_width=64 train.steps=600 train.batch=32 train.evaluate_every=50 train.rate=0.005
+        evaluation.validation_items=256 evaluation.batch=128
+    """.split()
     learnt = fit(tiny(*setup, "task.length=8"))
     assert learnt.steps_to_solve is not None
     scores, _ = learnt.evaluate(learnt.task, "test")

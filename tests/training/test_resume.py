@@ -127,20 +127,10 @@ def test_stopped_again_and_again(tiny, reference, monkeypatch):
 
 def test_the_stop_of_a_solved_run_is_kept(tiny, reference, monkeypatch):
     """What was reached before the interrupt (steps to solve) is not reached a second time."""
-    overrides = [
-        "train.steps=80",
-        "train.batch=32",
-        "train.evaluate_every=20",
-        "trainer.checkpoint_every=10",
-        "task=ngram",
-        "task.length=8",
-        "task.symbols=2",
-        "task.order=1",
-        "task.classes=2",
-        "train.rate=0.02",
-        "evaluation.validation_items=64",
-        "train.stop_when_solved=false",
-    ]
+    overrides = """
+        train.steps=80 train.batch=32 train.evaluate_every=20 trainer.checkpoint_every=10 task=ngram task.length=8
+        task.symbols=2 task.order=1 task.classes=2 train.rate=0.02 evaluation.validation_items=64 train.stop_when_solved=false
+    """.split()
     expected = reference(*overrides)
     solved = expected["steps_to_solve"]
     assert solved is not None and solved < 60

@@ -27,61 +27,24 @@ from study.training.runner import execute
 
 pytestmark = pytest.mark.slow
 
-FIELDS = {
-    "schema",
-    "id",
-    "name",
-    "status",
-    "error",
-    "plan",
-    "claims",
-    "kind",
-    "command",
-    "config",
-    "metrics",
-    "slices",
-    "notes",
-    "curve",
-    "provenance",
-    "checksum",
-}
-FINISHED_FIELDS = FIELDS | {
-    "steps",
-    "steps_to_90",
-    "steps_to_solve",
-    "tested_at",
-    "parameters",
-    "ffn_width",
-    "multiply_adds_per_token",
-    "multiply_adds_per_answer",
-    "peak_memory_bytes",
-    "tokens_seen",
-    "seconds",
-    "train_seconds",
-    "reach",
-    "metric",
-    "solved_at",
-    "chance",
-    "heuristic",
-    "weights_sha256",
-    "resumed",
-    "diagnostics",
-    "step_seconds",
-}
+FIELDS = set(
+    """
+    schema id name status error plan claims kind command config metrics slices notes curve provenance checksum
+""".split()
+)
+FINISHED_FIELDS = FIELDS | set(
+    """
+    steps steps_to_90 steps_to_solve tested_at parameters ffn_width multiply_adds_per_token multiply_adds_per_answer
+    peak_memory_bytes tokens_seen seconds train_seconds reach metric solved_at chance heuristic weights_sha256 resumed
+    diagnostics step_seconds
+""".split()
+)
 PLAN = {"experiment", "tier", "arm", "task", "role", "rate", "seed", "digest"}
-PROVENANCE = {
-    "revision",
-    "clean",
-    "versions",
-    "device",
-    "device_name",
-    "threads",
-    "dtype",
-    "attention_backend",
-    "started",
-    "system",
-    "data",
-}
+PROVENANCE = set(
+    """
+    revision clean versions device device_name threads dtype attention_backend started system data
+""".split()
+)
 
 
 def folder_of(config):

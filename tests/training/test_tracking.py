@@ -113,20 +113,11 @@ def said(capfd):
 def finished(compose, tmp_path_factory):
     """One run, tracked as it is by default: (config, record, its file's lines, its summary)."""
     folder = tmp_path_factory.mktemp("tracked")
-    config = compose(
-        "task=reverse",
-        "task.max_length=6",
-        "tier=smoke",
-        "model.width=16",
-        "model.ffn_width=64",
-        "train.steps=4",
-        "train.batch=4",
-        "train.evaluate_every=2",
-        "evaluation.test_items=8",
-        "evaluation.validation_items=8",
-        f"runs={folder}",
-        *DECLARED,
-    )
+    small = """
+        task=reverse task.max_length=6 tier=smoke model.width=16 model.ffn_width=64 train.steps=4 train.batch=4
+        train.evaluate_every=2 evaluation.test_items=8 evaluation.validation_items=8
+    """.split()
+    config = compose(*small, f"runs={folder}", *DECLARED)
     assert config.tracking.mode == "offline"
     record = execute(config).record
     tracking._idle.pop().end()
@@ -141,16 +132,7 @@ def test_the_file_holds_the_run_number_by_number(finished):
     for split in ("test", "out"):
         for metric in ("accuracy", "bits_per_character"):
             assert summary.pop(f"{split}/{metric}") == record["metrics"][split][metric]
-    for key in (
-        "steps",
-        "tested_at",
-        "seconds",
-        "step_seconds",
-        "peak_memory_bytes",
-        "tokens_seen",
-        "status",
-        "weights_sha256",
-    ):
+    for key in "steps tested_at seconds step_seconds peak_memory_bytes tokens_seen status weights_sha256".split():
         assert summary.pop(key) == record[key]
     for name, count in record["parameters"].items():
         assert summary.pop(f"parameters/{name}") == count
@@ -466,17 +448,11 @@ def test_when_the_server_hangs_the_run_is_whole_offline_and_can_be_uploaded(
 def test_a_launcher_asks_the_server_once_for_all_of_its_workers(run_py, wandb_server, monkeypatch, tmp_path):
     monkeypatch.setattr(tracking, "PATIENCE", 1)
     wandb_server.manner = "hang"
-    small = [
-        "task=recall",
-        "task.length=8",
-        "model.width=16",
-        "model.ffn_width=64",
-        "train.steps=2",
-        "train.batch=4",
-        "evaluation.validation_items=8",
-        "evaluation.test_items=8",
-        f"runs={tmp_path / 'runs'}",
-    ]
+    small = """
+        task=recall task.length=8 model.width=16 model.ffn_width=64 train.steps=2 train.batch=4
+        evaluation.validation_items=8 evaluation.test_items=8
+    """.split()
+    small.append(f"runs={tmp_path / 'runs'}")
     ended = run_py("-m", "seed=0,1", *small, "tracking.mode=online", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert ended.code == 0, ended
     (line,) = [line for line in ended.err.splitlines() if "W&B" in line]
@@ -605,17 +581,8 @@ def test_an_offline_run_connects_to_nothing_and_looks_up_no_name(tmp_path):
     log = tmp_path / "calls"
     root = Path(tracking.__file__).parents[2]
     traced = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmmsg", "-o", str(log)]
-    command = [
-        sys.executable,
-        "run.py",
-        "tier=smoke",
-        "train.steps=2",
-        "model.width=16",
-        "model.ffn_width=64",
-        "task.length=8",
-        "evaluation.test_items=8",
-        f"runs={tmp_path / 'runs'}",
-    ]
+    small = "tier=smoke train.steps=2 model.width=16 model.ffn_width=64 task.length=8 evaluation.test_items=8".split()
+    command = [sys.executable, "run.py", *small, f"runs={tmp_path / 'runs'}"]
     done = subprocess.run([*traced, *command], cwd=root, capture_output=True, text=True)
     if "Operation not permitted" in done.stderr:
         pytest.skip("strace is not permitted here")
