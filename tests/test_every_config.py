@@ -238,26 +238,3 @@ def test_a_convolutional_net_matches_the_glimpse_model_in_parameters_or_in_work(
     same_work = build("architecture=cnn", "model.match=multiply_adds")
     assert as_large.parameter_counts()["other"] == pytest.approx(glimpses.parameter_counts()["other"], rel=0.02)
     assert multiply_adds(same_work, image_BHW) == pytest.approx(multiply_adds(glimpses, image_BHW), rel=0.02)
-
-
-@pytest.mark.parametrize(
-    "overrides, words",
-    [
-        (["task=recall", "architecture=transformer"], "architecture=encoder"),
-        (["task=reversal"], "transformer"),
-        (["task=reversal", "architecture=bahdanau", "mixer=lstm"], "no mixer"),
-        (["task=reversal", "architecture=bahdanau", "position=none"], "no position"),
-        (["task=reversal", "architecture=transformer", "model.arrangement=plain"], "no model.arrangement"),
-        (["task=clutter", "architecture=cnn", "mixer=lstm"], "no mixer"),
-        (["task=clutter", "architecture=random_glimpses", "model.match=nothing"], "others are matched to glimpse models"),
-        (["task=recall", "model.tie=three_way"], "model.tie=output"),
-        (["task=numbers", "architecture=transformer", "model.tie=three_way"], "has two here; use model.tie=output"),
-        (["task=recall", "train.label_smoothing=0.1"], "leave train.label_smoothing at 0"),
-        (["task=recall", "search.beam=5"], "leave search"),
-        (["task=reversal", "architecture=transformer", "evaluation.structure=true"], "architecture=encoder"),
-        (["task=reversal", "architecture=transformer", "model.match=multiply_adds"], "use parameters or nothing"),
-    ],
-)
-def test_what_an_architecture_has_no_use_for_is_refused(compose, overrides, words):
-    with pytest.raises(ValueError, match=words):
-        validate(compose(*overrides))

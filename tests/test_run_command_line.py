@@ -71,14 +71,8 @@ def test_the_command_in_a_record_makes_the_run_again(run_py, tmp_path):
     assert (again["name"], again["weights_sha256"]) == (record["name"], record["weights_sha256"])
 
 
-REFUSED = {
+REFUSED = {  # what else is refused: tests/test_schema.py
     "mixer.heads=7": "error: heads=7 does not divide width=64; use one of 1, 2, 4, 8, 16, 32, 64, or set head_width",
-    "mixer.window=7": "error: the chosen mixer has no window; mixer=window has",
-    "task=mqar model.tie=output": "error: model.tie=output needs a task whose inputs are its outputs, not ",
-    "task=pydoc model.tie=both": "error: model.tie=both: must be one of none, output",
-    "task=pydoc model.tie=output model.match=tied": "error: model.match=tied brings an untied model to a tied one's size",
-    "task=pydoc task.share=0": "error: share is 0.0; it must be above 0 and at most 1, the whole training split",
-    "task=pydoc_subwords task.vocabulary=96": "error: vocabulary is 96; it must be above 96, the text's characters, ",
     "experiment=heads": "error: experiment=heads declares a sweep of many runs: launch it with python run.py -m exper",
     "task=shakespeare data.download=false data.root=nowhere": (
         "error: nowhere/tinyshakespeare/input.txt is missing: set data.download=true, or put https://raw.githubuser"

@@ -17,6 +17,7 @@ from study.help import explain
 from study.training.build import validate
 from tests.cases import CONF, case, names
 
+MATCHES = ("parameters", "multiply_adds", "tied")
 REFUSED = [
     # unknown keys and choices
     ("train.stepz=3", "no key train.stepz here; did you mean train.steps?"),
@@ -60,7 +61,7 @@ REFUSED = [
     ("position=learned position.past=wrap", "past=wrap must be one of error, clip"),
     ("task=reverse task.short=2", "short is 2.0; it must be a share from 0 to 1"),
     ("task=mqar task.pairs=[4] task.length=9", "length"),
-    ("mixer=lstm model.ffn_width=8", "to be matched; use model.match=nothing, a larger model.ffn_width"),
+    ("mixer=lstm model.ffn_width=8", " to be matched; use model.match=nothing, a larger model.ffn_width"),
     ("mixer=window model.match=size", "must be one of parameters, "),
     ("readout=gumbel readout.temperature=0", "temperature=0.0 must be above 0"),
     ("readout=soft readout.temperature=2", "the chosen readout has no temperature; readout=gumbel has"),
@@ -138,7 +139,26 @@ REFUSED = [
     ("evaluation.structure=true task=ngram", "evaluation.structure needs gold edges, and task=ngram has none"),
     ("evaluation.structure=true task=reverse mixer=lstm", "evaluation.structure needs edges to cut, and mixer=lstm has none"),
     ("task=numbers architecture=transformer model.tie=three_way", "and task=numbers has two here; use model.tie=output"),
+    ("task=recall evaluation.structure=true", "task=recall has none; use task=reverse, brackets or agreement"),
+    ("task=reverse evaluation.structure=true mixer=identity", "mixer=identity has none; use mixer=attention"),
+    ("task=reverse evaluation.heads=true mixer=window", "full attention, not of mixer=window; use mixer=attention"),
+    # what an architecture or a task has no use for
     ("task=reversal architecture=bahdanau position=none", "architecture=bahdanau has no position: leave it at its default"),
+    ("task=reversal architecture=bahdanau mixer=lstm", "architecture=bahdanau has no mixer: leave it at its default"),
+    ("task=reversal architecture=transformer model.arrangement=plain", "architecture=transformer has no model.arrangement"),
+    ("task=reversal architecture=transformer evaluation.structure=true", "reads the layers of architecture=encoder"),
+    ("task=reversal architecture=transformer model.match=multiply_adds", "architecture=encoder; use parameters or nothing"),
+    ("task=clutter architecture=cnn mixer=lstm", "architecture=cnn has no mixer: leave it at its default"),
+    ("task=clutter architecture=random_glimpses model.match=nothing", "others are matched to glimpse models"),
+    ("task=recall train.label_smoothing=0.1", "architecture=encoder smooths no labels: leave train.label_smoothing at 0"),
+    ("task=recall search.beam=5", "architecture=encoder writes no sequences: leave search.beam at 1 and "),
+    ("task=recall model.tie=three_way", "use model.tie=output where there is no source"),
+    ("task=mqar model.tie=output", "model.tie=output needs a task whose inputs are its outputs, not "),
+    ("task=pydoc model.tie=both", "model.tie=both: must be one of none, output"),
+    ("task=pydoc model.tie=output model.match=tied", "model.match=tied brings an untied model to a tied one's size"),
+    *((f"mixer=convolution model.ffn_width=16 model.match={match}", "even ffn_width=1 has ") for match in MATCHES),
+    ("task=pydoc task.share=0", "share is 0.0; it must be above 0 and at most 1, the whole training split"),
+    ("task=pydoc_subwords task.vocabulary=96", "vocabulary is 96; it must be above 96, the text's characters, "),
 ]
 CLASSES = {path.rpartition(".")[2] for group in parts.GROUPS for path in parts.classes(group).values()} - {"Transformer"}
 

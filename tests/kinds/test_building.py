@@ -73,15 +73,6 @@ def test_the_feed_forward_width_by_hand(compose, match, width):
     assert {block.ffn[0].out_features for block in build.build_model(config, build.build_task(config)).blocks} == {width}
 
 
-@pytest.mark.parametrize("match", ["parameters", "multiply_adds", "tied"])
-def test_a_model_too_large_to_be_matched_is_refused_with_its_fix(compose, match):
-    config = compose("mixer=convolution", "model.ffn_width=16", f"model.match={match}")
-    with pytest.raises(
-        ValueError, match="^even ffn_width=1 has .* to be matched; use model.match=nothing, a larger model.ffn_width"
-    ):
-        build.validate(config)
-
-
 @pytest.mark.parametrize("readout", ["soft", "sampled", "gate", "max"])
 def test_the_feed_forward_nets_make_room_for_the_readout(compose, readout):
     ours, theirs = (

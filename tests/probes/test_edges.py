@@ -10,7 +10,6 @@ from study.tasks.base import IGNORE
 from study.tasks.brackets import Brackets
 from study.tasks.copy_memory import CopyMemory
 from study.tasks.reverse import Reverse
-from study.training.build import validate
 from study.training.runner import execute
 
 
@@ -120,15 +119,3 @@ def test_it_stands_in_the_record_when_asked_for(tiny, monkeypatch):
     assert "structure" not in plain and asked["weights_sha256"] == plain["weights_sha256"]
     assert asked["metrics"] == plain["metrics"]
     assert "structure" not in execute(tiny("evaluation.structure=true", "origin.role=tuning", "seed=1", task="reverse")).record
-
-
-@pytest.mark.parametrize(
-    ("task", "mixer", "words"),
-    [
-        ("recall", "attention", "task=recall has none; use task=reverse, brackets or agreement"),
-        ("reverse", "identity", "mixer=identity has none; use mixer=attention"),
-    ],
-)
-def test_what_has_no_edges_is_refused_before_training(tiny, task, mixer, words):
-    with pytest.raises(ValueError, match=words):
-        validate(tiny("evaluation.structure=true", f"mixer={mixer}", task=task))

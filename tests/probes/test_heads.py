@@ -6,7 +6,6 @@ from scipy.spatial.distance import cityblock
 
 from study.probes import heads
 from study.tasks.base import IGNORE, Batch
-from study.training.build import validate
 from study.training.runner import execute
 
 
@@ -115,8 +114,3 @@ def test_it_stands_in_the_record_when_asked_for(tiny, monkeypatch):
     asked, plain = (execute(tiny(*asking, task="reverse")).record for asking in (["evaluation.heads=true"], []))
     assert 0 <= asked["heads"]["apart"] <= 1 and "structure" not in asked
     assert "heads" not in plain and asked["weights_sha256"] == plain["weights_sha256"]
-
-
-def test_a_mixer_with_other_heads_is_refused_before_training(tiny):
-    with pytest.raises(ValueError, match="mixer=window; use mixer=attention"):
-        validate(tiny("evaluation.heads=true", "mixer=window", task="reverse"))
