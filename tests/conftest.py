@@ -132,10 +132,7 @@ EXPERIMENT = {
         "identity": {"label": "no mixing", "set": {"mixer": "identity"}},
     },
     "tasks": {
-        "recall": {
-            "label": "recall",
-            "set": {"task": "recall", "task.length": 8, "train.steps": 4, "train.evaluate_every": 2},
-        }
+        "recall": {"label": "recall", "set": {"task": "recall", "task.length": 8, "train.steps": 4, "train.evaluate_every": 2}}
     },
     "tiers": {
         "smoke": {"rates": [0.003], "tuning_seeds": [100], "verdict_seeds": [0, 1]},

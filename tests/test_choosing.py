@@ -18,10 +18,7 @@ CHOICES = {
         [run(0.001, 0.6), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 1.0, 100)],
         0.001,
     ),
-    "of equal worst seeds the better mean wins": (
-        [run(0.001, 0.5), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 0.7)],
-        0.01,
-    ),
+    "of equal worst seeds the better mean wins": ([run(0.001, 0.5), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 0.7)], 0.01),
     "solved is solved: from there on the mean number of steps decides": (
         [run(0.001, 1.0, 300), run(0.001, 1.0, 300), run(0.01, 0.995, 100), run(0.01, 0.996, 400)],  # means 300, 250
         0.01,
@@ -76,10 +73,7 @@ def test_without_a_single_score_there_is_no_rate():
     assert choose([run(0.001, 0.5)], [], "accuracy") is None
 
 
-@pytest.mark.parametrize(
-    ("best", "further"),
-    [(0.001, 0.0003), (0.003, None), (0.01, 0.03)],
-)
+@pytest.mark.parametrize(("best", "further"), [(0.001, 0.0003), (0.003, None), (0.01, 0.03)])
 def test_a_best_rate_on_an_edge_leads_further(best, further):
     begun = [run(rate, 0.5) for rate in (0.001, 0.003, 0.01)]
     assert choose(begun, [run(best, 0.6)], "accuracy").further == further

@@ -156,11 +156,7 @@ def test_a_tier_without_records_names_those_with(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["--source", "nowhere"], "no such folder"),
-        (["--experiment", "tinny"], "there are tiny"),
-    ],
+    ("arguments", "words"), [(["--source", "nowhere"], "no such folder"), (["--experiment", "tinny"], "there are tiny")]
 )
 def test_wrong_arguments_say_what_would_do(arguments, words, tmp_path, capsys):
     assert golden(tmp_path, *arguments) == 2
@@ -192,10 +188,7 @@ def test_straight_from_fresh_runs(tmp_path, capsys):
     fresh(tmp_path / "runs", "smoke")
     assert main(["--source", str(tmp_path / "runs"), "--tier", "smoke", "--results", str(tmp_path / "results"), *INPUT]) == 0
     rows = list(csv.DictReader((tmp_path / "results" / "smoke" / "verdicts.csv").open()))
-    assert {row["verdict"] for row in rows if row["rule"] in ("better", "equivalent", "solves")} <= {
-        "inconclusive",
-        "not run",
-    }
+    assert {row["verdict"] for row in rows if row["rule"] in ("better", "equivalent", "solves")} <= {"inconclusive", "not run"}
     assert all("smoke tier decides nothing" in row["reason"] for row in rows if row["verdict"] == "inconclusive")
     assert f"page: {tmp_path / 'results' / 'page.html'}" in capsys.readouterr().out.replace("\n", "")
 
@@ -370,14 +363,7 @@ def test_narrowing_to_an_experiment_leaves_other_files_alone(tmp_path):
     for name in ("tiny", "other"):
         made = synthetic.complete(experiments.load(name, tmp_path / "declarations"), "core")
         records.write_lines(tmp_path / "results" / "core" / "records" / f"{name}.jsonl", made)
-    where = [
-        "--results",
-        str(tmp_path / "results"),
-        "--claims",
-        INPUT[3],
-        "--declarations",
-        str(tmp_path / "declarations"),
-    ]
+    where = ["--results", str(tmp_path / "results"), "--claims", INPUT[3], "--declarations", str(tmp_path / "declarations")]
     assert main(["tables", *where, "--experiment", "tiny"]) == 0
     written = {path.name for path in (tmp_path / "results" / "core" / "tables").iterdir()}
     assert written == {"tiny.csv", "tiny.md", "tiny.tex", "tiny_rates.csv", "tiny_slices.csv"}

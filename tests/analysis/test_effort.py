@@ -62,8 +62,7 @@ def test_the_median_is_censored():
 
 
 @pytest.mark.parametrize(
-    ("steps", "middle"),
-    [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([None, 50], 50)],
+    ("steps", "middle"), [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([None, 50], 50)]
 )
 def test_the_median_is_kaplan_meiers(steps, middle):
     """As statsmodels has it, runs that do not reach it censored at their end."""

@@ -157,12 +157,7 @@ def test_a_wandb_run_without_a_whole_record_is_set_aside(no_session, wandb_serve
         ("team/study", KEY, "no server", "no answer within 1 s; see to the network, or give a folder of runs"),
         ("team/study", KEY, "no project", "is there such a project, and may the key read it?"),
         ("team/study", KEY, "RunOutputArtifacts", "no answer within 1 s; see to the network, or give a folder of runs"),
-        (
-            "team/study",
-            KEY,
-            "ArtifactMembershipFiles",
-            "no answer within 1 s; see to the network, or give a folder of runs",
-        ),
+        ("team/study", KEY, "ArtifactMembershipFiles", "no answer within 1 s; see to the network, or give a folder of runs"),
     ],
 )
 def test_a_project_that_cant_be_read_is_one_plain_sentence(

@@ -24,15 +24,7 @@ WINS = {
     "part": "wins",
     "better": {"experiment": "tiny", "task": "recall", "a": "attention", "b": "lstm"},
 }
-CLAIM = {
-    "zh": "它",
-    "en": "It.",
-    "topic": "t",
-    "origin": "o",
-    "published": [],
-    "expect": "e",
-    "contrasts": {"wins": WINS},
-}
+CLAIM = {"zh": "它", "en": "It.", "topic": "t", "origin": "o", "published": [], "expect": "e", "contrasts": {"wins": WINS}}
 
 
 class Repository:

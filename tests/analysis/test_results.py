@@ -22,12 +22,7 @@ DECLARATION = {
         "cost": {"measure": "cost", "arms": ["attention"], "set": {"cost.lengths": [64, 128]}},
     },
     "tiers": {
-        "core": {
-            "rates": [0.001, 0.003, 0.01],
-            "tuning_seeds": [8, 9],
-            "verdict_seeds": [0, 1, 2],
-            "further_seeds": [3],
-        }
+        "core": {"rates": [0.001, 0.003, 0.01], "tuning_seeds": [8, 9], "verdict_seeds": [0, 1, 2], "further_seeds": [3]}
     },
 }
 TINY = Experiment(DECLARATION)

@@ -607,12 +607,6 @@ def test_layers_are_told_of_architectures_that_are_made_of_some():
 def test_rows_name_scope_device_and_revision():
     row = only(contrast())
     assert row.scope == "recall, length 64, 64 wide, 2 layers, n = 5, core tier, cpu"
-    assert (row.device, row.revision, row.tier, row.experiment, row.task) == (
-        "cpu",
-        "00000000",
-        "core",
-        "tiny",
-        "recall",
-    )
+    assert (row.device, row.revision, row.tier, row.experiment, row.task) == ("cpu", "00000000", "core", "tiny", "recall")
     dirty = study(change=lambda r: r["provenance"].update(clean=False))
     assert only(contrast(), studies=dirty).revision == "00000000+"

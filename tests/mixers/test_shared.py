@@ -56,10 +56,7 @@ def test_each_variant_is_its_definition():
             mixer = build(**variant).double()
             x_ND = torch.randn(N, WIDTH, dtype=torch.double, requires_grad=True)
             results = []
-            for y_ND, weights in (
-                (mixer(x_ND[None])[0], mixer.maps(x_ND[None])[0]),
-                reference(mixer, x_ND=x_ND, **variant),
-            ):
+            for y_ND, weights in ((mixer(x_ND[None])[0], mixer.maps(x_ND[None])[0]), reference(mixer, x_ND=x_ND, **variant)):
                 loss = (y_ND * torch.arange(WIDTH).cos()).sum()
                 results.append([y_ND, weights, *torch.autograd.grad(loss, [x_ND, *mixer.parameters()])])
             for actual, expected in zip(*results, strict=True):

@@ -17,10 +17,7 @@ from study.tasks.pairs import PairTask
 
 ROOT = Path(__file__).parents[2]
 YAMLS = sorted((ROOT / "conf" / "task").glob("*.yaml"))
-DATA = {
-    "${data.root}": str(ROOT / os.environ.get("STUDY_DATA_ROOT", "data")),
-    "${data.download}": False,
-}
+DATA = {"${data.root}": str(ROOT / os.environ.get("STUDY_DATA_ROOT", "data")), "${data.download}": False}
 LINES = {  # of a corpus for tasks that want the user's own files
     split: [f"{word} {number} and {word} more." for number in numbers for word in ("one", "two", "three", "four")]
     for split, numbers in {"train": range(30), "validation": range(30, 35), "test": range(35, 40)}.items()

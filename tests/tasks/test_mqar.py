@@ -58,11 +58,7 @@ def test_every_number_of_pairs_and_every_place_is_as_likely():
     assert chisquare(pairs[[1, 2, 4]].numpy()).pvalue > 1e-3
     first = batch.where_BT[:, 0]  # one question of each sequence: independent draws
     assert first.min() == 8
-    for counts in (
-        torch.bincount(first)[8:],
-        torch.bincount(batch.tokens_BN[:, 0]),
-        torch.bincount(batch.targets_BT[:, 0]),
-    ):
+    for counts in (torch.bincount(first)[8:], torch.bincount(batch.tokens_BN[:, 0]), torch.bincount(batch.targets_BT[:, 0])):
         assert chisquare(counts.numpy()).pvalue > 1e-3
 
 

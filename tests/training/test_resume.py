@@ -223,11 +223,7 @@ def change_model(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (change_code, "was made with other code"),
-        (change_model, "does not fit the model"),
-    ],
+    ("change", "said"), [(change_code, "was made with other code"), (change_model, "does not fit the model")]
 )
 def test_a_checkpoint_of_something_else_is_told_and_the_run_starts_afresh(tiny, monkeypatch, change, said):
     config, checkpoint = interrupted(tiny, monkeypatch)

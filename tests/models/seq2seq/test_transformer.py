@@ -49,10 +49,7 @@ def theirs_and_twins(model):
     def like(module, ours):
         twins.extend([(module.weight, [ours.weight]), (module.bias, [ours.bias])])
 
-    for side, blocks, theirs_side in (
-        ("encoder", model.encoder, theirs.encoder),
-        ("decoder", model.decoder, theirs.decoder),
-    ):
+    for side, blocks, theirs_side in (("encoder", model.encoder, theirs.encoder), ("decoder", model.decoder, theirs.decoder)):
         for block, layer in zip(blocks, theirs_side.layers, strict=True):
             attention(layer.self_attn, block.mixer.qkv.weight, out=block.mixer.out)
             like(layer.norm1, block.mixer_norm)
