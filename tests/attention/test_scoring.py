@@ -9,12 +9,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from study.attention import scoring
 from study.attention.scoring import SCORES, Additive, Bilinear, Cosine, Dot, ScaledBilinear, ScaledDot
+from tests.cases import close
 
 SCORE = pytest.mark.parametrize("name", SCORES)
-
-
-def close(actual, expected, **tolerance):
-    torch.testing.assert_close(actual, expected, **({"atol": 1e-5, "rtol": 1e-4} | tolerance))
 
 
 def build(name, heads=2, head_width=3):
@@ -78,24 +75,6 @@ def test_gradients_are_those_of_finite_differences(name):
     q, k = inputs(B=1, N=3, M=2, dtype=torch.double, requires_grad=True)
     own = tuple(score.parameters())
     assert torch.autograd.gradcheck(lambda q, k, *_: score(q, k), (q, k, *own))
-
-
-def test_bilinear_is_torchs_with_copied_weights():
-    score = build("bilinear")
-    q_BHNK, k_BHNK = inputs(M=5)
-    theirs = torch.nn.Bilinear(3, 3, 1, bias=False)
-    for h in range(2):
-        with torch.no_grad():
-            theirs.weight.copy_(score.matrix[None, 3 * h : 3 * h + 3])
-        close(score(q_BHNK, k_BHNK)[:, h].diagonal(dim1=-2, dim2=-1), theirs(q_BHNK[:, h], k_BHNK[:, h])[..., 0])
-
-
-def test_cosine_is_torchs_and_only_the_direction_counts():
-    score = build("cosine")
-    q_BHNK, k_BHMK = inputs()
-    cosines = F.cosine_similarity(q_BHNK[:, :, :, None], k_BHMK[:, :, None], dim=-1)
-    close(score(q_BHNK, k_BHMK), cosines * 3**0.5 * score.log_sharpness.exp()[:, None, None])
-    close(score(7 * q_BHNK, k_BHMK / 5), score(q_BHNK, k_BHMK))
 
 
 def test_cosine_starts_as_the_scaled_dot_product_of_vectors_as_long_as_sqrt_k():

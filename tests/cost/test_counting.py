@@ -3,36 +3,26 @@
 B batch, N positions, D width, V classes.
 """
 
+import itertools
 from functools import partial
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from study import parts
 from study.attention import scoring
 from study.cost.counting import multiply_adds, sketched
 from study.mixers.attention import Attention
 from study.mixers.shared import Frozen
 from study.mixers.window import WindowAttention
 from study.models.base import Architecture
-from tests.conftest import CONF
+from tests.cases import names, part
 
+pytestmark = pytest.mark.filterwarnings("ignore:TF32")
 N, D, V = 24, 8, 5
-
-
-def names(group):
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-
-
-def part(group, name):
-    """Its class, with its keywords."""
-    keys = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
-    return partial(parts.load(group, keys.pop("name")), **keys)
 
 
 def mixer(name, causal=True, width=D, **keys):
@@ -95,17 +85,15 @@ def test_what_is_sketched_draws_nothing_and_has_every_size(device):
 # --- every part, against torch's counter -----------------------------------------------------------------------------
 
 
-@pytest.mark.filterwarnings("ignore:TF32")
-@pytest.mark.parametrize("causal", [True, False])
 @pytest.mark.parametrize("name", names("mixer"))
-def test_mixers(name, causal):
-    layer, x_BND = mixer(name, causal), torch.randn(2, N, D)
-    assert multiply_adds(layer, x_BND) == by_torch(layer, x_BND)
-    if not isinstance(layer, WindowAttention):
-        assert multiply_adds(layer.counted_as, x_BND) == multiply_adds(layer, x_BND)
+def test_mixers(name):
+    for causal in (True, False):
+        layer, x_BND = mixer(name, causal), torch.randn(2, N, D)
+        assert multiply_adds(layer, x_BND) == by_torch(layer, x_BND), f"causal={causal}"
+        if not isinstance(layer, WindowAttention):
+            assert multiply_adds(layer.counted_as, x_BND) == multiply_adds(layer, x_BND), f"causal={causal}"
 
 
-@pytest.mark.filterwarnings("ignore:TF32")
 @pytest.mark.parametrize("name", names("readout"))
 def test_readouts(name):
     readout = part("readout", name)(D, causal=True).eval()
@@ -113,7 +101,6 @@ def test_readouts(name):
     assert multiply_adds(readout, *given) == by_torch(readout, *given) >= D * V
 
 
-@pytest.mark.filterwarnings("ignore:TF32")
 @pytest.mark.parametrize("name", names("position"))
 def test_positions(name):
     layer, x_BND = mixer("attention"), torch.randn(1, N, D)
@@ -124,14 +111,11 @@ def test_positions(name):
     assert multiply_adds(position, x_BND) == 0
 
 
-@pytest.mark.filterwarnings("ignore:TF32")
-@pytest.mark.parametrize("block", [2**22, 64])
-@pytest.mark.parametrize(("heads", "head_width"), [(1, 8), (3, 5)])
-@pytest.mark.parametrize("name", scoring.SCORES)
-def test_scores(monkeypatch, name, heads, head_width, block):
-    monkeypatch.setattr(scoring, "BLOCK", block)
-    score, (q, k) = scoring.SCORES[name](heads, head_width), torch.randn(2, 3, heads, 11, head_width)
-    assert multiply_adds(score, q, k) == by_torch(score, q, k)
+def test_scores(monkeypatch):
+    for name, (heads, head_width), block in itertools.product(scoring.SCORES, [(1, 8), (3, 5)], (2**22, 64)):
+        monkeypatch.setattr(scoring, "BLOCK", block)
+        score, (q, k) = scoring.SCORES[name](heads, head_width), torch.randn(2, 3, heads, 11, head_width)
+        assert multiply_adds(score, q, k) == by_torch(score, q, k), (name, heads, block)
 
 
 # --- what the claims say ---------------------------------------------------------------------------------------------
@@ -148,15 +132,13 @@ CLOSED = {  # in N and D: Vaswani et al. 2017, table 1, with the projections cou
 }
 
 
-@pytest.mark.parametrize("name", CLOSED)
-def test_the_closed_forms_that_the_claims_speak_of(name):
-    assert multiply_adds(mixer(name), torch.randn(1, N, D)) == CLOSED[name]
+def test_the_closed_forms_that_the_claims_speak_of():
+    assert {name: multiply_adds(mixer(name), torch.randn(1, N, D)) for name in CLOSED} == CLOSED
 
 
-@pytest.mark.parametrize("causal", [True, False])
-@pytest.mark.parametrize("window", [2, 8, 64])
-@pytest.mark.parametrize("length", [5, 200])
-def test_a_window_is_counted_by_the_keys_that_a_query_in_the_middle_sees(causal, window, length):
-    layer = WindowAttention(D, causal=causal, window=window)
-    keys = min(length, int(layer.allowed(200, torch.device("cpu"))[100].sum()))
-    assert multiply_adds(layer.counted_as, torch.randn(1, length, D)) == length * (4 * D**2 + 2 * keys * D)
+def test_a_window_is_counted_by_the_keys_that_a_query_in_the_middle_sees():
+    for causal, window, length in itertools.product((True, False), (2, 8, 64), (5, 200)):
+        layer = WindowAttention(D, causal=causal, window=window)
+        keys = min(length, int(layer.allowed(200, torch.device("cpu"))[100].sum()))
+        counted = multiply_adds(layer.counted_as, torch.randn(1, length, D))
+        assert counted == length * (4 * D**2 + 2 * keys * D), (causal, window, length)

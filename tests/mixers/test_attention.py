@@ -37,21 +37,6 @@ def test_reference_attention_by_hand():
     close(reference_attention(q, k, v), torch.tensor([[[[3.0, 2.0, 0.0, 1.0]]]]))
 
 
-def test_reference_attention_is_torchs():
-    """Against F.scaled_dot_product_attention on the same (B, H, N, K), values and gradients."""
-    for causal, masked, N in itertools.product((True, False), (True, False), (1, 7, 13, 64)):
-        with case(f"causal={causal}", f"masked={masked}", N):
-            qkv = tensors(N=N)
-            mask_BN = some_mask(N=N) | (torch.arange(N) == 0) if masked else None
-            allowed_NN = torch.ones(N, N, dtype=torch.bool).tril() if causal else torch.ones(N, N, dtype=torch.bool)
-            allowed = allowed_NN if mask_BN is None else allowed_NN & mask_BN[:, None, None]
-            weight = torch.randn_like(qkv[0])
-            expected = value_and_gradients(F.scaled_dot_product_attention(*qkv, attn_mask=allowed), qkv, weight)
-            actual = value_and_gradients(reference_attention(*qkv, mask_BN, allowed_NN), qkv, weight)
-            for a, e in zip(actual, expected, strict=True):
-                close(a, e)
-
-
 def test_attention_is_the_reference():
     shapes = [(3, 2, 13, 5), (3, 1, 1, 4), (2, 4, 64, 16), (1, 2, 131, 32)]
     for causal, masked, (B, H, N, K) in itertools.product((True, False), (True, False), shapes):

@@ -43,18 +43,6 @@ def test_recurrent_is_torchs_module_on_packed_sequences_too(ours, theirs, causal
     close(mixer(x_BND, mask_BN)[mask_BN], expected[mask_BN])
 
 
-def test_elman_by_hand():
-    """h = tanh(w x + u h), one unit at a time."""
-    mixer = Elman(2, causal=True)
-    with torch.no_grad():
-        mixer.forwards.weight_ih_l0.copy_(torch.eye(2))
-        mixer.forwards.weight_hh_l0.copy_(torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
-    x_BND = torch.tensor([[[0.5, -1.0], [0.25, 0.0]]])
-    first = torch.tensor([0.5, -1.0]).tanh()
-    second = torch.stack([0.25 + first[1], torch.tensor(0.0)]).tanh()
-    close(mixer(x_BND), torch.stack([first, second])[None])
-
-
 @pytest.mark.parametrize("causal", [True, False])
 def test_lstm_forget_gate_starts_with_bias_one(causal):
     """With zero input and zero weights an LSTM keeps sigmoid(1) of its cell at each step."""

@@ -7,12 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from study.mixers.attention import Attention
 from study.mixers.shared import SharedAttention
 from tests.cases import case, close
 from tests.mixers.test_every_mixer import ways
 
-CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
 WIDTH, HEADS = 12, 3
 
 
@@ -20,10 +18,6 @@ def build(share, projection, sees_itself=None, causal=True, **settings):
     torch.manual_seed(0)
     kept = {"share": share, "projection": projection, "sees_itself": sees_itself, "heads": HEADS}
     return SharedAttention(WIDTH, causal=causal, **kept, **settings)
-
-
-def padded():
-    return torch.randn(3, 10, WIDTH, requires_grad=True), torch.arange(10) < torch.tensor([10, 6, 1])[:, None]
 
 
 def reference(mixer, share, projection, sees_itself, causal, x_ND):
@@ -61,19 +55,6 @@ def test_each_variant_is_its_definition():
                 results.append([y_ND, weights, *torch.autograd.grad(loss, [x_ND, *mixer.parameters()])])
             for actual, expected in zip(*results, strict=True):
                 close(actual, expected, atol=1e-10, rtol=1e-10)
-
-
-@CAUSAL
-def test_separate_learned_projections_are_full_attention_with_copied_weights(causal):
-    ours, full = build("none", "learned", causal=causal), Attention(WIDTH, causal=causal, heads=HEADS)
-    full.load_state_dict(ours.state_dict())
-    x_BND, mask_BN = padded()
-    results = []
-    for mixer in (ours, full):
-        y_BND = mixer(x_BND, mask_BN)
-        results.append([y_BND, mixer.maps(x_BND, mask_BN), *torch.autograd.grad(y_BND.sum(), [x_BND, *mixer.parameters()])])
-    for mine, theirs in zip(*results, strict=True):
-        close(mine, theirs)
 
 
 @pytest.mark.parametrize("share", ["none", "queries_keys", "all"])

@@ -61,17 +61,6 @@ def test_the_gradient_is_the_sum_of_both_uses():
     torch.testing.assert_close(tied.head.weight.grad, expected_VD, rtol=1e-4, atol=1e-7)
 
 
-def test_an_optimiser_step_keeps_the_tables_one():
-    tied = build("output")
-    optimizer = torch.optim.AdamW(tied.parameters(), lr=0.1)
-    assert sum(p.numel() for group in optimizer.param_groups for p in group["params"]) == sum(
-        p.numel() for p in tied.parameters()
-    )
-    loss(tied).backward()
-    optimizer.step()
-    torch.testing.assert_close(tied.embedding(tokens()), F.embedding(tokens(), tied.head.weight))
-
-
 def test_a_checkpoint_restores_one_table():
     first, second = build("output"), build("output")
     with torch.no_grad():

@@ -11,10 +11,7 @@ from study.tasks.brackets import Brackets
 from study.tasks.copy_memory import CopyMemory
 from study.tasks.reverse import Reverse
 from study.training.runner import execute
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+from tests.cases import close
 
 
 @pytest.mark.parametrize("causal", [True, False])

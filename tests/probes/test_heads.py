@@ -7,10 +7,7 @@ from scipy.spatial.distance import cityblock
 from study.probes import heads
 from study.tasks.base import IGNORE, Batch
 from study.training.runner import execute
-
-
-def close(actual, expected):
-    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-4)
+from tests.cases import close
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def sentences(seed, count):
 
 
 @pytest.mark.parametrize("lowercase", [False, True])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(2))
 def test_bleu_and_chrf_are_sacrebleus(seed, lowercase):
     outputs, references = sentences(seed, 60)
     outputs = [output.title() if number % 2 else output for number, output in enumerate(outputs)]
@@ -81,7 +81,7 @@ def slow_distance(one, other):
     return 1 + min(slow_distance(one[1:], other[1:]), slow_distance(one[1:], other), slow_distance(one, other[1:]))
 
 
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(3))
 def test_error_rates_against_a_slow_edit_distance(seed):
     rng = random.Random(seed)
 

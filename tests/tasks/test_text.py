@@ -90,14 +90,6 @@ def test_heuristic_by_hand():
     assert task.heuristic[1] == pytest.approx(bits, rel=1e-12)
 
 
-def test_heuristic_is_what_frequencies_score_on_test_batches(pydoc):
-    train = torch.cat([pydoc.batch(500, generator(seed)).targets_BT.flatten() for seed in range(20)])
-    frequencies = (torch.bincount(train, minlength=96) + 1).double()
-    bits = -(frequencies / frequencies.sum()).log2()
-    test = pydoc.batch(2000, generator(), "test").targets_BT.flatten()
-    assert float(bits[test].mean()) == pytest.approx(pydoc.heuristic[1], abs=0.02)
-
-
 @pytest.mark.parametrize(
     ("length", "message"),
     [

@@ -90,16 +90,6 @@ def test_reset_forgets_everything():
     assert scores.compute() == fresh.compute()
 
 
-def test_items_of_a_slice_add_up_to_all_items():
-    scores = Scores()
-    for seed in range(3):
-        scores.update(*random_batch(seed))
-    whole, slices = scores.compute()
-    for values in slices.values():
-        assert sum(found["items"] for found in values.values()) == whole["items"]
-        assert "0" not in values  # where nothing is scored there is no value
-
-
 def test_half_precision_logits_are_scored_in_single():
     logits_BTV, batch = random_batch(2)
     half, single = Scores(), Scores()

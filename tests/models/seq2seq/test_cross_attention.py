@@ -50,13 +50,6 @@ def test_it_is_multi_head_attention(pair, need_weights):
         torch.testing.assert_close(actual, expected)
 
 
-def test_weights_are_exactly_zero_on_padding_and_sum_to_one(pair):
-    ours, _ = pair
-    _, weights_BHTM = ours(drawn(B, T, D), ours.project(drawn(B, M, D) * 30), REAL_BM, need_weights=True)
-    assert (weights_BHTM[~REAL_BM[:, None, None].expand_as(weights_BHTM)] == 0).all()
-    torch.testing.assert_close(weights_BHTM.sum(-1), torch.ones(B, H, T, dtype=torch.float64))
-
-
 def test_heads_must_divide_the_width():
     with pytest.raises(ValueError, match="heads=5 does not divide width=12; use one of 1, 2, 3"):
         CrossAttention(12, heads=5)
