@@ -61,17 +61,15 @@ def test_the_median_is_censored():
     assert median([]) is None
 
 
-@pytest.mark.parametrize(
-    ("steps", "middle"), [([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([None, 50], 50)]
-)
-def test_the_median_is_kaplan_meiers(steps, middle):
+def test_the_median_is_kaplan_meiers():
     """As statsmodels has it, runs that do not reach it censored at their end."""
-    found = steps_to_90([{"status": "finished", "steps": 1000, "steps_to_90": step} for step in steps])
-    assert found == (Effort(1000, False) if middle is None else Effort(middle, True))
-    reached = np.array([step is not None for step in steps])
-    survival = SurvfuncRight(np.array([1000 if step is None else step for step in steps]), reached)
-    half = [time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9]
-    assert (half[0] if half else None) == middle
+    for steps, middle in (([100, 200, 300], 200), ([100, None, 200, 300], 200), ([100, None, None], None), ([None, 50], 50)):
+        found = steps_to_90([{"status": "finished", "steps": 1000, "steps_to_90": step} for step in steps])
+        assert found == (Effort(1000, False) if middle is None else Effort(middle, True)), steps
+        reached = np.array([step is not None for step in steps])
+        survival = SurvfuncRight(np.array([1000 if step is None else step for step in steps]), reached)
+        half = [time for time, share in zip(survival.surv_times, survival.surv_prob, strict=True) if share <= 0.5 + 1e-9]
+        assert (half[0] if half else None) == middle, steps
 
 
 # --- the rule ------------------------------------------------------------------------------------------------------------

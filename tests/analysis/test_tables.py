@@ -3,6 +3,7 @@
 import copy
 import csv
 import io
+import math
 
 import pytest
 
@@ -107,9 +108,8 @@ def test_csv_leaves_empty_what_is_not_there():
     assert list(csv.reader(io.StringIO(text))) == [["a", "b", "c", "d"], ["", "0.123457", "yes", "x"]]
 
 
-@pytest.mark.parametrize(
-    ("metric", "values", "words"),
-    [
+def test_intervals_stay_on_their_scale_and_digits_are_those_they_support():
+    for metric, values, words in [
         ("accuracy", [0.9, 0.99, 1.0], "96 % [83, 100]"),  # the mean plus 4.303 standard errors of 0.0318 is 1.10
         ("cut_gold", [-0.01, 0.01], "0 % [-13, 13]"),  # a difference may be negative: 12.706 standard errors of 0.01
         ("bleu", [10.0, 25.0], "18 [0, 100]"),
@@ -117,44 +117,27 @@ def test_csv_leaves_empty_what_is_not_there():
         ("bits_per_character", [2.341, 2.343, 2.342], "2.342 [2.340, 2.344]"),
         ("accuracy", [1.0, 1.0], "100.0 % [100.0, 100.0]"),
         ("accuracy", [0.5], "50.0 %"),
-    ],
-)
-def test_intervals_stay_on_their_scale_and_digits_are_those_they_support(metric, values, words):
-    found = tables._interval("", values, METRICS[metric])
-    assert formats.with_interval(found["mean"], found["low"], found["high"], METRICS[metric]) == words
+    ]:
+        found = tables._interval("", values, METRICS[metric])
+        assert formats.with_interval(found["mean"], found["low"], found["high"], METRICS[metric]) == words
 
 
-@pytest.mark.parametrize(
-    ("numbers", "words"),
-    [
-        ((37.71, 36.92, 38.5), "37.7 ms [36.9, 38.5]"),
-        ((37.71, 20.1, 55.32), "38 ms [20, 55]"),
-        ((4203.0, 4190.6, 4215.4), "4,203 ms [4,191, 4,215]"),
-        ((0.2834, 0.281, 0.2858), "0.283 ms [0.281, 0.286]"),
-        ((24.0, 24.0, 24.0), "24 ms"),
-        ((24.0, None, None), "24 ms"),
-        ((24.0, float("nan"), float("nan")), "24 ms"),
-    ],
-)
-def test_what_is_measured_has_its_interval_and_three_digits_at_most(numbers, words):
-    assert formats.measured(*numbers, unit="ms") == words
+def test_what_is_measured_has_its_interval_and_three_digits_at_most():
+    expected = {
+        (37.71, 36.92, 38.5): "37.7 ms [36.9, 38.5]",
+        (37.71, 20.1, 55.32): "38 ms [20, 55]",
+        (4203.0, 4190.6, 4215.4): "4,203 ms [4,191, 4,215]",
+        (0.2834, 0.281, 0.2858): "0.283 ms [0.281, 0.286]",
+        (24.0, 24.0, 24.0): "24 ms",
+        (24.0, None, None): "24 ms",
+        (24.0, math.nan, math.nan): "24 ms",
+    }
+    assert {numbers: formats.measured(*numbers, unit="ms") for numbers in expected} == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        (0, "0"),
-        (0.8, "0.8"),
-        (999.4, "999"),
-        (999.6, "1k"),
-        (131072, "131k"),
-        (1_279_338_441_799, "1.28T"),
-        (2e15, "2000T"),
-        (None, ""),
-    ],
-)
-def test_large_numbers_are_short(value, words):
-    assert formats.short(value) == words
+def test_large_numbers_are_short():
+    expected = {0: "0", 0.8: "0.8", 999.4: "999", 999.6: "1k", 131072: "131k", 1_279_338_441_799: "1.28T", 2e15: "2000T"}
+    assert {value: formats.short(value) for value in expected} == expected and formats.short(None) == ""
 
 
 def test_best_means_are_marked_where_they_differ():

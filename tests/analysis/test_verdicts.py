@@ -400,9 +400,8 @@ def test_a_named_test_decides_by_construction(tmp_path, monkeypatch):
     assert built("test_x.py::test_b") == NOT_RUN
 
 
-@pytest.mark.parametrize(
-    ("found", "verdict"),
-    [
+def test_a_claim_from_its_contrasts():
+    for found, verdict in [
         ([], NOT_RUN),
         ([NOT_RUN, NOT_RUN], NOT_RUN),
         ([SUPPORTED, SUPPORTED], SUPPORTED),
@@ -416,12 +415,10 @@ def test_a_named_test_decides_by_construction(tmp_path, monkeypatch):
         ([BY_CONSTRUCTION], BY_CONSTRUCTION),
         ([BY_CONSTRUCTION, SUPPORTED], SUPPORTED),
         ([BY_CONSTRUCTION, CONTRADICTED], QUALIFIED),
-    ],
-)
-def test_a_claim_from_its_contrasts(found, verdict):
-    rows = [Row("C1", str(i), "", word, part=str(i)) for i, word in enumerate(found)]
-    beside = Row("C1", "beside", "", CONTRADICTED)
-    assert verdicts.claim_verdict(rows) == verdicts.claim_verdict([*rows, beside]) == verdict
+    ]:
+        rows = [Row("C1", str(i), "", word, part=str(i)) for i, word in enumerate(found)]
+        beside = Row("C1", "beside", "", CONTRADICTED)
+        assert verdicts.claim_verdict(rows) == verdicts.claim_verdict([*rows, beside]) == verdict, found
 
 
 def test_contrasts_beside_the_verdict_are_a_family_of_their_own():
@@ -539,9 +536,8 @@ def test_runs_that_collapsed_are_named():
     assert row.collapsed == "lstm seed 1 3" and row.n == 5, "and count all the same"
 
 
-@pytest.mark.parametrize(
-    ("scores", "solved", "word"),
-    [
+def test_how_a_run_ended():
+    for scores, solved, word in [
         ([0.1, 0.5, 0.995], 30, "solved"),
         ([0.1, 0.3, 0.5, 0.6, 0.61, 0.619], None, "flat"),
         ([0.1, 0.3, 0.5, 0.6, 0.61, 0.63], None, "still improving"),
@@ -549,13 +545,11 @@ def test_runs_that_collapsed_are_named():
         ([0.5, 0.56, 0.575, 0.585], None, "flat"),  # two thirds are at 26.7, between 0.56 and 0.575: 0.57
         ([0.1], None, ""),
         ([None, float("nan"), 0.5, None], None, ""),
-    ],
-)
-def test_how_a_run_ended(scores, solved, word):
-    curve = [{"step": 10 * (i + 1), "validation_accuracy": score} for i, score in enumerate(scores)]
-    record = {"status": "finished", "metric": "accuracy", "curve": curve, "steps_to_solve": solved}
-    assert values.ended(record, 0.02) == word
-    assert values.ended({**record, "status": "diverged"}) == "diverged"
+    ]:
+        curve = [{"step": 10 * (i + 1), "validation_accuracy": score} for i, score in enumerate(scores)]
+        record = {"status": "finished", "metric": "accuracy", "curve": curve, "steps_to_solve": solved}
+        assert values.ended(record, 0.02) == word, scores
+        assert values.ended({**record, "status": "diverged"}) == "diverged"
 
 
 def test_a_margin_told_in_another_score_says_nothing_of_how_a_run_ended():

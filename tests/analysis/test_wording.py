@@ -1,7 +1,5 @@
 """Effects and margins as a reader sees them, by the rule and the metric of the row."""
 
-import pytest
-
 from analysis import wording
 from analysis.rows import Row
 
@@ -10,9 +8,8 @@ def row(rule="better", **keys):
     return Row("C1", "x", "", "supported", rule=rule, **keys)
 
 
-@pytest.mark.parametrize(
-    ("words", "keys"),
-    [
+def test_an_effect_is_told_in_its_unit():
+    for words, keys in [
         ("+10.0 points [+5.0, +15.0]", {"effect": 0.1, "low": 0.05, "high": 0.15, "metric": "test.accuracy"}),
         ("-0.020 bits", {"effect": -0.02, "metric": "test.bits_per_character"}),
         ("+1.500", {"effect": 1.5, "metric": "test.bleu"}),
@@ -22,26 +19,20 @@ def row(rule="better", **keys):
         ("+1.00", {"effect": 1.0, "metric": "cost.seconds", "rule": "slope"}),
         ("+40 points", {"effect": 0.4, "metric": "test.bits_per_character", "rule": "solves"}),
         ("", {}),
-    ],
-)
-def test_an_effect_is_told_in_its_unit(words, keys):
-    assert wording.effect(row(**keys)) == words
+    ]:
+        assert wording.effect(row(**keys)) == words
 
 
-@pytest.mark.parametrize(
-    ("words", "keys"),
-    [
+def test_what_was_asked_is_told_in_the_same_unit():
+    for words, keys in [
         ("> 2", {"margin": 0.02, "metric": "test.accuracy"}),
         ("> -2", {"margin": -0.02, "metric": "test.accuracy"}),
         ("± 0.01", {"margin": 0.01, "metric": "test.bits_per_character", "rule": "equivalent"}),
         ("> 10", {"margin": 0.1, "metric": "to_target.samples", "rule": "sooner"}),
         ("> 0", {"margin": 0.0, "metric": "cost.seconds", "rule": "slope"}),
         ("", {"margin": None, "metric": "test.accuracy", "rule": "solves"}),
-    ],
-)
-def test_what_was_asked_is_told_in_the_same_unit(words, keys):
-    assert wording.asked(row(effect=0.1, **keys)) == words
-    assert wording.asked(row(**keys)) == ""
+    ]:
+        assert (wording.asked(row(effect=0.1, **keys)), wording.asked(row(**keys))) == (words, "")
 
 
 def test_effects_on_one_axis_are_measured_in_margins():
@@ -51,9 +42,8 @@ def test_effects_on_one_axis_are_measured_in_margins():
     assert wording.margin_unit(row("at_least", margin=0.0, metric="solved")) == 0.1, "which has no margin"
 
 
-@pytest.mark.parametrize(
-    ("said", "verdict", "keys"),
-    [
+def test_a_verdict_in_a_readers_words():
+    for said, verdict, keys in [
         ("no meaningful difference: +0.0 points, less than the 2 that would count", "equal", {"effect": 0.0}),
         ("no meaningful difference: +0.0 points, less than the 2 that would count", "equal", {"effect": -0.0001}),
         ("holds: +5.1 points, more than the 2 that count", "supported", {"effect": 0.051}),
@@ -62,25 +52,20 @@ def test_effects_on_one_axis_are_measured_in_margins():
         ("holds: +0.1 points, less than the 2 that would count", "supported", {"effect": 0.001, "rule": "equivalent"}),
         ("left open: +1.0 points, 2 would count", "inconclusive", {"effect": 0.01}),
         ("not measured", "not run", {}),
-    ],
-)
-def test_a_verdict_in_a_readers_words(said, verdict, keys):
-    known = {"rule": "better", "margin": 0.02, "metric": "test.accuracy", **keys}
-    assert wording.plainly(Row("C1", "x", "A beats B.", verdict, **known)) == said
+    ]:
+        known = {"rule": "better", "margin": 0.02, "metric": "test.accuracy", **keys}
+        assert wording.plainly(Row("C1", "x", "A beats B.", verdict, **known)) == said
 
 
-@pytest.mark.parametrize(
-    ("words", "keys"),
-    [
+def test_scores_of_both_sides_are_told_in_their_own_unit():
+    for words, keys in [
         ("97.0 % against 81.5 %", {"score_a": 0.97, "score_b": 0.815, "metric": "test.accuracy"}),
         ("44.0 % against 0.0 %", {"score_a": 0.44, "score_b": -0.0001, "metric": "structure.cut_gold"}),
         ("336M against 1,234 multiply-adds", {"score_a": 335544320, "score_b": 1234, "metric": "cost.multiply_adds"}),
         ("slopes of +1.66 against +0.99", {"score_a": 1.66, "score_b": 0.99, "metric": "cost.seconds", "rule": "slope"}),
         ("", {"score_a": 0.97, "metric": "test.accuracy"}),
-    ],
-)
-def test_scores_of_both_sides_are_told_in_their_own_unit(words, keys):
-    assert wording.levels(row(**keys)) == words
+    ]:
+        assert wording.levels(row(**keys)) == words
 
 
 def test_claims_are_counted_in_words():
