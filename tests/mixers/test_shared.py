@@ -92,16 +92,14 @@ def test_the_own_position_would_win_where_queries_are_keys():
     assert not mixer.maps(x_BND).diagonal(dim1=-2, dim2=-1).any()
 
 
-@pytest.mark.parametrize(
-    ("wrong", "fix"),
-    [
+def test_unknown_and_contradictory_settings_are_refused():
+    for wrong, fix in [
         ({"share": "keys"}, "share='keys' must be one of none, keys_values, queries_keys, all"),
         ({"projection": "random"}, "projection='random' must be one of learned, frozen, identity"),
         ({"projection": "identity"}, "without projections all are the same; use share=all"),
         ({"share": "all", "projection": "identity", "head_width": 5}, "keeps the width of 12, but heads x head_width is 15"),
-    ],
-)
-def test_unknown_and_contradictory_settings_are_refused(wrong, fix):
-    with pytest.raises(ValueError) as caught:
-        SharedAttention(WIDTH, causal=True, **{"heads": HEADS, **wrong})
-    assert fix in str(caught.value) and "\n" not in str(caught.value)
+    ]:
+        with case(wrong, fix):
+            with pytest.raises(ValueError) as caught:
+                SharedAttention(WIDTH, causal=True, **{"heads": HEADS, **wrong})
+            assert fix in str(caught.value) and "\n" not in str(caught.value)

@@ -10,6 +10,7 @@ import torch
 
 from study.tasks.parallel_text import ParallelText
 from study.tokens import END, UNKNOWN
+from tests.cases import case
 from tests.tasks.conftest import generator
 
 
@@ -129,17 +130,14 @@ def test_a_missing_file(own_files, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
+def test_bad_values(own_files, cache):
+    for key, value, message in [
         ("vocabulary", 4, "vocabulary is 4; it must be at least 5"),
         ("longest", 1, "longest is 1; it must be at least 2"),
         ("longest", 2, "longest is 2, and every training pair has more tokens; use more"),
-    ],
-)
-def test_bad_values(own_files, cache, key, value, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        ParallelText(**own_files | {key: value}, cache=cache)
+    ]:
+        with case(key, value), pytest.raises(ValueError, match=f"^{message}$"):
+            ParallelText(**own_files | {key: value}, cache=cache)
 
 
 def test_provenance_knows_the_content_of_each_file(task, own_files):

@@ -11,6 +11,7 @@ import pytest
 
 from study.tasks.subwords import PydocSubwords, ShakespeareSubwords, Subwords
 from study.tasks.text import CharacterText
+from tests.cases import case
 from tests.tasks.conftest import generator
 
 ROOT = Path(__file__).parents[2]
@@ -71,17 +72,14 @@ def test_chance_and_heuristic_are_in_bits_per_character(small):
     assert small.heuristic[1] == pytest.approx(bits / characters, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("vocabulary", "message"),
-    [
+def test_bad_vocabulary():
+    for vocabulary, message in [
         (11, "vocabulary is 11; it must be above 11, the text's characters, and at most 32768"),
         (40000, "vocabulary is 40000; it must be above 11, the text's characters, and at most 32768"),
         (500, "vocabulary is 500, but the training text yields [0-9]+ tokens; use at most that"),
-    ],
-)
-def test_bad_vocabulary(vocabulary, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        Small(WORDS * 60, vocabulary)
+    ]:
+        with case(vocabulary, message), pytest.raises(ValueError, match=f"^{message}$"):
+            Small(WORDS * 60, vocabulary)
 
 
 def test_too_few_tokens_for_the_context():

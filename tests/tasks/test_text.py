@@ -7,6 +7,7 @@ import torch
 from scipy.stats import chisquare
 
 from study.tasks.text import PRINTABLE, CharacterText, PydocTopics, Shakespeare
+from tests.cases import case
 from tests.tasks.conftest import generator
 
 
@@ -55,10 +56,10 @@ def test_the_whole_share_is_as_no_share(pydoc):
     assert torch.equal(PydocTopics(share=1.0).batch(50, generator()).tokens_BN, pydoc.batch(50, generator()).tokens_BN)
 
 
-@pytest.mark.parametrize("share", [0, -0.1, 1.01, math.nan])
-def test_bad_share(share):
-    with pytest.raises(ValueError, match=f"^share is {share}; it must be above 0 and at most 1"):
-        CharacterText(text="a" * 100, alphabet="a", length=1, share=share)
+def test_bad_share():
+    for share in [0, -0.1, 1.01, math.nan]:
+        with case(share), pytest.raises(ValueError, match=f"^share is {share}; it must be above 0 and at most 1"):
+            CharacterText(text="a" * 100, alphabet="a", length=1, share=share)
 
 
 def test_a_share_too_small_for_the_context():
@@ -90,16 +91,13 @@ def test_heuristic_by_hand():
     assert task.heuristic[1] == pytest.approx(bits, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("length", "message"),
-    [
+def test_bad_length():
+    for length, message in [
         (0, "length is 0; it must be at least 1"),
         (5, "length is 5, but the text's shortest split has 5 characters; use at most 4"),
-    ],
-)
-def test_bad_length(length, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        CharacterText(text="a" * 100, alphabet="a", length=length)
+    ]:
+        with case(length, message), pytest.raises(ValueError, match=f"^{message}$"):
+            CharacterText(text="a" * 100, alphabet="a", length=length)
 
 
 def test_the_longest_context_has_one_offset():

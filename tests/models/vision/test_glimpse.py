@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from study.cost.counting import multiply_adds
 from study.models.vision.cnn import ConvNet
 from study.models.vision.glimpse import CentreGlimpses, LearnedGlimpses, RandomGlimpses, crop, sense
+from tests.cases import case
 
 ARMS = pytest.mark.parametrize("arm", [LearnedGlimpses, RandomGlimpses, CentreGlimpses])
 
@@ -186,9 +187,8 @@ def test_glimpses_cost_the_same_at_every_size_and_a_convolution_costs_more():
     assert costs[2] / costs[0] == pytest.approx((60 / 28) ** 2, rel=0.01)
 
 
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
+def test_bad_keys():
+    for keys, message in [
         ({"width": 11}, "width=11 must be even, 2 or more; use 12"),
         ({"patch": 5}, "patch=5 must be even, 2 or more; use 6"),
         ({"patch": 0}, "patch=0 must be even, 2 or more; use 2"),
@@ -196,11 +196,9 @@ def test_glimpses_cost_the_same_at_every_size_and_a_convolution_costs_more():
         ({"scales": 0}, "scales is 0; it must be at least 1"),
         ({"spread": 0.0}, "spread is 0.0; it must be above 0"),
         ({"weight": -1.0}, "weight is -1.0; it must be above 0"),
-    ],
-)
-def test_bad_keys(keys, message):
-    with pytest.raises(ValueError, match=f"^{message}$"):
-        model(**keys)
+    ]:
+        with case(keys, message), pytest.raises(ValueError, match=f"^{message}$"):
+            model(**keys)
 
 
 def textures(count, size, generator):
