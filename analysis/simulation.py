@@ -42,14 +42,14 @@ def spread(rows: Iterable[Row]) -> float:
     return statistics.median(found)
 
 
-def sentence(rows: Iterable[Row], studies: int = STUDIES) -> str:
+def sentence(rows: Iterable[Row]) -> str:
     """What the rules do, at the spread of these contrasts."""
     seen = spread(rows)
-    nothing, _ = share(0.0, seen, (SUPPORTED, REVERSED), studies)
-    edge, _ = share(1.0, seen, (SUPPORTED, EQUAL, REVERSED), studies)
-    _, found = share(3.0, seen, (SUPPORTED,), studies)
+    nothing, _ = share(0.0, seen, (SUPPORTED, REVERSED))
+    edge, _ = share(1.0, seen, (SUPPORTED, EQUAL, REVERSED))
+    _, found = share(3.0, seen, (SUPPORTED,))
     return (
-        f"Of {studies:,} made-up claims of {PARTS} parts, at the spread seen here (the median standard deviation of "
+        f"Of {STUDIES:,} made-up claims of {PARTS} parts, at the spread seen here (the median standard deviation of "
         f"paired differences is {seen:.1f} margins), {100 * nothing:.1f} % get a false verdict where there is no effect, and "
         f"{100 * edge:.1f} % where each effect equals its margin, the hardest case; of effects of three margins "
         f"{100 * found:.0f} % are found."

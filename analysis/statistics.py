@@ -56,9 +56,9 @@ class Test:
 
 
 def mean_interval(
-    values: Sequence[float], level: float = 0.95, bounds: tuple[float, float] = UNBOUNDED
+    values: Sequence[float], bounds: tuple[float, float] = UNBOUNDED
 ) -> tuple[float | None, float | None, float | None]:
-    """Mean and its t interval; the interval is None for fewer than two values.
+    """Mean and its 95 % t interval; the interval is None for fewer than two values.
 
     It ends at ``bounds``, the ends of the scale: no mean lies beyond them, so the interval's level stays what it is.
     """
@@ -71,7 +71,7 @@ def mean_interval(
     if max(values) - min(values) <= TINY:
         return mean, mean, mean
     deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
-    half = t_quantile(n - 1, (1 + level) / 2) * deviation / math.sqrt(n)
+    half = t_quantile(n - 1, 0.975) * deviation / math.sqrt(n)
     return mean, max(mean - half, bounds[0]), min(mean + half, bounds[1])
 
 

@@ -277,10 +277,6 @@ class Experiment:
             for seed in (*sizes.verdict_seeds, *(sizes.further_seeds if cell in further else ()))
         ]
 
-    def steps(self, tier: str, cell: Cell) -> int:
-        """The cap of a cell: the optimiser steps that its runs may take."""
-        return self.settings(tier, cell).get("train.steps", STEPS)
-
     def settings(self, tier: str, cell: Cell) -> Settings:
         """All overrides of a cell but its rate and seed. Base, tier, task, the tier's word on the task, arm: later ones win."""
         arm, task = cell

@@ -43,15 +43,3 @@ def masked_softmax(scores: Tensor, mask_BM: Tensor | None = None, allowed: Tenso
         visible = visible & allowed
     some = visible.any(-1, keepdim=True)
     return scores.masked_fill(~visible & some, float("-inf")).softmax(-1) * some
-
-
-def reference_attention(
-    q_BHNK: Tensor,
-    k_BHMK: Tensor,
-    v_BHMK: Tensor,
-    mask_BM: Tensor | None = None,
-    allowed_NM: Tensor | None = None,
-) -> Tensor:
-    """The plain form that the fast ones are tested against."""
-    weights_BHNM = attention_weights(q_BHNK, k_BHMK, mask_BM, allowed_NM)
-    return torch.einsum("bhnm,bhmk->bhnk", weights_BHNM, v_BHMK.to(weights_BHNM.dtype))

@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from study.attention.dot_product import reference_attention
 from study.mixers.attention import Attention
 from study.mixers.base import Mixer
 
@@ -62,7 +61,7 @@ def band(N: int, back: int, ahead: int, device: torch.device | str | None = None
 def window_attention(
     q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, back: int, ahead: int
 ) -> Tensor:
-    """Equals `reference_window_attention`, at a cost and a memory linear in N.
+    """Equals full attention under a `band`, at a cost and a memory linear in N.
 
     The queries are cut into C chunks of S; each attends to the W = back + S + ahead keys around it, a view that
     overlaps its neighbours' rather than a copy.
@@ -87,11 +86,3 @@ def window_attention(
         attn_mask=allowed_BCSW if mask_BN is None else allowed_BCSW.repeat_interleave(H, 0),
     ).unflatten(0, (B, H))
     return y_BHCSK.flatten(2, 3)[:, :, :N]
-
-
-def reference_window_attention(
-    q_BHNK: Tensor, k_BHNK: Tensor, v_BHNK: Tensor, mask_BN: Tensor | None = None, *, back: int, ahead: int
-) -> Tensor:
-    """The plain form: full attention under a band mask, at full cost."""
-    allowed_NN = band(q_BHNK.shape[2], back, ahead, q_BHNK.device)
-    return reference_attention(q_BHNK, k_BHNK, v_BHNK, mask_BN, allowed_NN)

@@ -5,7 +5,6 @@ Shapes: B batch, N positions, T scored positions, D width, H heads, V classes.
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +12,9 @@ from torch import Tensor, nn
 from study.mixers.base import Mixer, linear
 from study.models.arrangements import ARRANGEMENTS
 from study.models.base import Architecture
-from study.parts import choice
 from study.positions.base import Position
 from study.readouts.base import Readout
 from study.readouts.own import Own
-
-
-class State(NamedTuple):
-    """What decoding remembers: the next position, and the state of each layer's mixer."""
-
-    position: int
-    mixers: list[Any]
 
 
 class Block(nn.Module):
@@ -49,13 +40,6 @@ class Block(nn.Module):
     def feed_forward(self, x_BND: Tensor) -> Tensor:
         """On rows (B N, D): there the ReLU in place costs nothing, while on (B, N, D) autograd copies for it."""
         return self.ffn(x_BND.flatten(0, -2)).view(x_BND.shape)
-
-    def step(self, x_BD: Tensor, state: Any) -> tuple[Tensor, Any]:
-        before, after = self.arrangement[:2]
-        y_BD, state = self.mixer.step(before(x_BD, self.mixer_norm), state)
-        x_BD = after(x_BD, self.dropout(y_BD), self.mixer_norm)
-        y_BD = self.dropout(self.ffn(before(x_BD, self.ffn_norm)))
-        return after(x_BD, y_BD, self.ffn_norm), state
 
     def maps(self, x_BND: Tensor, mask_BN: Tensor | None = None) -> Tensor:
         """The mixer's attention weights (B, H, N, N) when the block is given x."""
@@ -135,8 +119,8 @@ class SequenceModel(Architecture):
         reaches = [self.readout.reach, *(mixer.reach for mixer in self.mixers)]
         return None if None in reaches else sum(r for r in reaches if r is not None)
 
-    def embed(self, tokens_BN: Tensor, start: int = 0) -> Tensor:
-        return self.dropout(self.position(self.embedding(tokens_BN), start))
+    def embed(self, tokens_BN: Tensor) -> Tensor:
+        return self.dropout(self.position(self.embedding(tokens_BN)))
 
     def forward(self, tokens_BN: Tensor, where_BT: Tensor | None = None, mask_BN: Tensor | None = None) -> Tensor:
         """Logits (B, T, V) at `where_BT` (None: everywhere, T = N); `mask_BN` is True at real tokens."""
@@ -166,23 +150,6 @@ class SequenceModel(Architecture):
     def classify(self, x: Tensor) -> Tensor:
         """Logits (..., V) of what a readout read, (..., D)."""
         return self.head(self.norm(x))
-
-    def initial_state(self, batch: int) -> State:
-        """State before the first token; ValueError unless causal, or when the readout reads earlier positions."""
-        if not isinstance(self.readout, Own):
-            name = choice(type(self.readout))
-            raise ValueError(f"{name} reads the whole sequence, so the model does not step; use readout=own")
-        weight = self.head.weight
-        return State(0, [m.initial_state(batch, weight.device, weight.dtype) for m in self.mixers])
-
-    def step(self, tokens_B: Tensor, state: State) -> tuple[Tensor, State]:
-        """Logits (B, V) of the next position and the state after it; equals `forward`, position by position."""
-        x_BD = self.embed(tokens_B[:, None], state.position)[:, 0]
-        states = []
-        for block, mixer_state in zip(self.blocks, state.mixers, strict=True):
-            x_BD, mixer_state = block.step(x_BD, mixer_state)  # type: ignore[operator]
-            states.append(mixer_state)
-        return self.classify(x_BD), State(state.position + 1, states)
 
     def maps(self, tokens_BN: Tensor, mask_BN: Tensor | None = None) -> list[Tensor]:
         """Attention weights (B, H, N, N) of each layer that has them."""

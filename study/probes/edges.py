@@ -57,7 +57,6 @@ def examine(subject: Subject) -> dict[str, Any]:
 
 
 def gold_edges(batch: Batch) -> Edges:
-    """All gold edges of a batch."""
     assert batch.sources_BT is not None
     sequence_E, t_E = (batch.targets_BT != IGNORE).nonzero(as_tuple=True)
     query_E = t_E if batch.where_BT is None else batch.where_BT[sequence_E, t_E]

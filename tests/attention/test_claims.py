@@ -6,10 +6,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from study.attention.dot_product import attention, reference_attention
+from study.attention.dot_product import attention
 from study.attention.scoring import SCORES
 from study.mixers.attention import Attention
 from study.mixers.scored import ScoredAttention
+from tests.attention.reference import reference_attention
 
 B, H, N, M, K = 2, 3, 4, 7, 5
 

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from study.attention.dot_product import attention, attention_weights, reference_attention
+from study.attention.dot_product import attention, attention_weights
 from study.mixers.attention import Attention
 from study.mixers.window import WindowAttention
+from tests.attention.reference import reference_attention
 from tests.cases import case, close
 
 CAUSAL = pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])

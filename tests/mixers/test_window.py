@@ -8,7 +8,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from study.mixers.attention import Attention
-from study.mixers.window import WindowAttention, band, reference_window_attention, window_attention
+from study.mixers.window import WindowAttention, band, window_attention
+from tests.attention.reference import reference_window_attention
 from tests.cases import case, close
 
 

@@ -113,15 +113,9 @@ def test_a_block_is_torchs_encoder_layer_with_copied_weights(arrangement, norm_f
 
 
 @NAMES
-def test_steps_and_maps_follow_the_arrangement(arrangement):
+def test_maps_follow_the_arrangement(arrangement):
     built = model(arrangement)
     tokens_BN = torch.randint(7, (2, 9))
-    state, logits = built.initial_state(2), []
-    for n in range(9):
-        logits_BV, state = built.step(tokens_BN[:, n], state)
-        logits.append(logits_BV)
-    torch.testing.assert_close(torch.stack(logits, 1), built(tokens_BN), atol=1e-5, rtol=1e-4)
-
     seen = []
     for mixer in built.mixers:
         mixer.register_forward_pre_hook(lambda mixer, given: seen.append(given[0]))

@@ -72,17 +72,6 @@ def test_positions_count_as_embedding_once():
         assert build(position=position).parameter_counts() == counts, position
 
 
-def test_step_by_step_is_forward():
-    for mixer, position in PAIRS:
-        with case(mixer, position):
-            model, tokens_BN = build(mixer, position), tokens()
-            state, logits = model.initial_state(3), []
-            for n in range(LENGTH):
-                logits_BV, state = model.step(tokens_BN[:, n], state)
-                logits.append(logits_BV)
-            close(torch.stack(logits, 1), model(tokens_BN))
-
-
 def test_padding_changes_no_logit_and_no_map():
     lengths = (LENGTH, 8, 1)
     mask_BN = torch.arange(LENGTH) < torch.tensor(lengths)[:, None]
@@ -174,16 +163,6 @@ def test_a_readout_is_given_what_the_blocks_made():
             assert torch.equal(model(tokens_BN, where_BT), expected)
             assert model.reach is None
             assert build("identity", readout=readout).reach == (0 if readout == "own" else None)
-
-
-def test_a_model_that_reads_the_whole_sequence_does_not_step():
-    with pytest.raises(ValueError, match="readout=soft reads the whole sequence, .* use readout=own"):
-        build(readout="soft").initial_state(2)
-
-
-def test_only_causal_models_step():
-    with pytest.raises(ValueError, match="causal"):
-        build(causal=False).initial_state(2)
 
 
 def test_dropout_is_off_in_evaluation_and_keeps_the_mean_in_training():

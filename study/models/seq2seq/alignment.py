@@ -29,7 +29,6 @@ class Alignment(nn.Module):
 
     def __init__(self, query: int, states: int) -> None:
         super().__init__()
-        self.query_width, self.states_width = query, states
         self.key = linear(states, query, bias=False)
 
     def source(self, states_BME: Tensor, real_BM: Tensor) -> Source:

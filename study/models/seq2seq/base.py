@@ -15,6 +15,13 @@ from study.models.encoder import share_table
 from study.tokens import PAD, START
 
 
+class State(NamedTuple):
+    """What a decoder of layers remembers: the next position, and the state of each layer's mixer."""
+
+    position: int
+    mixers: list[Any]
+
+
 class Step(NamedTuple):
     logits_BV: Tensor
     state: Any

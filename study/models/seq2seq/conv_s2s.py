@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from study.attention.dot_product import masked_softmax
 from study.mixers.base import Mixer, linear
 from study.mixers.convolution import Convolution
-from study.models.encoder import State
-from study.models.seq2seq.base import Decoded, EncoderDecoder, Step, real
+from study.models.seq2seq.base import Decoded, EncoderDecoder, State, Step, real
 from study.positions.base import Position
 
 HALF = math.sqrt(0.5)  # keeps the variance of a sum of two (section 3.5)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from study.mixers.attention import Attention, Cache
-from study.models.encoder import Block, State
-from study.models.seq2seq.base import Decoded, EncoderDecoder, Step, real, shifted
+from study.models.encoder import Block
+from study.models.seq2seq.base import Decoded, EncoderDecoder, State, Step, real, shifted
 from study.models.seq2seq.cross_attention import CrossAttention
 from study.parts import choice
 from study.positions.base import Position
@@ -42,9 +42,7 @@ class DecoderBlock(Block):
         x_BTD = x_BTD + self.dropout(y_BTD)
         return x_BTD + self.dropout(self.feed_forward(self.ffn_norm(x_BTD))), weights_BHTM
 
-    def step(  # type: ignore[override]
-        self, x_BD: Tensor, memory: Cache, real_BM: Tensor, state: Any
-    ) -> tuple[Tensor, Any, Tensor | None]:
+    def step(self, x_BD: Tensor, memory: Cache, real_BM: Tensor, state: Any) -> tuple[Tensor, Any, Tensor | None]:
         """(output (B, D), next state of the mixer, weights (B, H, 1, M))."""
         y_BD, state = self.mixer.step(self.mixer_norm(x_BD), state)
         x_BD = x_BD + self.dropout(y_BD)

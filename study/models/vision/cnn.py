@@ -15,6 +15,7 @@ from study.models.base import Architecture
 from study.models.sizing import TOLERANCE
 
 KERNEL = 3
+BLOCKS = 4  # of a net that is sized
 
 
 class ConvNet(Architecture):
@@ -64,20 +65,16 @@ def check_size(size: int, blocks: int) -> None:
         raise ValueError(f"an image of {size} pixels can't be halved {blocks} times; use {2**blocks} pixels, or fewer blocks")
 
 
-def solve_channels(
-    count: Callable[[Sequence[int]], float], target: float, *, size: int, what: str, blocks: int = 4
-) -> tuple[int, ...]:
+def solve_channels(count: Callable[[Sequence[int]], float], target: float, *, size: int, what: str) -> tuple[int, ...]:
     """The channels, about twice as many from block to block, at which `count` of them comes to `target`.
 
     `count` must be linear in the last block's channels; `what` it counts is named in the ValueError that is raised when no
     channels come within 2 %. Nor can images of `size` pixels be halved more often than they have sides to halve.
     """
-    if blocks < 2:
-        raise ValueError(f"blocks is {blocks}; it must be at least 2")
-    check_size(size, blocks)
+    check_size(size, BLOCKS)
     best, nearest = (), math.inf
     for first in itertools.count(1):
-        before = tuple(first * 2**block for block in range(blocks - 1))
+        before = tuple(first * 2**block for block in range(BLOCKS - 1))
         one, two = count((*before, 1)), count((*before, 2))
         last = 1 + round((target - one) / (two - one))
         if last < 1:
@@ -86,7 +83,6 @@ def solve_channels(
             best, nearest = (*before, last), abs(math.log(last / (2 * before[-1])))
     if not best or abs(count(best) - target) > TOLERANCE * target:
         raise ValueError(
-            f"no channels bring {blocks} blocks within {TOLERANCE:.0%} of {target:.0f} {what}; "
-            "use a wider model beside them, or another number of blocks"
+            f"no channels bring {BLOCKS} blocks within {TOLERANCE:.0%} of {target:.0f} {what}; use a wider model beside them"
         )
     return best

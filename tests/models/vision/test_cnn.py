@@ -66,7 +66,5 @@ def test_what_cannot_be():
         solve(3, size=60)
     with pytest.raises(ValueError, match="^an image of 15 pixels can't be halved 4 times; use 16 pixels, or fewer blocks$"):
         solve(100, size=15)
-    with pytest.raises(ValueError, match="^blocks is 1; it must be at least 2$"):
-        solve(100, size=28, blocks=1)
     with pytest.raises(ValueError, match="^an image of 7 pixels can't be halved 3 times"):
         ConvNet(5, channels=(2, 2, 2))(torch.zeros(1, 7, 9))
