@@ -1,5 +1,5 @@
 // What the chosen runs looked at, side by side. Attention maps and alignments with their tokens: rows ask, columns are looked at;
-// dark is much weight. Glimpses: images, on each the path from the first place looked at (the ring) to the last.
+// dark is much weight. Glimpses: images, on each the path of the places looked at.
 
 const MOST_MAPS = 8;
 const IMAGE_SIDE = 168; // pixels at least
@@ -8,7 +8,7 @@ const IMAGE_SIDE = 168; // pixels at least
 function seenBy(store, runs) {
   const found = runs.flatMap((run) => [
     ...(store.maps.get(run) || []).map((map) => () => mapTable(store.names[run], map)),
-    ...(store.glimpses.get(run) || []).map(([split, paths]) => () => glimpses(store, store.names[run], split, paths)),
+    ...(store.glimpses.get(run) || []).map(([split, paths]) => () => glimpses(store, run, split, paths)),
   ]);
   return { cards: found.slice(0, MOST_MAPS).map((make) => make()), left: Math.max(0, found.length - MOST_MAPS) };
 }
@@ -28,33 +28,42 @@ function mapTable(name, [caption, asking, asked, rows, edges]) {
   return element("div", { class: "map", tabindex: 0 }, [element("table", {}, [element("caption", {}, [`${name}: ${caption}${gold.size ? "; framed: gold edges" : ""}`]), element("thead", {}, [head]), element("tbody", {}, body)])]);
 }
 
-function glimpses(store, name, split, paths) {
-  const images = paths.map(([image, ...places]) => drawnPath(store.images[image], places));
-  return element("figure", { class: "glimpses" }, [element("figcaption", {}, [`${name}: glimpses, ${split}; the ring is the first`]), ...images]);
+function glimpses(store, run, split, paths) {
+  const patch = store.value(run, "architecture.patch");
+  const images = paths.map(([image, ...places]) => drawnPath(store.images[image], places, patch));
+  const caption = `${store.names[run]}: glimpses, ${split}, from the ring to the large dot${patch ? "; framed: what each sees sharply" : ""}`;
+  return element("figure", { class: "glimpses" }, [element("figcaption", {}, [caption]), ...images]);
 }
 
-function drawnPath(rows, places) {
+// An image in its own black and white, by day and in the dark; around each place the square of `patch` pixels.
+function drawnPath(rows, places, patch) {
   const size = rows.length, scale = Math.ceil(IMAGE_SIDE / size);
   const points = [];
   for (let i = 0; i < places.length; i += 2) points.push([places[i], places[i + 1]]);
   const said = points.map(([row, column]) => `row ${Math.round(row)} column ${Math.round(column)}`).join(", then ");
   const canvas = element("canvas", { width: size * scale, height: size * scale, role: "img", "aria-label": `looked at ${said}`, title: `looked at ${said}` });
   const pen = canvas.getContext("2d");
+  pen.fillStyle = "#ffffff";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
   pen.fillStyle = "#000000";
   for (const [y, row] of rows.entries()) for (const [x, ink] of [...row].entries()) { pen.globalAlpha = parseInt(ink, 36) / 35; pen.fillRect(x * scale, y * scale, scale, scale); }
   pen.globalAlpha = 1;
   const inside = (value) => scale * Math.min(size, Math.max(0, value));
-  pen.strokeStyle = pen.fillStyle = COLOURS[1];
+  pen.strokeStyle = COLOURS[1];
+  for (const [row, column] of patch ? points : []) pen.strokeRect(...[column, row].map((middle) => scale * (Math.round(middle) - patch / 2)), scale * patch, scale * patch);
   pen.lineWidth = 2;
   pen.beginPath();
   for (const [row, column] of points) pen.lineTo(inside(column), inside(row));
   pen.stroke();
-  for (const [i, [row, column]] of points.entries()) {
+  const dot = (at, radius, filled) => {
     pen.beginPath();
-    pen.arc(inside(column), inside(row), i ? 4 : 6, 0, 2 * Math.PI);
-    pen.fillStyle = i ? COLOURS[1] : "#ffffff";
+    pen.arc(inside(points.at(at)[1]), inside(points.at(at)[0]), radius, 0, 2 * Math.PI);
+    pen.fillStyle = filled;
     pen.fill();
     pen.stroke();
-  }
+  };
+  for (const at of points.keys()) dot(at, 2, COLOURS[1]);
+  dot(-1, 6, COLOURS[1]);
+  dot(0, 4, "#ffffff");
   return canvas;
 }

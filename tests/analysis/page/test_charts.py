@@ -90,6 +90,7 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
         {"written": {"test": {"samples": [{"source": ["a", "b"], "output": ["c"], "weights": [[0.125, 0.875]]}]}}},
         {"written": {"test": {"glimpses": [{"image": image, "path": [[1.0, 1.0], [1.8, 1.9]]}]}}},
     ]
+    made[2]["config"]["architecture"]["patch"] = 1
     for record, seen in zip(made, saw, strict=True):
         record["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
         (tmp_path / "runs" / record["name"]).mkdir(parents=True)
@@ -105,8 +106,11 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
     assert quiet.run("document.querySelectorAll('.map td.gold').length") == 1
     path = "document.querySelector('.glimpses canvas')"
     assert quiet.run(f"{path}.title") == "looked at row 1 column 1, then row 2 column 2"
-    colours = quiet.run(f"""(({{ data, width }}) => [[0.75, 0.25], [0.25, 0.25], [0.5, 0.5]].map(([x, y]) => {{
-        const at = 4 * width * (y * width + x);
+    places = [[0.9, 0.1], [0.1, 0.1], [0.5, 0.5], [0.95, 0.9], [0.25, 0.4]]  # as shares of the image's sides
+    colours = quiet.run(f"""(({{ data, width }}) => {places}.map(([x, y]) => {{
+        const at = 4 * Math.round(y * width) * width + 4 * Math.round(x * width);
         return [...data.slice(at, at + 4)];
     }}))({path}.getContext("2d").getImageData(0, 0, {path}.width, {path}.height))""")
-    assert colours == [[0, 0, 0, 255], [0, 0, 0, 0], [255, 255, 255, 255]]  # a pixel of ink, one without, and the ring's middle
+    ink, blank, ring, last, frame = colours
+    white, dot = [255, 255, 255, 255], [0xD5, 0x5E, 0x00, 255]
+    assert (ink, blank, ring, last) == ([0, 0, 0, 255], white, white, dot) and frame != white
