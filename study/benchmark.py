@@ -193,17 +193,13 @@ def window(rows: list[list[str]], device: str) -> None:
 
 
 def analysis(rows: list[list[str]], device: str) -> None:
-    """Every table, figure, verdict and report from 5,000 records."""
-    from analysis.synthetic import write_records
-
+    """Every table, figure and verdict, and the page, from the committed records."""
+    count = sum(len(path.read_bytes().splitlines()) for path in ROOT.glob("results/*/records/*.jsonl"))
     with tempfile.TemporaryDirectory() as folder:
-        count = write_records(Path(folder), 5000)
-        command = [sys.executable, "-m", "analysis", "--results", f"{folder}/results", "--output", f"{folder}/out"]
-        command += ["--declarations", f"{folder}/declarations"]
         start = time.perf_counter()
-        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-m", "analysis", "--output", folder], cwd=ROOT, check=True, capture_output=True)
         seconds = time.perf_counter() - start
-    rows.append([f"all results from {count} records", f"{seconds:.1f} s", "", "", "at most 20 s"])
+    rows.append([f"all results from {count} records", f"{seconds:.1f} s", "", "", f"at most {count / 250:.0f} s"])
 
 
 def exponent(lengths: Sequence[int], values: Sequence[float]) -> float:

@@ -110,8 +110,7 @@ def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study()
 
 def test_the_study_knows_nothing_of_its_analysis():
     for path in [*files("study"), *files("hydra_plugins"), ROOT / "run.py"]:
-        if path.name != "benchmark.py":  # it times the analysis, too
-            assert not any(within(name, {"analysis"}) for name in imports(path)), path
+        assert not any(within(name, {"analysis"}) for name in imports(path)), path
 
 
 def test_only_training_and_the_benchmark_know_lightning_and_wandb():

@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis import synthetic
 from analysis.results import Results
 from study import experiments
+from tests.analysis import synthetic
 
 NAMES = [name for name in experiments.names() if "core" in experiments.load(name).tiers]
 

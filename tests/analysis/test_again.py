@@ -2,9 +2,10 @@
 
 import pytest
 
-from analysis import again, claims, synthetic
+from analysis import again, claims
 from analysis.claims import Claim, Claims
 from study.experiments import Experiment
+from tests.analysis import synthetic
 from tests.analysis.test_registration import DECLARATION, WINS
 
 PROTOCOL = {"core": {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": [0, 1, 2, 3, 4]}}

@@ -2,9 +2,10 @@
 
 import pytest
 
-from analysis import budget, synthetic
+from analysis import budget
 from analysis.results import Results
 from study.experiments import Experiment
+from tests.analysis import synthetic
 from tests.analysis.test_results import DECLARATION, TINY
 
 BEST = synthetic.complete(TINY, "core", lambda run, draw: 0.5 if run.rate == 0.003 else 0.2)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis import load, readme, synthetic
+from analysis import load, readme
 from analysis.__main__ import main
 from analysis.arguments import PARTS
 from analysis.terminal import NAMED
 from study import experiments, records
+from tests.analysis import synthetic
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from analysis import rules, synthetic, verdicts
+from analysis import rules, verdicts
 from analysis.claims import Claim, Claims
 from analysis.effort import Effort, effort, median, steps_to_90
 from analysis.results import Results
 from analysis.statistics import INCONCLUSIVE, REVERSED, SUPPORTED
 from study.experiments import Experiment
+from tests.analysis import synthetic
 
 
 def record(scores, metric="accuracy", **changes):

@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from analysis import figures, synthetic
+from analysis import figures
 from analysis.figures import style
 from analysis.figures.forest import forest
 from analysis.figures.style import arm_style
@@ -17,6 +17,7 @@ from analysis.values import measure
 from analysis.verdicts import Verdicts
 from study import experiments
 from study.experiments import Experiment
+from tests.analysis import synthetic
 from tests.cases import case
 
 pytestmark = pytest.mark.slow

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from analysis import synthetic
 from analysis.page import live
 from study import experiments, records
 from study.progress import duration
+from tests.analysis import synthetic
 
 TINY = experiments.load("tiny", records.RESULTS.parent / "tests" / "analysis" / "golden" / "declarations")
 

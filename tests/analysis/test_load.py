@@ -5,11 +5,12 @@ import os
 
 import pytest
 
-from analysis import load, synthetic
+from analysis import load
 from analysis.__main__ import main
 from study import records
 from study.experiments import Experiment
 from study.training.runner import execute
+from tests.analysis import synthetic
 from tests.conftest import SMALL
 from tests.wandb_server import KEY
 

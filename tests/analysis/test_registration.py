@@ -5,9 +5,10 @@ import subprocess
 import pytest
 import yaml
 
-from analysis import claims, registration, synthetic
+from analysis import claims, registration
 from analysis.registration import Registration
 from study.experiments import Experiment
+from tests.analysis import synthetic
 
 DECLARATION = {
     "name": "tiny",

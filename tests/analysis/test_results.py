@@ -5,10 +5,10 @@ import copy
 import pandas
 import pytest
 
-from analysis import synthetic
 from analysis.results import Results, frame
 from study import records
 from study.experiments import Experiment
+from tests.analysis import synthetic
 
 DECLARATION = {
     "name": "tiny",

@@ -3,7 +3,8 @@
 from analysis import second_looks
 from analysis.claims import Claim, Claims
 from analysis.results import Results
-from tests.analysis.test_verdicts import EXPERIMENT, contrast, judge, synthetic
+from tests.analysis import synthetic
+from tests.analysis.test_verdicts import EXPERIMENT, contrast, judge
 
 
 def noisy(run, draw):

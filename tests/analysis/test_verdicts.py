@@ -5,12 +5,13 @@ import math
 
 import pytest
 
-from analysis import rules, synthetic, values, verdicts, wording
+from analysis import rules, values, verdicts, wording
 from analysis.claims import Claim, Claims, Control
 from analysis.results import Results
 from analysis.rows import BY_CONSTRUCTION, CONTRADICTED, EQUAL, INCONCLUSIVE, NOT_RUN, QUALIFIED, REVERSED, SUPPORTED, Row
 from analysis.rules import by_construction
 from study.experiments import Experiment
+from tests.analysis import synthetic
 
 SEEDS = (0, 1, 2, 3, 4)
 EXPERIMENT = Experiment(

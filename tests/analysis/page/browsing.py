@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from analysis import __main__ as command
-from analysis import synthetic
+from tests.analysis import synthetic
 from tests.chromium import PATH
 
 IN_A_BROWSER = [pytest.mark.slow, pytest.mark.skipif(PATH is None, reason="chromium is not installed")]

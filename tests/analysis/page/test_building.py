@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import pytest
 
-from analysis import claims, figures, synthetic, tables, verdicts, wording
+from analysis import claims, figures, tables, verdicts, wording
 from analysis import page as page_
 from analysis.load import Loaded
 from analysis.page import contrasts, curves, maps, table
@@ -16,6 +16,7 @@ from analysis.page import studies as studies_
 from analysis.results import Results
 from analysis.rows import VERDICTS, Row
 from study import experiments
+from tests.analysis import synthetic
 
 CLAIMS = claims.read()
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis import synthetic
 from study import experiments, records
+from tests.analysis import synthetic
 from tests.analysis.page.browsing import IN_A_BROWSER, SETTLED, busiest, made_page, waited
 
 pytestmark = IN_A_BROWSER

@@ -5,11 +5,12 @@ import threading
 
 import yaml
 
-from analysis import claims, page, synthetic, verdicts
+from analysis import claims, page, verdicts
 from analysis.page import live
 from analysis.results import Results
 from study import experiments, records
 from study.forecast import planned
+from tests.analysis import synthetic
 from tests.analysis.page.browsing import IN_A_BROWSER, waited
 
 pytestmark = IN_A_BROWSER

@@ -1,4 +1,4 @@
-"""Made-up records of declared experiments, for tests and for timing the analysis.
+"""Made-up records of declared experiments.
 
 ``scores`` decides what they show; nothing in here is a result.
 """
@@ -191,7 +191,7 @@ def complete(experiment: Experiment, tier: str, score: Score = plausible) -> lis
     return list(made.values())
 
 
-def write_records(folder: Path, at_least: int = 5000, tier: str = "core") -> int:
+def write_records(folder: Path, at_least: int) -> int:
     """Fill ``folder`` with the study's own experiments, over and over under new names, until there are ``at_least``.
 
     Returns how many there are. For ``python -m analysis --results FOLDER/results --declarations FOLDER/declarations``.
@@ -205,8 +205,8 @@ def write_records(folder: Path, at_least: int = 5000, tier: str = "core") -> int
             node = yaml.safe_load((experiments.FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
             node["name"] = name if copies == 1 else f"{name}_{copies}"
             (declarations / f"{node['name']}.yaml").write_text(yaml.safe_dump(node, sort_keys=False), encoding="utf-8")
-            made = complete(experiments.load(node["name"], declarations), tier)
-            records.write_lines(results / tier / "records" / f"{node['name']}.jsonl", made)
+            made = complete(experiments.load(node["name"], declarations), "core")
+            records.write_lines(results / "core" / "records" / f"{node['name']}.jsonl", made)
             count += len(made)
             if count >= at_least:
                 break
