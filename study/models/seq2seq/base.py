@@ -49,8 +49,8 @@ class EncoderDecoder(Architecture):
         smoothing: label smoothing (Szegedy et al. 2016, section 7), in [0, 1).
 
     A subclass takes also, by keyword, layers, hidden (the width that is solved for when arms are matched), source_length and
-    target_length (the longest in training); its other keywords are its configuration. Subclasses end `__init__` with
-    `self.tie_embeddings()`, after all else has drawn its start.
+    target_length (the longest in training); its other keywords are its configuration, and the rest, `**given`, goes here.
+    Subclasses end `__init__` with `self.tie_embeddings()`, after all else has drawn its start.
     """
 
     kind = "pairs"

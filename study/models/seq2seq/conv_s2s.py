@@ -99,22 +99,20 @@ class ConvS2S(EncoderDecoder):
         source_vocabulary: int,
         target_vocabulary: int,
         *,
-        width: int,
         layers: int,
         hidden: int,
         position: Callable[[int], Position],
         source_length: int,
         target_length: int,
-        dropout: float = 0.0,
-        tie: str = "none",
-        smoothing: float = 0.0,
         kernel: int = 3,
+        **given: Any,
     ) -> None:
-        super().__init__(source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing)
+        super().__init__(source_vocabulary, target_vocabulary, **given)
+        width = self.width
         self.hidden, self.kernel, self.layers = hidden, kernel, layers
         self.source_position, self.target_position = position(source_length), position(target_length)
         self.longest_source, self.longest_target = self.source_position.longest, self.target_position.longest
-        size: Any = {"hidden": hidden, "kernel": kernel, "dropout": dropout}
+        size: Any = {"hidden": hidden, "kernel": kernel, "dropout": self.dropout.p}
         self.encoder = ConvEncoder(width, layers=layers, **size)
         self.into, self.out = linear(width, hidden), linear(hidden, width)
         self.decoder = nn.ModuleList(ConvDecoderBlock(width, layer=layer, **size) for layer in range(layers))

@@ -8,7 +8,7 @@ Shapes: B pairs, M source tokens, T target tokens, D embedding width, H hidden, 
 V target tokens.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -69,10 +69,8 @@ class Recurrent(EncoderDecoder):
     """What all of them share; each makes a decoder, and a readout for it.
 
     Args:
-        width: D.
         layers: L, of the encoder and of the decoder, >= 1.
         hidden: H, of the decoder and of each of the encoder's directions.
-        dropout: on embeddings, between layers, and before the head.
         source_length, target_length: any length will do.
     """
 
@@ -84,19 +82,16 @@ class Recurrent(EncoderDecoder):
         source_vocabulary: int,
         target_vocabulary: int,
         *,
-        width: int,
         layers: int,
         hidden: int,
         cell: str = "gru",
-        dropout: float = 0.0,
-        tie: str = "none",
-        smoothing: float = 0.0,
         source_length: int | None = None,
         target_length: int | None = None,
+        **given: Any,
     ) -> None:
-        super().__init__(source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing)
+        super().__init__(source_vocabulary, target_vocabulary, **given)
         self.layers, self.hidden, self.cell = layers, hidden, cell
-        self.encoder = Encoder(cell, width, hidden, layers, dropout)
+        self.encoder = Encoder(cell, self.width, hidden, layers, self.dropout.p)
         self.bridge = linear(hidden, (2 if cell == "lstm" else 1) * layers * hidden)
         self.build()
         self.tie_embeddings()
@@ -282,36 +277,9 @@ class LuongLocal(LuongGeneral):
 
     name = "luong_local"
 
-    def __init__(
-        self,
-        source_vocabulary: int,
-        target_vocabulary: int,
-        *,
-        width: int,
-        layers: int,
-        hidden: int,
-        cell: str = "gru",
-        window: int = 5,
-        dropout: float = 0.0,
-        tie: str = "none",
-        smoothing: float = 0.0,
-        source_length: int | None = None,
-        target_length: int | None = None,
-    ) -> None:
+    def __init__(self, source_vocabulary: int, target_vocabulary: int, *, window: int = 5, **given: Any) -> None:
         self.window = window  # first, as the attention is made with it
-        super().__init__(
-            source_vocabulary,
-            target_vocabulary,
-            width=width,
-            layers=layers,
-            hidden=hidden,
-            cell=cell,
-            dropout=dropout,
-            tie=tie,
-            smoothing=smoothing,
-            source_length=source_length,
-            target_length=target_length,
-        )
+        super().__init__(source_vocabulary, target_vocabulary, **given)
 
     def alignment(self) -> Alignment:
         return LocalPredictive(self.hidden, 2 * self.hidden, window=self.window)

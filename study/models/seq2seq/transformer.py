@@ -70,19 +70,17 @@ class Transformer(EncoderDecoder):
         source_vocabulary: int,
         target_vocabulary: int,
         *,
-        width: int,
         layers: int,
         hidden: int,
         mixer: Callable[[bool, int], Attention],
         position: Callable[[int], Position],
         source_length: int,
         target_length: int,
-        dropout: float = 0.0,
-        tie: str = "none",
-        smoothing: float = 0.0,
         heads: int = 4,
+        **given: Any,
     ) -> None:
-        super().__init__(source_vocabulary, target_vocabulary, width=width, dropout=dropout, tie=tie, smoothing=smoothing)
+        super().__init__(source_vocabulary, target_vocabulary, **given)
+        width, dropout = self.width, self.dropout.p
         self.hidden = hidden
         self.source_position, self.target_position = position(source_length), position(target_length)
         self.longest_source, self.longest_target = self.source_position.longest, self.target_position.longest

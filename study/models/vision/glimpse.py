@@ -5,6 +5,7 @@ Shapes: B images, H rows, W columns, K scales, P pixels a side of a patch, G gli
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -52,15 +53,15 @@ class RecurrentAttention(Architecture):
     location. The glimpse network (section 3.1) has a norm before its last ReLU, as all else in this study that reads a stream.
 
     Args:
-        width: D, even; the patch and its location are encoded in D / 2 each first.
         policy: width -> where to look; the first location is its choice in the empty state.
+        width: D, even; the patch and its location are encoded in D / 2 each first.
     """
 
     kind = "images"
     takes_channels = False
 
     def __init__(
-        self, classes: int, *, width: int, policy: Callable[[int], Policy], glimpses: int, patch: int, scales: int
+        self, classes: int, policy: Callable[[int], Policy], *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3
     ) -> None:
         super().__init__()
         for name, value in (("width", width), ("patch", patch)):
@@ -124,19 +125,8 @@ class LearnedGlimpses(RecurrentAttention):
 
     name = "learned_glimpses"
 
-    def __init__(
-        self,
-        classes: int,
-        *,
-        width: int,
-        glimpses: int = 6,
-        patch: int = 8,
-        scales: int = 3,
-        spread: float = 0.1,
-        weight: float = 0.1,
-    ) -> None:
-        policy = partial(Learned, spread=spread, weight=weight)
-        super().__init__(classes, width=width, policy=policy, glimpses=glimpses, patch=patch, scales=scales)
+    def __init__(self, classes: int, *, spread: float = 0.1, weight: float = 0.1, **given: Any) -> None:
+        super().__init__(classes, partial(Learned, spread=spread, weight=weight), **given)
 
 
 class RandomGlimpses(RecurrentAttention):
@@ -144,8 +134,8 @@ class RandomGlimpses(RecurrentAttention):
 
     name = "random_glimpses"
 
-    def __init__(self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3) -> None:
-        super().__init__(classes, width=width, policy=Random, glimpses=glimpses, patch=patch, scales=scales)
+    def __init__(self, classes: int, **given: Any) -> None:
+        super().__init__(classes, Random, **given)
 
 
 class CentreGlimpses(RecurrentAttention):
@@ -153,5 +143,5 @@ class CentreGlimpses(RecurrentAttention):
 
     name = "centre_glimpses"
 
-    def __init__(self, classes: int, *, width: int, glimpses: int = 6, patch: int = 8, scales: int = 3) -> None:
-        super().__init__(classes, width=width, policy=Centre, glimpses=glimpses, patch=patch, scales=scales)
+    def __init__(self, classes: int, **given: Any) -> None:
+        super().__init__(classes, Centre, **given)
