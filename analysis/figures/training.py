@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from analysis.figures.style import OVER_LINES, Panel, assemble
 from analysis.figures.view import View, frame, score_label
 from analysis.results import Results
-from analysis.values import measure
+from analysis.tables import TableRow, rate_rows
 from study.metrics import METRICS, Metric
 
 COLUMNS = 3  # at most
@@ -21,32 +22,27 @@ def training(results: Results) -> Any | None:
     tasks = [View(results, task) for task in results.trained_tasks if task in run]
     if not tasks:
         return None
-    rows = []
+    tried, rows = rate_rows(results), []
     for first in range(0, len(tasks), COLUMNS):
         row = tasks[first : first + COLUMNS]
-        for draw in (_rates, _curves):
+        for draw in (partial(_rates, tried=tried), _curves):
             rows.append([Panel(partial(draw, view=view, metric=METRICS[view.declared.tuned_on])) for view in row])
     return assemble(results.experiment, rows)
 
 
-def _rates(ax: Any, view: View, metric: Metric) -> None:
-    rates = set()
+def _rates(ax: Any, view: View, metric: Metric, tried: Sequence[TableRow]) -> None:
+    own = [row for row in tried if row["task"] == view.task]
+    rates = {row["rate"] for row in own}
     for arm in view.declared.arms:
-        by_rate: dict[float, list[float]] = {}
-        for record in view.results.tuning.get((arm, view.task), []):
-            rates.add(record["plan"]["rate"])
-            score = measure(record, f"validation.{metric.name}")
-            if score is not None:
-                by_rate.setdefault(record["plan"]["rate"], []).append(score)
-        if not by_rate:
+        scored = [row for row in own if row["arm"] == arm and row["seeds"]]
+        means = {row["rate"]: row["mean_validation"] for row in scored}
+        if not means:
             continue
-        means = {rate: sum(scores) / len(scores) for rate, scores in sorted(by_rate.items())}
         colour, marker, line = view.arm_style(arm)
         look = {"color": colour, "ls": line, "marker": marker, "mfc": "white", "lw": 1.2}
         ax.plot(list(means), list(means.values()), **look, label="" if view.records(arm) else view.label(arm))
-        choice = view.results.choices.get((arm, view.task))
-        if choice is not None and choice.rate in means:
-            ax.plot([choice.rate], [means[choice.rate]], marker, color=colour, ms=6)
+        for row in (row for row in scored if row["chosen"]):
+            ax.plot([row["rate"]], [row["mean_validation"]], marker, color=colour, ms=6)
     ax.set_xscale("log")
     ax.minorticks_off()
     ax.set_xticks(sorted(rates), [f"{rate:g}" for rate in sorted(rates)])

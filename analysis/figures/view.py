@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.figures.style import SHARES, arm_style, log_ticks
 from analysis.results import Results
+from analysis.statistics import mean_interval
 from analysis.tables import tells_chance
 from analysis.values import measure
 from study.experiments import TaskVariant
@@ -68,6 +70,20 @@ class View:
         records = [record for arm in self.declared.arms for record in self.records(arm)]
         axes_kept = {axis for record in records for axes in record.get("slices", {}).values() for axis in axes}
         return next((axis for axis in ([wanted] if isinstance(wanted, str) else wanted) if axis in axes_kept), None)
+
+
+def dots(
+    ax: Any, y: float, scores: Sequence[float], bounds: tuple[float, float], style: tuple[str, str, Any], **mark: Any
+) -> None:
+    """A row of its own: the mean with its 95 % interval, and a dash for each score."""
+    colour, marker, _ = style
+    mean, low, high = mean_interval(scores, bounds=bounds)
+    if mean is None:
+        return
+    ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
+    if low is not None:
+        ax.plot([low, high], [y, y], color=colour, lw=1.6)
+    ax.plot([mean], [y], marker, color=colour, ms=5.5, **mark)
 
 
 def score_label(metric: Metric) -> str:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.figures.style import COLOURS, SHARES, Panel, name_rows, named_rows
-from analysis.figures.view import View
-from analysis.statistics import mean_interval
+from analysis.figures.view import View, dots
 from study import pictures
 from study.metrics import METRICS
 
@@ -80,15 +79,8 @@ def _have(view: View, arm: str, field: str) -> bool:
 def _draw_shares(ax: Any, view: View, field: str, words: Mapping[str, str], rows: list[tuple[str, str]]) -> None:
     """Dots with intervals, from top to bottom; hollow, and of one arm alone, what is no model's doing."""
     for y, (name, arm) in enumerate(reversed(rows)):
-        scores = view.scores(arm, f"{field}.{name}")
-        mean, low, high = mean_interval(scores, bounds=METRICS[name].bounds)
-        colour, marker, _ = view.arm_style(arm)
-        if mean is not None:
-            ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
-            hollow = {"mfc": "white"} if name in HOLLOW else {"label": view.label(arm)}
-            ax.plot([mean], [y], marker, color=colour, ms=5.5, **hollow)
-        if low is not None:
-            ax.plot([low, high], [y, y], color=colour, lw=1.6)
+        mark = {"mfc": "white"} if name in HOLLOW else {"label": view.label(arm)}
+        dots(ax, y, view.scores(arm, f"{field}.{name}"), METRICS[name].bounds, view.arm_style(arm), **mark)
         if arm == view.arms[0]:
             ax.axhline(y + 0.78, color="#dddddd", lw=0.5)
     name_rows(ax, [words[name] if arm == view.arms[0] else "" for name, arm in rows])

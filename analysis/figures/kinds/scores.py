@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from analysis.figures.style import SHARES, Panel, name_rows, named_rows
-from analysis.figures.view import View, frame, score_label
+from analysis.figures.view import View, dots, frame, score_label
 from analysis.statistics import mean_interval
 from analysis.tables import slice_scores
 
@@ -46,15 +46,7 @@ def slices(
 def _arms(ax: Any, view: View) -> None:
     metric = view.metric
     for y, arm in enumerate(reversed(view.arms)):
-        scores = view.scores(arm, f"test.{metric.name}")
-        mean, low, high = mean_interval(scores, bounds=metric.bounds)
-        if mean is None:
-            continue
-        colour, marker, _ = view.arm_style(arm)
-        ax.plot(scores, [y] * len(scores), "|", color=colour, ms=6, alpha=0.6)
-        if low is not None:
-            ax.plot([low, high], [y, y], color=colour, lw=1.6)
-        ax.plot([mean], [y], marker, color=colour, ms=5.5)
+        dots(ax, y, view.scores(arm, f"test.{metric.name}"), metric.bounds, view.arm_style(arm))
     scored = {arm: "" if view.scores(arm, f"test.{metric.name}") else ": no score" for arm in view.arms}
     name_rows(ax, [f"{view.label(arm)}{note}" for arm, note in scored.items()])
     if metric.percent:
