@@ -114,6 +114,7 @@ def tiny(compose: Callable[..., DictConfig], tmp_path: Path) -> Callable[..., Di
     return composed
 
 
+WORDS = {"name": "tiny", "title": "t", "question": "q", "claims": []}  # what a declaration has beside its runs
 EXPERIMENT = {
     "name": "tiny",
     "title": "Two arms, one task",

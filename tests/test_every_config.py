@@ -56,45 +56,30 @@ def test_every_group_is_tested_here():
     assert set(NAMES) == {"experiment", "tier", "trainer"} | parts | elsewhere
 
 
-@pytest.fixture
-def own(tmp_path):
-    """What a task needs that has no data of its own."""
-
-    def overrides(task):
-        if task != "parallel_text":
-            return []
-        keys = []
-        for number, split in enumerate(("train", "validation", "test")):
-            for side, words in (("source", "one two three four"), ("target", "eins zwei drei vier")):
-                path = tmp_path / f"{split}.{side}"
-                path.write_text("".join(f"{words} {word * (number + 1)}\n" for word in words.split() * 4))
-                keys.append(f"task.{split}_{side}={path}")
-        return [*keys, "task.vocabulary=40", f"data.cache={tmp_path / 'cache'}"]
-
-    return overrides
-
-
 @pytest.mark.parametrize("architecture", sorted(set(NAMES["architecture"]) - {"encoder"}))
-def test_architecture(tiny, own, architecture):
+def test_architecture(tiny, architecture):
     """On a task of its kind, that needs no data."""
     kind = ANSWERS[architecture]
-    for task in {"pairs": ["reversal", "parallel_text"], "images": ["clutter"]}[kind]:
-        more = [*BESIDE.get(architecture, []), *UNMATCHED[kind], *own(task)]
-        record = train(tiny(f"architecture={architecture}", *more, "train.steps=2", task=task))
-        assert record["multiply_adds_per_answer"] > 0
-        if architecture.endswith("glimpses"):
-            glimpses = record["written"]["test"]["glimpses"][0]
-            assert len(glimpses["image"]) == len(glimpses["image"][0]) == 40 and len(glimpses["path"]) == 6
-        if kind == "pairs":
-            assert set(record["decoded"]) <= record["metrics"]["test"].keys()
-            assert record["written"]["test"]["samples"][0]["reference"]
+    task, more = {"pairs": "reversal", "images": "clutter"}[kind], [*BESIDE.get(architecture, []), *UNMATCHED[kind]]
+    record = train(tiny(f"architecture={architecture}", *more, "train.steps=2", task=task))
+    assert record["multiply_adds_per_answer"] > 0
+    if architecture.endswith("glimpses"):
+        glimpses = record["written"]["test"]["glimpses"][0]
+        assert len(glimpses["image"]) == len(glimpses["image"][0]) == 40 and len(glimpses["path"]) == 6
+    if kind == "pairs":
+        assert set(record["decoded"]) <= record["metrics"]["test"].keys()
+        assert record["written"]["test"]["samples"][0]["reference"]
 
 
 @pytest.mark.parametrize("task", [name for name, kind in KINDS.items() if kind != "tokens"])
-def test_task_of_pairs_or_images(tiny, own, monkeypatch, task):
+def test_task_of_pairs_or_images(tiny, own_text, monkeypatch, task):
     monkeypatch.setattr(Corpus, "evaluation_batches", lambda *_: 1)  # else the whole of its splits is decoded
     architecture = {"pairs": "bahdanau", "images": "learned_glimpses"}[KINDS[task]]
-    train(tiny(f"architecture={architecture}", *UNMATCHED[KINDS[task]], *own(task), "train.steps=2", task=task))
+    more = [f"architecture={architecture}", *UNMATCHED[KINDS[task]], "train.steps=2"]
+    if task == "parallel_text":  # which has no data of its own
+        config, files = own_text
+        more += ["task.vocabulary=40", f"data.cache={config.data.cache}", *(f"task.{key}={files[key]}" for key in files)]
+    train(tiny(*more, task=task))
 
 
 @pytest.mark.parametrize("turn, task", enumerate(name for name, kind in KINDS.items() if kind == "tokens"))
@@ -105,10 +90,11 @@ def test_task_on_one_sequence(tiny, turn, task):
     assert (record["config"]["mixer"]["name"], record["config"]["task"]["name"]) == (mixer, task)
 
 
-@pytest.mark.parametrize("part", [f"{group}={name}" for group in ("position", "readout") for name in NAMES[group]])
-def test_part_in_a_bidirectional_model(tiny, part):
+@pytest.mark.parametrize("turn", range(max(len(NAMES["position"]), len(NAMES["readout"]))))
+def test_position_and_readout_in_a_bidirectional_model(tiny, turn):
     """In causal ones: tests/training/test_gpu_trainer.py."""
-    train(tiny(part, *UNMATCHED["tokens"], "train.steps=2", task="reverse"))
+    both = [f"{group}={NAMES[group][turn % len(NAMES[group])]}" for group in ("position", "readout")]
+    train(tiny(*both, *UNMATCHED["tokens"], "train.steps=2", task="reverse"))
 
 
 @pytest.mark.parametrize("tier", NAMES["tier"])
@@ -200,32 +186,30 @@ def test_an_experiment_is_small_in_smoke_and_declares_all_tiers(name):
             assert settings["train.steps"] <= 20
 
 
-@pytest.mark.parametrize("part", [f"{group}={name}" for group in ("mixer", "readout") for name in NAMES[group]])
-def test_arms_match_in_parameters_in_the_base_recipe(compose, part):
-    """Arms have equally many parameters, embeddings aside, within 2 %."""
-    full, other = (build_model(config, build_task(config)).parameter_counts()["other"] for config in (compose(), compose(part)))
-    assert other == pytest.approx(full, rel=0.02)
+def test_arms_match_in_parameters_in_the_base_recipe(compose):
+    """Arms have equally many parameters, embeddings aside, within 2 %; encoder-decoders those of a Transformer."""
+
+    def count(*overrides):
+        config = compose(*overrides)
+        return build_model(config, build_task(config)).parameter_counts()["other"]
+
+    full, transformer = count(), count("task=reversal", "architecture=transformer")
+    for group, name in ((each, name) for each in ("mixer", "readout") for name in NAMES[each]):
+        assert count(f"{group}={name}") == pytest.approx(full, rel=0.02), name
+    for name in (name for name, kind in ANSWERS.items() if kind == "pairs"):
+        arm = count("task=reversal", f"architecture={name}", *BESIDE.get(name, []))
+        assert arm == pytest.approx(transformer, rel=0.02), name
 
 
-@pytest.mark.parametrize("mixer", NAMES["mixer"])
-def test_arms_match_in_work_in_the_base_recipe(compose, mixer):
-    full, other = (
-        kind_of(config, task := build_task(config)).token_work(build_model(config, task))
-        for config in (compose(), compose(f"mixer={mixer}", "model.match=multiply_adds"))
-    )
-    assert other == pytest.approx(full, rel=0.02)
+def test_arms_match_in_work_in_the_base_recipe(compose):
+    def work(*overrides):
+        config = compose(*overrides)
+        task = build_task(config)
+        return kind_of(config, task).token_work(build_model(config, task))
 
-
-@pytest.mark.parametrize("architecture", [name for name, kind in ANSWERS.items() if kind == "pairs"])
-def test_encoder_decoders_match_in_the_base_recipe(compose, architecture):
-    full, other = (
-        build_model(config, build_task(config)).parameter_counts()["other"]
-        for config in (
-            compose("task=reversal", "architecture=transformer"),
-            compose("task=reversal", f"architecture={architecture}", *BESIDE.get(architecture, [])),
-        )
-    )
-    assert other == pytest.approx(full, rel=0.02)
+    full = work()
+    for mixer in NAMES["mixer"]:
+        assert work(f"mixer={mixer}", "model.match=multiply_adds") == pytest.approx(full, rel=0.02), mixer
 
 
 def test_a_convolutional_net_matches_the_glimpse_model_in_parameters_or_in_work(compose):

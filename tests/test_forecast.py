@@ -6,11 +6,11 @@ import pytest
 
 from study.experiments import SHARE, Experiment
 from study.forecast import Outlook, Pace, planned
+from tests.conftest import WORDS
 
 DECLARED = {
+    **WORDS,
     "name": "toy",
-    "title": "t",
-    "question": "q",
     "claims": ["C1"],
     "arms": {"a": {}, "b": {}},
     "tasks": {"x": {"set": {"task": "recall", "train.steps": 100}}},

@@ -52,7 +52,7 @@ def test_one_run_says_its_scores_and_leaves_a_record(run_py, tmp_path):
     test = record["metrics"]["test"]["accuracy"]
     assert ended.code == 0 and all(line.startswith(PROGRESS) for line in ended.err.splitlines())
     line, folder, *hints = ended.out.splitlines()
-    assert line.startswith(f"{record['name']}: accuracy ") and f"test {test:.4f}" in line
+    assert line.startswith(f"{record['name']}: accuracy ") and f"test {test:.4f}" in line and "after 4 steps" in line
     assert folder.split() == ["folder:", str(tmp_path / record["name"])]
     assert [hint.split()[0] for hint in hints] == ["page:", "compare:"] and f"--source {tmp_path}" in hints[0]
     before = when_written(tmp_path)
@@ -321,22 +321,17 @@ def test_a_sweep_that_cant_be_meant_is_refused_in_one_line(run_py, checkout, arg
     assert not (checkout / "runs").exists()
 
 
-def test_all_experiments_in_one_sweep(run_py, checkout):
-    for path in (checkout / "conf" / "experiment").glob("*.yaml"):
+def test_several_experiments_or_all_in_one_sweep(run_py, checkout):
+    folder = checkout / "conf" / "experiment"
+    for path in folder.glob("*.yaml"):
         if path.stem != "tiny":
             path.unlink()
-    ended = run_py("-m", "experiment=all", *SWEEP[2:], "sweep.arms=[identity]", folder=checkout)
-    assert ended.code == 0
-    assert len(found(checkout / "runs")) == 3
-
-
-def test_two_experiments_in_one_sweep(run_py, checkout):
-    text = (checkout / "conf" / "experiment" / "tiny.yaml").read_text()
-    (checkout / "conf" / "experiment" / "other.yaml").write_text(text.replace("name: tiny", "name: other"))
-    ended = run_py("-m", "experiment=tiny,other", *SWEEP[2:], "sweep.arms=[identity]", folder=checkout)
-    assert ended.code == 0
-    made = [record["plan"]["experiment"] for record in found(checkout / "runs").values()]
-    assert sorted(made) == ["other"] * 3 + ["tiny"] * 3
+    (folder / "other.yaml").write_text((folder / "tiny.yaml").read_text().replace("name: tiny", "name: other"))
+    for names, runs in (("tiny,other", "runs"), ("all", "others")):
+        ended = run_py("-m", f"experiment={names}", *SWEEP[2:-1], f"runs={runs}", "sweep.arms=[identity]", folder=checkout)
+        assert ended.code == 0
+        made = [record["plan"]["experiment"] for record in found(checkout / runs).values()]
+        assert sorted(made) == ["other"] * 3 + ["tiny"] * 3
 
 
 # --- processes of their own ---------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from study.experiments import Experiment
 from study.help import explain
 from study.training.build import validate
 from tests.cases import CONF, case, names
+from tests.conftest import WORDS
 
 MATCHES = ("parameters", "multiply_adds", "tied")
 REFUSED = [
@@ -267,10 +268,8 @@ def test_ids_never_move_by_accident(compose):
     """Should the id of a declared run move, a sweep would train all committed ones again."""
     experiment = Experiment(
         {
+            **WORDS,
             "name": "positions",
-            "title": "t",
-            "question": "q",
-            "claims": [],
             "arms": {"none": {"set": {"position": "none"}}},
             "tasks": {"reverse": {"set": {"task": "reverse", "train.steps": 800, "train.evaluate_every": 50}}},
             "tiers": {"core": {"rates": [0.001], "tuning_seeds": [100], "verdict_seeds": [0]}},

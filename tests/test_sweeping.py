@@ -14,13 +14,13 @@ from rich.console import Console
 from study import progress, records, schema
 from study.experiments import Experiment
 from study.sweeping import Sweep
+from tests.conftest import WORDS
 
 pytestmark = pytest.mark.slow
 
 TOY = {
+    **WORDS,
     "name": "toy",
-    "title": "t",
-    "question": "q",
     "claims": ["C1"],
     "base": {"model.width": 16},
     "arms": {"a": {"set": {"mixer": "attention"}}, "b": {"set": {"mixer": "identity"}}},
@@ -175,8 +175,10 @@ def test_every_run_is_told_what_it_is(stage):
 def test_launching_again_skips_what_has_a_record(stage):
     stage.sweep().run()
     first = len(stage.launched)
+    stage.output.truncate(0)
     assert stage.sweep().run() == 0
     assert len(stage.launched) == first
+    assert re.search(r"18 runs planned \(12 to choose .*, 6 at those chosen\), 18 done\n", stage.said)
     gone = next(stage.folder.glob("toy-x-a-verdict-*-s1-*"))
     (gone / records.NAME).unlink()
     stage.sweep().run()
@@ -283,11 +285,11 @@ def test_a_departure_makes_other_runs_which_no_plan_knows(stage):
     assert not declared & digests(stage)
 
 
-def test_saying_where_and_how_is_no_departure(stage):
-    stage.sweep().run()
+def test_saying_where_and_how_reaches_every_run_and_is_no_departure(stage):
+    stage.sweep(trainer__threads="2", tracking__mode="off", data__root="there", retry_failed="true").run()
     runs = len(stage.launched)
-    free = {"trainer__threads": "2", "tracking__mode": "off", "data__root": "there", "retry_failed": "true"}
-    stage.sweep(**free).run()
+    assert all(c.trainer.threads == 2 and c.tracking.mode == "off" for c in stage.configs.values())
+    stage.sweep().run()
     assert len(stage.launched) == runs
 
 
@@ -296,11 +298,6 @@ def test_a_run_that_kept_no_weights_is_launched_again_for_them(stage):
     runs = len(stage.launched)
     stage.sweep(trainer__keep_weights="true").run()
     assert len(stage.launched) == 2 * runs
-
-
-def test_free_overrides_reach_every_run(stage):
-    stage.sweep(trainer__threads="2", tracking__mode="off").run()
-    assert all(c.trainer.threads == 2 and c.tracking.mode == "off" for c in stage.configs.values())
 
 
 def test_wandbs_server_is_asked_once_before_anything_is_launched(stage, wandb_server, monkeypatch, capfd):
@@ -404,36 +401,27 @@ def test_no_rate_is_chosen_before_all_tuning_runs_have_a_record(stage):
     assert stage.launched[13:] == [TUNING[3], *EDGE[:2], *VERDICT[:3]]
 
 
-def test_a_launcher_that_gives_up_ends_it_with_a_summary(stage):
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyboardInterrupt(), "interrupted"),
+        (RuntimeError("a worker was lost\nand much more"), "broken off (RuntimeError: a worker was lost)"),
+    ],
+)
+def test_an_interrupt_or_a_launcher_that_gives_up_ends_it_with_a_summary(stage, error, said):
     good = stage.play
 
     def play(*key):
         if key == VERDICT[1]:
-            raise RuntimeError("a worker was lost\nand much more")
+            raise error
         return good(*key)
 
     stage.play = play
     assert stage.sweep().run() == 1
-    assert "broken off (RuntimeError: a worker was lost); the same command goes on: 13 finished, 0 diverged, 0 failed, 5 " in (
-        stage.said
-    )
+    left = "the same command goes on: 13 finished, 0 diverged, 0 failed, 5 without a record"
+    assert f"{said}; {left}" in stage.said
     runs = len(stage.launched)
     stage.play = good
-    assert stage.sweep().run() == 0
-    assert stage.launched[runs:] == VERDICT[1:]
-
-
-def test_an_interrupt_ends_it_with_a_summary(stage):
-    def play(*key):
-        if key == VERDICT[1]:
-            raise KeyboardInterrupt
-        return 0.9 if key[2] == BEST[key[0]] else 0.2
-
-    stage.play = play
-    assert stage.sweep().run() == 1
-    assert "interrupted; the same command goes on: 13 finished, 0 diverged, 0 failed, 5 without a record" in stage.said
-    runs = len(stage.launched)
-    stage.play = lambda *key: 0.9
     assert stage.sweep().run() == 0
     assert stage.launched[runs:] == VERDICT[1:]
 
@@ -448,13 +436,6 @@ def test_it_says_at_once_how_many_runs_are_planned_and_how_far_it_is_over_all_ph
     lines = re.findall(r"\n([a-z ]+): (\d+) of (\d+) runs, (?:1 failed, )?about \d+ s to go", stage.said)
     assert lines[-1] == ("verdict", "18", "18") and "verdict: 18 of 18 runs, 1 failed, about 0 s to go" in stage.said
     assert {phase for phase, *_ in lines} == {"tuning", "tuning past the edge", "verdict"}
-
-
-def test_a_sweep_that_goes_on_knows_what_is_done(stage):
-    stage.sweep().run()
-    stage.output.truncate(0)
-    stage.sweep().run()
-    assert re.search(r"18 runs planned \(12 to choose .*, 6 at those chosen\), 18 done\n", stage.said)
 
 
 def test_lines_come_no_closer_than_ten_seconds(stage):

@@ -11,6 +11,7 @@ from analysis.results import Results
 from analysis.statistics import INCONCLUSIVE, REVERSED, SUPPORTED
 from study.experiments import Experiment
 from tests.analysis import synthetic
+from tests.conftest import WORDS
 
 
 def record(scores, metric="accuracy", **changes):
@@ -77,10 +78,7 @@ def test_the_median_is_kaplan_meiers():
 
 EXPERIMENT = Experiment(
     {
-        "name": "tiny",
-        "title": "t",
-        "question": "q",
-        "claims": [],
+        **WORDS,
         "arms": {name: {"set": {"mixer": name}} for name in ("attention", "lstm")},
         "tasks": {"recall": {"set": {"task": "recall"}, "target": 0.9}, "mqar": {"set": {"task": "mqar"}}},
         "tiers": {"core": {"rates": [0.003], "tuning_seeds": [9], "verdict_seeds": [0, 1, 2, 3, 4]}},

@@ -19,6 +19,7 @@ from study import experiments
 from study.experiments import Experiment
 from tests.analysis import synthetic
 from tests.cases import case
+from tests.conftest import WORDS
 
 pytestmark = pytest.mark.slow
 
@@ -90,10 +91,8 @@ def test_paths_of_glimpses_are_drawn_over_their_images(written):
 def test_a_new_experiment_needs_no_figure_code(tmp_path):
     experiment = Experiment(
         {
+            **WORDS,
             "name": "new",
-            "title": "t",
-            "question": "q",
-            "claims": [],
             "arms": {"a": {"set": {"mixer": "x"}}, "b": {"set": {"mixer": "y"}}},
             "tasks": {"something": {"set": {"task": "z"}}},
             "tiers": {"core": {"rates": [0.001], "tuning_seeds": [9], "verdict_seeds": [0, 1]}},

@@ -9,11 +9,10 @@ from analysis import claims, registration
 from analysis.registration import Registration
 from study.experiments import Experiment
 from tests.analysis import synthetic
+from tests.conftest import WORDS
 
 DECLARATION = {
-    "name": "tiny",
-    "title": "t",
-    "question": "q",
+    **WORDS,
     "claims": ["C1"],
     "arms": {"attention": {"set": {"mixer": "attention"}}, "lstm": {"set": {"mixer": "lstm"}}},
     "tasks": {"recall": {"set": {"task": "recall", "train.steps": 100}}},

@@ -9,12 +9,10 @@ from analysis.results import Results, frame
 from study import records
 from study.experiments import Experiment
 from tests.analysis import synthetic
+from tests.conftest import WORDS
 
 DECLARATION = {
-    "name": "tiny",
-    "title": "t",
-    "question": "q",
-    "claims": [],
+    **WORDS,
     "arms": {name: {"set": {"mixer": name}} for name in ("attention", "lstm", "gru")},
     "tasks": {
         "recall": {"set": {"task": "recall"}},

@@ -12,14 +12,12 @@ from analysis.rows import BY_CONSTRUCTION, CONTRADICTED, EQUAL, INCONCLUSIVE, NO
 from analysis.rules import by_construction
 from study.experiments import Experiment
 from tests.analysis import synthetic
+from tests.conftest import WORDS
 
 SEEDS = (0, 1, 2, 3, 4)
 EXPERIMENT = Experiment(
     {
-        "name": "tiny",
-        "title": "t",
-        "question": "q",
-        "claims": [],
+        **WORDS,
         "arms": {name: {"set": {"mixer": name}} for name in ("attention", "convolution", "lstm")},
         "tasks": {
             "recall": {"set": {"task": "recall"}},

@@ -34,12 +34,6 @@ def test_convolution_is_the_explicit_sum(causal, kernel, dilation):
         close(a, e)
 
 
-@pytest.mark.parametrize(("kernel", "dilation", "reach"), [(1, 1, 0), (5, 1, 4), (3, 4, 8)])
-def test_reach_by_hand(kernel, dilation, reach):
-    assert Convolution(4, causal=True, kernel=kernel, dilation=dilation).reach == reach
-    assert Convolution(4, causal=False, kernel=kernel, dilation=dilation).reach == reach / 2
-
-
 def test_dilation_grows_with_the_layer():
     dilations = [DilatedConvolution(4, causal=True, kernel=3, layer=layer).dilation for layer in range(4)]
     assert dilations == [1, 3, 9, 27]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from study import schema
+from study import keys, schema
 from study.training import checkpoints
 from study.training.build import build_model, build_task
 from study.training.module import Training
@@ -22,12 +22,15 @@ from tests.training.test_resume import assert_same, stop_at
 pytestmark = pytest.mark.slow
 
 DEVICES = pytest.mark.parametrize("device", ["cpu", pytest.param("gpu", marks=pytest.mark.cuda)])
-ENCODERS = [
+MIXERS = [
     *([f"mixer={mixer}"] for mixer in NAMES["mixer"]),
     *(["mixer=scored", f"mixer.score={score}"] for score in ("additive", "bilinear", "cosine")),
+]
+READOUTS = [f"readout={readout}" for readout in NAMES["readout"]]
+ARRANGEMENTS = [f"model.arrangement={arrangement}" for arrangement in keys.every()["model.arrangement"].one_of]
+ENCODERS = [  # each mixer, readout and arrangement once or more, side by side; positions inside want full attention
+    *([*mixer, READOUTS[i % len(READOUTS)], ARRANGEMENTS[i % len(ARRANGEMENTS)]] for i, mixer in enumerate(MIXERS)),
     *([f"position={position}"] for position in NAMES["position"]),
-    *([f"readout={readout}"] for readout in NAMES["readout"]),
-    *([f"model.arrangement={arrangement}"] for arrangement in ("post_norm", "residual", "norm", "plain")),
 ]
 PAIRS = [name for name, kind in ANSWERS.items() if kind == "pairs"]
 DECODERS = [

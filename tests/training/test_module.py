@@ -31,7 +31,7 @@ def fit():
 
 
 def bare_loop(config):
-    """The same training without the harness: (model, losses, rates)."""
+    """The same training without the harness: (model, losses)."""
     torch.manual_seed(stream(config.seed, "init"))
     task = build_task(config)
     model = build_model(config, task).train()
@@ -39,13 +39,12 @@ def bare_loop(config):
     rest = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": config.train.weight_decay}, {"params": rest, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=0.0, fused=True)
-    losses, rates = [], []
+    losses = []
     steps, rising = config.train.steps, round(config.train.warmup * config.train.steps)
     for step in range(steps):
         share = (step + 1) / rising if step < rising else (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
         for group in optimizer.param_groups:
             group["lr"] = config.train.rate * share
-        rates.append(config.train.rate * share)
         torch.manual_seed(stream(config.seed, "dropout", step))
         generator = torch.Generator().manual_seed(stream(config.seed, "train", step))
         batch = task.batch(config.train.batch, generator, "train")
@@ -55,7 +54,7 @@ def bare_loop(config):
         losses[-1].backward()
         nn.utils.clip_grad_norm_([*decayed, *rest], config.train.clip)
         optimizer.step()
-    return model, [loss.item() for loss in losses], rates
+    return model, [loss.item() for loss in losses]
 
 
 @pytest.mark.slow
@@ -72,7 +71,7 @@ def test_training_equals_a_bare_loop_bit_for_bit(tiny, fit, task):
         task=task,
     )
     module = fit(config)
-    model, losses, _ = bare_loop(config)
+    model, losses = bare_loop(config)
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, module.model.state_dict()[name]), name
     assert [row["step"] for row in module.curve] == [4, 8, 12]
@@ -88,19 +87,6 @@ def test_rate_rises_linearly_then_falls_along_a_cosine_to_zero():
             assert rate_factor(step, steps=10, warmup=0.2) == pytest.approx(factor, abs=1e-12)
     assert [rate_factor(step, 4, 0.0) for step in (0, 1)] == [1.0, 1.0]  # no warm-up: one step at the full rate
     assert rate_factor(3, 4, 0.9) == 1.0  # nothing left to fall along
-
-
-def test_the_optimiser_takes_the_rates_of_the_schedule(tiny, fit):
-    taken = []
-
-    class Watch(pl.Callback):
-        def on_before_optimizer_step(self, trainer, module, optimizer):
-            taken.append({group["lr"] for group in optimizer.param_groups})
-
-    config = tiny("train.steps=10", "train.warmup=0.2", "train.rate=0.004")
-    fit(config, Watch())
-    assert [rate for (rate,) in taken] == pytest.approx(bare_loop(config)[2], abs=1e-15)
-    assert taken[2] == {0.004} and max(map(max, taken)) == 0.004
 
 
 def test_norms_and_biases_do_not_decay(compose):

@@ -252,19 +252,6 @@ def test_the_maps_are_an_image(finished):
     assert image.name.startswith("maps_4_")  # 4: the last step
 
 
-def test_it_ended_well(finished):
-    *_, path = finished
-    last = lines(path)[-1]
-    assert (last["type"], last["exit"]["exit_code"]) == ("exit", 0)
-
-
-def test_offline_files_can_be_uploaded_later(finished, tmp_path):
-    *_, path = finished
-    done = python("-m", "wandb", "sync", "--dry-run", str(path.parent), cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert path.parent.name in done.stdout + done.stderr
-
-
 def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_state(tiny, monkeypatch):
     """Three runs in one process, the second of which raises."""
     configs = [tiny("tracking.mode=offline", f"seed={seed}", *DECLARED) for seed in range(3)]
@@ -338,12 +325,6 @@ def test_when_the_training_process_is_gone_its_run_is_closed_as_one_that_did_not
 def test_the_users_mode_narrows_what_the_config_asks_for_and_never_widens_it(compose, monkeypatch, variable, asked, mode):
     monkeypatch.setenv("WANDB_MODE", variable)
     assert tracking.mode_of(compose(f"tracking.mode={asked}")) == mode
-
-
-def test_a_disabled_wandb_makes_no_files(tiny, tmp_path, monkeypatch):
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    assert execute(tiny("tracking.mode=online")).state == "finished"
-    assert not (tmp_path / "runs" / "wandb").exists()
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_trained(tiny, tmp_path, monkeypatch):
