@@ -18,7 +18,7 @@ from study.metrics import METRICS
 from study.records import Record
 
 DIGITS = 5  # of a number on the page; records keep them all
-KINDS = ("run", "score", "setting", "fact")  # in the order of the table
+KINDS = ("run", "score", "state", "setting", "fact")  # in the order of the table: what a run is, its scores, how it went, ...
 ALIKE = ("experiment", "tier", "task", "arm", "role", "rate")  # runs with these are asked for alike but for the seed
 FACTS_LEFT_OUT = ("id", "weights_sha256", "provenance.data", "provenance.versions", "resumed")
 NO_SETTINGS = ("retry_failed", "sweep", "tracking", "trainer", "translate", "runs", "data")  # where and how, not what is run
@@ -88,21 +88,25 @@ def _fill(records: Sequence[Record], states: Mapping[str, Mapping[str, str]], se
                 values.update(dict.fromkeys(group, known[0]))
 
 
-def _cells(record: Record, state: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The cells of a run by kind. A setting goes by its own key, without ``config.``, unless that is a column already."""
+def _cells(record: Record, found: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The cells of a run by kind. A setting goes by its own key, without ``config.``, unless that is a column already.
+
+    ``found``: what only its cell tells of its state.
+    """
     scores, facts, config = columns(record)
     settings = {key.removeprefix("config."): value for key, value in config.items()}
     run = {name: scores.pop(name) for name in RUN}
     del run["name"]  # stands apart, shorter
-    run["task"], run["arm"] = run["task"] or settings.get("task"), run["arm"]
+    run["task"] = run["task"] or settings.get("task")
     run["rate"] = settings.pop("train.rate", None) if run["rate"] is None else run["rate"]
-    run |= {"ended": ended(record), "collapsed": state.get("collapsed"), "planned": state.get("planned")}
+    state = {"status": run.pop("status"), "ended": ended(record), **{key: found.get(key) for key in ("collapsed", "planned")}}
+    facts["kind"] = run.pop("kind")
     known = {"config.task": settings.pop("task", None)}
     for key, value in settings.items():
-        if key.split(".")[0] not in NO_SETTINGS and key not in run and key != "train.rate":
+        if key.split(".")[0] not in NO_SETTINGS and key not in (*run, *state) and key != "train.rate":
             known[key] = value
     kept = {key: value for key, value in facts.items() if not key.startswith(FACTS_LEFT_OUT)}
-    return {"run": run, "setting": known, "score": scores, "fact": kept}
+    return {"run": run, "score": scores, "state": state, "setting": known, "fact": kept}
 
 
 def _column(cells: Mapping[int, Any], count: int) -> dict[str, Any]:

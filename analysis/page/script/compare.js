@@ -28,15 +28,18 @@ class Compare {
   }
   difference(store, runs) {
     const shown = runs.slice(0, MOST_BESIDE);
-    const differ = ["run", "setting", "score"].flatMap((kind) => store.columns.filter((column) => column.kind === kind && differsAmong(column, shown)));
+    const alone = shown.length < 2;
+    const told = (column) => (alone ? column.value(shown[0]) !== null : differsAmong(column, shown));
+    const kinds = alone ? ["run", "state", "score", "setting"] : ["run", "setting", "state", "score"];
+    const rows = kinds.flatMap((kind) => store.columns.filter((column) => column.kind === kind && told(column)));
     const cells = (column) => shown.map((run) => element("td", {}, [column.isNumber ? digits(column.value(run)) : column.text(run)]));
     const table = element("table", { class: "numbers" }, [
-      element("thead", {}, [element("tr", {}, [element("th", { scope: "col" }, ["differs in"]), ...shown.map((run) => element("th", { scope: "col", style: "white-space: normal; overflow-wrap: anywhere; min-width: 7rem" }, [store.names[run]]))])]),
-      element("tbody", {}, differ.map((column) => element("tr", {}, [element("th", { scope: "row" }, [column.name]), ...cells(column)]))),
+      element("thead", {}, [element("tr", {}, [element("th", { scope: "col" }, [alone ? "" : "differs in"]), ...shown.map((run) => element("th", { scope: "col", style: "white-space: normal; overflow-wrap: anywhere; min-width: 7rem" }, [store.names[run]]))])]),
+      element("tbody", {}, rows.map((column) => element("tr", {}, [element("th", { scope: "row" }, [column.name]), ...cells(column)]))),
     ]);
-    const words = runs.length > shown.length ? `The first ${shown.length} of ${runs.length} chosen runs.` : shown.length < 2 ? "Choose a second run to see in what they differ." : "";
+    const words = runs.length > shown.length ? `The first ${shown.length} of ${runs.length} chosen runs.` : alone ? "Choose a second run to see in what they differ." : "";
     return element("div", { class: "card difference" }, [
-      element("h2", {}, ["Differences"]), element("p", { class: "note" }, [words]),
+      element("h2", {}, [alone ? "The run" : "Differences"]), element("p", { class: "note" }, [words]),
       element("div", { class: "wide", tabindex: 0, role: "region", "aria-label": "differences" }, [table]),
       element("div", { class: "tools" }, savers("differences", () => cellsOf(table))),
     ]);

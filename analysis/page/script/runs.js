@@ -75,7 +75,8 @@ class RunsView {
   // Everything beside the rows, which stays as it is while a filter is being typed.
   settle() {
     const among = this.shown.length > 1 ? this.shown : this.all;
-    this.differing = this.store.columns.filter((column) => differsAmong(column, among)).map((column) => column.name);
+    const told = among.length > 1 ? (column) => differsAmong(column, among) : (column) => column.kind !== "fact"; // nothing differs in one run
+    this.differing = this.store.columns.filter(told).map((column) => column.name);
     this.drawTable();
     this.drawTools();
     this.scatter.draw();
@@ -94,8 +95,8 @@ class RunsView {
     const grouped = place.of.group !== undefined;
     this.runsRoot.classList.toggle("unseen", grouped);
     this.groupsRoot.classList.toggle("unseen", !grouped);
-    const ill = illOf(this.store, this.shown);
-    this.count.replaceChildren(`${this.shown.length} of ${this.store.count} runs`, ...(ill ? [", ", element("span", { class: "bad" }, [ill])] : []), `; ${this.picked.size} chosen`);
+    const ill = illOf(this.store, this.shown), onlyThese = new URLSearchParams({ ...place.of, filter: filterOfIll(this.store) });
+    this.count.replaceChildren(`${this.shown.length} of ${this.store.count} runs`, ...(ill ? [", ", element("a", { class: "bad", href: `#runs?${onlyThese}`, title: "only these" }, [ill])] : []), `; ${this.picked.size} chosen`);
     if (grouped) this.drawGroups(keys);
     else if (!this.table || this.tabled !== this.columns.join()) this.makeRuns();
     else if (this.filtered !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1);
@@ -158,7 +159,9 @@ class RunsView {
     this.stale = place.of.group === undefined ? this.groupTable : this.table; // the one out of sight has boxes of before
     this.count.lastChild.textContent = `; ${this.picked.size} chosen`;
     this.compare.later();
+    this.scatter.chart?.redraw(false);
   }
+  toggle(run) { this.pick([run], !this.picked.has(run)); this.redraw(); }
   // Lines of curves: each chosen run, or the chosen runs group by group while the table is grouped.
   lines() {
     const runs = [...this.picked].sort((a, b) => a - b);
@@ -178,7 +181,7 @@ class RunsView {
   }
   drawTools() {
     const { store } = this;
-    const kinds = { run: "what it is", setting: "settings", score: "scores", fact: "more" };
+    const kinds = { run: "what it is", setting: "settings", score: "scores", state: "how it went", fact: "more" };
     const names = (wanted) => Object.entries(kinds).map(([kind, title]) => [title, store.columns.filter((column) => column.kind === kind && wanted(column)).map((column) => column.name)]);
     const grouped = place.of.group !== undefined;
     const regroup = (name, on) => { const now = place.of.group === ALL_BUT_THE_SEED ? this.keys : listed("group"); this.set({ group: (on ? [...now, name] : now.filter((one) => one !== name)).join(",") }); this.tools.querySelector(".choices.by").open = true; };

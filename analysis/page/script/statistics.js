@@ -62,10 +62,7 @@ function tellingKeys(runs, columns) {
   return [...named, ...further].map((column) => column.name);
 }
 
-const RESULTS_OF_A_RUN = ["status", "ended", "collapsed", "planned", "kind"];
-function isKey(column) {
-  return column.kind === "setting" || (column.kind === "run" && !RESULTS_OF_A_RUN.includes(column.name));
-}
+function isKey({ kind }) { return kind === "setting" || kind === "run"; }
 
 // A number to the digits that half of its interval supports, else to four.
 function digits(value, half) {

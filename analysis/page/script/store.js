@@ -101,7 +101,9 @@ function summed(differences) {
   return differences.map((difference) => (sum += difference));
 }
 
-const ILL = ["diverged", "failed", "collapsed"];
 function isIll(store, run) {
   return store.value(run, "status") !== "finished" || store.value(run, "collapsed") !== null;
 }
+
+// The filter by which only such runs are shown.
+function filterOfIll(store) { return ['status != "finished"', ...(store.column("collapsed") ? ["collapsed != null"] : [])].join(" || "); }

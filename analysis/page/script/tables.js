@@ -1,6 +1,6 @@
 // Tables of runs and of groups, on Tabulator. Cells are made when they come into sight, from the columns of the store.
 
-const WIDTH_OF = { run: 90, setting: 80, score: 90, fact: 80 };
+const WIDTH_OF = { run: 90, score: 90, state: 90, setting: 80, fact: 80 };
 
 function textCell(text) { return document.createTextNode(text); }
 
@@ -51,11 +51,13 @@ function runColumns(store, names, isPicked, pick) {
   const known = names.map((name) => store.column(name)).filter(Boolean);
   return [
     { ...pickColumn((row) => isPicked(row.run), (row, on) => pick([row.run], on)), frozen: true },
-    { ...tableColumn("name", innerWidth < 600 ? 150 : 340, (row) => store.names[row.run], (a, b) => a.run - b.run), frozen: true },
+    { ...tableColumn("name", innerWidth < 600 ? 150 : 240, (row) => store.names[row.run], (a, b) => a.run - b.run), formatter: (cell) => wholeName(store.names[cell.getData().run]), frozen: true },
     ...known.map((column) => tableColumn(column.name, column.isNumber ? titleWidth(column.name, WIDTH_OF[column.kind]) : cellWidth(column, WIDTH_OF[column.kind]),
       (row) => (column.isNumber ? digits(column.value(row.run)) : column.text(row.run)), (a, b) => column.compare(a.run, b.run), column.isNumber)),
   ];
 }
+
+function wholeName(name) { return element("span", { title: name }, [name]); } // its cell may be too narrow for it
 
 // Columns of groups: what tells a group from the others, how many runs, which went wrong, each metric's mean, sd and interval.
 function groupColumns(store, keys, metrics, isPicked, pick) {

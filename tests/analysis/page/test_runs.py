@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pandas as pd
 import pytest
@@ -46,6 +47,18 @@ def test_filters_show_the_runs_that_they_name(quiet, committed):
         typed(quiet, wrong)
         assert quiet.run("page.runs.wrong.textContent").find(said) >= 0 or wrong == "(seed"
         assert quiet.run("page.runs.wrong.textContent") != "" and quiet.run("page.runs.shown.length") == before
+
+
+def test_what_went_wrong_is_a_click_away(quiet, committed):
+    address, all_records = committed
+    quiet.open(address + "#runs?columns=task")
+    said = quiet.run("document.querySelector('#runs a.bad').textContent")
+    quiet.run("document.querySelector('#runs a.bad').click()")
+    waited(quiet, "page.runs.shown.length < page.store.count")
+    shown = set(quiet.run("page.runs.shown.map((run) => page.store.names[run])"))
+    assert {record["name"] for record in all_records if record["status"] != "finished"} <= shown
+    assert len(shown) == sum(map(int, re.findall(r"\d+", said))) > 0
+    assert quiet.run("place.of.columns") == "task"
 
 
 def test_groups_have_the_mean_deviation_and_interval_of_all_their_runs(quiet, committed):
@@ -105,8 +118,8 @@ def test_runs_of_one_experiment_show_what_differs_among_them(quiet, committed):
         .map((column) => [column.name, column.kind]), page.runs.table.getColumns().map((column) => column.getField())]""")
     )
     assert shown[:2] == ["pick", "name"] and set(shown[2:]) == {name for name, _ in kinds}
-    ranks = [["run", "score", "setting", "fact"].index(dict(kinds)[name]) for name in shown[2:]]
-    assert ranks == sorted(ranks) and set(ranks) == {0, 1, 2, 3}
+    ranks = [["run", "score", "state", "setting", "fact"].index(dict(kinds)[name]) for name in shown[2:]]
+    assert ranks == sorted(ranks) and {0, 1, 3, 4} <= set(ranks)
     assert stays(quiet, "#runs-table", "name")
     typed(quiet, "")
     waited(quiet, f"page.runs.table.getColumns().length > {len(shown)}")
