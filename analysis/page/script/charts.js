@@ -60,6 +60,8 @@ class Charts {
     this.marked = runs;
     this.tools.append(csvSaver("scatter", () => store.rows(runs, columns)));
     if (!runs.length) { this.tip.textContent = "No run shown has both."; return; }
+    const hint = this.tip.textContent = "a click chooses a run; drag to zoom, twice a click for all";
+    let under; // the run whose mark the pointer is on
     const ticks = (column) => (_, values) => values.map((value) => (column.isNumber ? short(value) : Number.isInteger(value) ? String(column.values[value] ?? "") : ""));
     const axis = { stroke: colour("soft"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
     this.chart = new uPlot(zoomable({
@@ -67,8 +69,9 @@ class Charts {
       scales: { x: { time: false, distr: lx ? 3 : 1 }, y: { distr: ly ? 3 : 1 } },
       axes: [{ ...axis, label: of.x, labelSize: 20, values: ticks(x) }, { ...axis, size: y.isNumber ? 56 : 110, label: of.y, labelSize: 20, values: ticks(y) }],
       series: [{}, { stroke: colour("ink"), paths: () => null, points: { show: false } }],
-      hooks: { draw: [(chart) => drawMarks(chart, groupOf)], setCursor: [(chart) => { const run = runs[chart.cursor.idx]; this.tip.textContent = run === undefined ? "" : `${store.names[run]}: ${of.x} ${x.text(run)}, ${of.y} ${y.text(run)}`; }] },
+      hooks: { draw: [(chart) => drawMarks(chart, groupOf, runs.map((run) => this.view.picked.has(run)))], setCursor: [(chart) => { under = runs[nearestMark(chart)]; this.tip.textContent = under === undefined ? hint : `${store.names[under]}: ${columns.map((column) => `${column.name} ${column.text(under) || "none"}`).join(", ")}`; }] },
     }, zoomTo), [runs.map((run) => at(x, run)), runs.map((run) => at(y, run))], this.scatter);
+    this.chart.over.addEventListener("click", () => { if (under !== undefined) this.view.toggle(under); });
     showZoom(this.chart, { x: place.of.zx, y: place.of.zy });
     this.scatter.append(element("div", { class: "legend" }, groups.map((code, i) => element("span", {}, [markOf(i), label(code)]))));
     this.scatter.replaceChildren(this.chart.root, this.scatter.lastChild);
@@ -133,14 +136,27 @@ function mark(n, x, y, half) {
   return path;
 }
 
-// Draws each point's mark in the colour of its group.
-function drawMarks(chart, groupOf) {
+// The index of the mark within some pixels of the pointer, the nearest one.
+function nearestMark(chart, within = 12) {
+  const { cursor: { left, top }, data: [xs, ys] } = chart;
+  let [nearest, least] = [-1, within ** 2];
+  for (let i = 0; i < xs.length; i++) {
+    const distance = (chart.valToPos(xs[i], "x") - left) ** 2 + (chart.valToPos(ys[i], "y") - top) ** 2;
+    if (distance < least) [nearest, least] = [i, distance];
+  }
+  return nearest;
+}
+
+// Draws each point's mark in the colour of its group, and a ring around those that are picked.
+function drawMarks(chart, groupOf, picked) {
   const { ctx, bbox, data: [xs, ys] } = chart;
-  const paths = [];
+  const paths = [], rings = new Path2D();
   for (let i = 0; i < xs.length; i++) {
     const [x, y] = [chart.valToPos(xs[i], "x", true), chart.valToPos(ys[i], "y", true)];
     const inside = x >= bbox.left && x <= bbox.left + bbox.width && y >= bbox.top && y <= bbox.top + bbox.height;
-    if (inside) (paths[groupOf[i]] ??= new Path2D()).addPath(mark(groupOf[i], x, y, 3.5 * devicePixelRatio));
+    if (!inside) continue;
+    (paths[groupOf[i]] ??= new Path2D()).addPath(mark(groupOf[i], x, y, 3.5 * devicePixelRatio));
+    if (picked[i]) rings.addPath(mark(0, x, y, 7 * devicePixelRatio));
   }
   ctx.save();
   for (const [group, path] of paths.entries()) {
@@ -150,6 +166,8 @@ function drawMarks(chart, groupOf) {
     ctx.fill(path);
     ctx.stroke(path);
   }
+  ctx.strokeStyle = colour("ink");
+  ctx.stroke(rings);
   ctx.restore();
 }
 

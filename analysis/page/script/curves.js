@@ -91,7 +91,7 @@ class CurvePanel {
         const at = series.length;
         this.drawn.push({ line: line.label, run: `mean of ${curves.length}`, xs, ys: mean, low, high });
         tables.push([xs, low, mean, high]);
-        series.push({ stroke: "transparent", label: "", spanGaps: true, points: { show: false } }, { ...look, label: line.label }, { stroke: "transparent", label: "", spanGaps: true, points: { show: false } });
+        series.push({ stroke: "transparent", label: "", spanGaps: true, points: { show: false } }, { ...look, label: `${line.label} (${curves.length})`, mean: true }, { stroke: "transparent", label: "", spanGaps: true, points: { show: false } });
         bands.push({ series: [at + 2, at], fill: line.colour + "26" });
       }
       if (this.of.singles || !this.of.mean || curves.length === 1) {
@@ -114,21 +114,30 @@ class CurvePanel {
       shared && this.of.mean ? "a run that stopped early keeps its last score in the mean" : "", "drag to zoom, twice a click for all"];
     const rest = said.filter(Boolean).join("; ");
     this.tip.textContent = rest;
+    let near = null; // the line that the pointer is near to
     const [soft, line] = [() => colour("soft"), () => colour("line")]; // asked for at each drawing, as light and dark may change
     const axis = { stroke: soft, grid: { stroke: line, width: 1 }, ticks: { stroke: line } };
     this.chart = new uPlot(zoomable({
       width: this.width,
       height: 340,
       legend: { show: false },
-      cursor: { focus: { prox: 24 } },
+      cursor: { focus: { prox: 24 }, hover: { skip: [null, undefined], prox: 40 } },
       focus: { alpha: 0.35 },
       scales: { x: { time: false, distr: this.of.logx ? 3 : 1 }, y: { distr: this.of.logy ? 3 : 1, range: share && !this.of.logy ? (_, low, high) => [Math.min(0, low), Math.max(1, high)] : undefined } },
       axes: [{ ...axis, label: UNITS[this.of.x], labelSize: 20, values: (_, ticks) => ticks.map(short) }, { ...axis, size: 56, label: this.of.series, labelSize: 20, values: (_, ticks) => ticks.map(short) }],
       series,
       bands,
-      hooks: { setSeries: [(chart, i) => { this.tip.textContent = i && chart.series[i].label ? chart.series[i].label : rest; }] },
+      hooks: { setSeries: [(_, i) => { near = i; }], setCursor: [(chart) => { this.tip.textContent = this.at(chart, near) || rest; }] },
     }, (part) => this.zoomTo(part)), this.logged(tables.length > 1 ? uPlot.join(tables) : tables[0]), this.plot);
     showZoom(this.chart, { x: this.of.zoomx, y: this.of.zoomy });
+  }
+  // What a line says where the pointer is: "attention (10): 300 steps, validation accuracy 0.97 [0.95, 0.99]".
+  at(chart, i) {
+    const { label, mean } = chart.series[i] ?? {}, at = chart.cursor.idxs[i];
+    if (!label || at === null || at === undefined) return "";
+    const [x, y, low, high] = [0, i, i - 1, i + 1].map((row) => chart.data[row]?.[at]);
+    const half = mean && low !== null ? (high - low) / 2 : null;
+    return `${label}: ${short(x)} ${UNITS[this.of.x]}, ${this.of.series} ${digits(y, half)}${half === null ? "" : ` [${digits(low, half)}, ${digits(high, half)}]`}`;
   }
   // What is drawn, as lines of cells: a line's mean or one run at one x.
   rows() {

@@ -25,7 +25,7 @@ class RunsView {
     this.charts = element("div", { id: "charts" });
     this.root.replaceChildren(
       element("div", { class: "tools" }, [element("div", { class: "filter-box" }, [this.box, this.wrong])]),
-      this.tools, this.count, this.runsRoot, this.groupsRoot, this.compared, this.charts,
+      this.tools, this.count, this.runsRoot, this.groupsRoot, this.charts, this.compared, // a run chosen in a chart leaves it where it is
     );
     this.compare = new Compare(this.compared, this);
     this.scatter = new Charts(this.charts, this);

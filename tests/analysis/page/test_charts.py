@@ -1,5 +1,7 @@
 """Curves, charts, maps and glimpses in a browser."""
 
+import re
+
 import pytest
 
 from study import experiments, records
@@ -18,6 +20,53 @@ def drawn_across(browser, plot, start, end):
     for kind, (right, down) in (("mousePressed", start), ("mouseMoved", end), ("mouseReleased", end)):
         at = {"x": left + right * width, "y": top + down * height}
         browser.call("Input.dispatchMouseEvent", type=kind, button="left", buttons=1, clickCount=1, **at)
+
+
+def pointed(browser, chart, x, y):
+    """The pointer moved to a point of a chart, in its own units; pressed there."""
+    browser.run(f"{chart}.over.scrollIntoView({{ behavior: 'instant', block: 'center' }})")
+    at = browser.run(f"""(({{ x, y }}) => ({{ x: x + {chart}.valToPos({x}, "x"), y: y + {chart}.valToPos({y}, "y") }}))(
+        {chart}.over.getBoundingClientRect())""")
+    for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+
+
+def test_the_pointer_reads_a_line_with_its_interval(quiet, committed):
+    address, all_records = committed
+    name = busiest(all_records)
+    panel = f"document.getElementById('experiments/{name}').querySelector('.curves').panel"
+    quiet.open(f"{address}#experiments/{name}")
+    waited(quiet, f"{panel}.chart.scales.y.max > 0")
+    drawn = quiet.run(f"{panel}.drawn")
+    line = next(one for one in drawn if one["run"].startswith("mean of "))
+    middle = len(line["xs"]) // 2
+    pointed(quiet, f"{panel}.chart", line["xs"][middle], line["ys"][middle])
+    said = quiet.run(f"{panel}.tip.textContent")
+    label, x, y, low, high = re.fullmatch(r"(.*) \(\d+\): ([\d.]+) steps, .* ([\d.]+) \[([\d.]+), ([\d.]+)\]", said).groups()
+    known = [
+        dict(zip(one["xs"], zip(one["ys"], one["low"], one["high"], strict=True), strict=True))
+        for one in drawn
+        if one["line"] == label
+    ]
+    assert [float(y), float(low), float(high)] == pytest.approx(
+        known[0][float(x)], abs=0.06 * (float(high) - float(low)) + 1e-3
+    )
+
+
+def test_a_click_in_the_scatter_plot_chooses_the_run_under_it(quiet, committed):
+    address, all_records = committed
+    chart = "page.runs.scatter.chart"
+    quiet.open(f"{address}#runs?chart=scatter&x=seed&y=seconds&filter={busiest(all_records)}")
+    waited(quiet, f"{chart}.scales.y.max > 0")
+    xs, ys = quiet.run(f"{chart}.data")
+    top = ys.index(max(ys))
+    pointed(quiet, chart, xs[top], ys[top])
+    [name] = quiet.run("[...page.runs.picked].map((run) => page.store.names[run])")
+    [record] = [record for record in all_records if record["name"] == name]
+    assert (record["plan"]["seed"], record["seconds"]) == pytest.approx((xs[top], ys[top]), rel=1e-4)
+    assert quiet.run("page.runs.scatter.tip.textContent").startswith(f"{name}: seed {xs[top]}, seconds ")
+    pointed(quiet, chart, xs[top], ys[top])
+    assert quiet.run("page.runs.picked.size") == 0
 
 
 @pytest.mark.parametrize("view", ["experiments/{}", "runs?chart=scatter&x=seed&y=seconds&filter={}"])
@@ -79,6 +128,24 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
     assert quiet.run("""(() => { const canvas = document.querySelector("canvas.parallel");
         const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         return data.some((value) => value > 0); })()""")
+
+
+def test_one_run_alone_shows_its_scores_and_settings(quiet, tmp_path):
+    made = synthetic.complete(experiments.load("glimpse"), "core")[0]
+    made["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
+    (tmp_path / "runs" / made["name"]).mkdir(parents=True)
+    records.write(tmp_path / "runs" / made["name"], {k: v for k, v in made.items() if k != "checksum"})
+    made_page("--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"))
+    quiet.open((tmp_path / "out" / "page.html").as_uri() + "#runs")
+    score = made["metrics"]["validation"]["accuracy"]
+    cell = '#runs-table .tabulator-cell[tabulator-field="validation.accuracy"]'
+    waited(quiet, f"document.querySelector('{cell}') !== null")
+    assert float(quiet.run(f"document.querySelector('{cell}').textContent")) == pytest.approx(score, abs=1e-4)
+    quiet.run("page.runs.toggle(0)")
+    waited(quiet, "document.querySelector('.difference') !== null")
+    told = dict(quiet.run("cellsOf(document.querySelector('.difference table')).slice(1)"))
+    assert float(told["validation.accuracy"]) == pytest.approx(score, abs=1e-4)
+    assert told["architecture"] == made["config"]["architecture"]["name"] and told["status"] == "finished"
 
 
 def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
