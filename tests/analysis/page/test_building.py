@@ -107,6 +107,12 @@ def test_it_is_one_page_that_asks_for_nothing(page):
         assert f"{name} {page_.libraries()[name]['version']} (MIT licence)" in text
 
 
+def test_no_text_of_a_record_can_end_or_begin_an_element():
+    text = "<!--<script></script>"
+    written = page_._json({"error": text})
+    assert "<" not in written and json.loads(written) == {"error": text}
+
+
 def test_the_best_mean_of_a_table_is_bold(page, studies):
     study, task = studies["tying"], "subwords_256"
     rows = {row["label"]: row for row in tables.main_rows(study) if row["task"] == task}
