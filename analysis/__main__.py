@@ -35,7 +35,8 @@ from analysis.registration import read as registered_before
 from analysis.results import Results
 from analysis.verdicts import Verdicts
 from study import experiments
-from study.experiments import TIERS, Experiment
+from study.declarations import TIERS
+from study.experiments import Experiment
 
 Declared = Mapping[str, Experiment]  # by name
 

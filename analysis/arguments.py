@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from analysis import claims, load
-from study import experiments
-from study.experiments import TIERS
+from study import declarations
+from study.declarations import TIERS
 
 PARTS = {
     "all": "everything below but collect (the default)",
@@ -42,7 +42,7 @@ examples:
 """
 OPTIONS = {  # option: (default, metavar, help)
     "results": (load.RESULTS, "FOLDER", "where committed records lie (default: results)"),
-    "declarations": (experiments.FOLDER, "FOLDER", "experiments (default: conf/experiment)"),
+    "declarations": (declarations.FOLDER, "FOLDER", "experiments (default: conf/experiment)"),
     "claims": (claims.FOLDER, "FOLDER", "claims (default: analysis/claims)"),
     "readme": (load.ROOT / "README.md", "FILE", "file with the markers of the findings"),
     "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),

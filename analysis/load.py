@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from study import records
-from study.experiments import TIERS
+from study.declarations import TIERS
 from study.records import RESULTS, Record, RecordError
 
 ROOT = Path(__file__).parent.parent

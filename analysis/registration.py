@@ -21,7 +21,7 @@ from analysis import claims as claims_module
 from analysis.formats import as_csv
 from analysis.load import ROOT
 from analysis.rules.base import Rule
-from study import experiments
+from study.declarations import FOLDER, PROTOCOL
 from study.experiments import Experiment
 from study.records import Record
 
@@ -56,7 +56,7 @@ class Registration:
 
     tier: str
     claims: Path = claims_module.FOLDER
-    declarations: Path = experiments.FOLDER
+    declarations: Path = FOLDER
     root: Path = ROOT
     committed: Mapping[tuple[str, str, str], Finding] = field(default_factory=dict)
     found: list[Finding] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Registration:
     def _files(self, claim: str, names: Iterable[str]) -> list[Path]:
         return [
             self.claims / f"{claim}.yaml",
-            self.declarations.parent / experiments.PROTOCOL.name,
+            self.declarations.parent / PROTOCOL.name,
             *(self.declarations / f"{name}.yaml" for name in sorted(names)),
         ]
 

@@ -16,7 +16,8 @@ import pandas as pd
 
 from analysis import load
 from study.choosing import Choice
-from study.experiments import Cell, Experiment, PlannedRun
+from study.declarations import Cell
+from study.experiments import Experiment, PlannedRun
 from study.metrics import METRICS
 from study.records import Record
 

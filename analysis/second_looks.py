@@ -9,7 +9,7 @@ from analysis.results import Results, cell_of
 from analysis.rows import Row
 from analysis.settling import CORRECTED, NEITHER, WITHIN
 from analysis.statistics import BY_SIGN, INCONCLUSIVE
-from study.experiments import Cell
+from study.declarations import Cell
 
 MORE_MAY_DECIDE = (WITHIN, CORRECTED, NEITHER)  # what keeps a contrast open that more seeds may close; a sign test does, too
 

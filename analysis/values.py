@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from study import parts
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.metrics import METRICS
 from study.records import Record
 

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from study.experiments import SHARE, STEPS, Cell, Experiment, PlannedRun, RecordOf
+from study.declarations import STEPS, Cell
+from study.experiments import SHARE, Experiment, PlannedRun, RecordOf
 from study.metrics import METRICS
 from study.progress import State
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from omegaconf import MISSING
 
-from study.experiments import STEPS, TIERS
+from study.declarations import STEPS, TIERS
 from study.records import LARGEST, LARGEST_WHOLE
 
 

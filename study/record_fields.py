@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, TypeAdapter, V
 from pydantic_core import CoreSchema
 from typing_extensions import TypedDict
 
-from study.experiments import NAME
+from study.declarations import NAME
 from study.metrics import METRICS
 from study.records import LARGEST, LARGEST_WHOLE, RUN_NAME
 

@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from study import keys, parts, records
-from study.experiments import NAME
+from study.declarations import NAME
 
 ENCODER = "encoder"  # the architecture whose parts are all chosen by groups of their own
 # What the base recipe chooses; an architecture that has no use for a part leaves it at that.

@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from study import interrupts, records, schema
-from study.experiments import Cell, Experiment, Phase, PlannedRun
+from study.declarations import Cell
+from study.experiments import Experiment, Phase, PlannedRun
 from study.forecast import Outlook
 from study.progress import Display, Files, State, duration, written
 

@@ -8,6 +8,7 @@ import torch
 
 from study import experiments, parts, schema
 from study.cost.counting import multiply_adds
+from study.declarations import TIERS
 from study.kinds.base import kind_of
 from study.tasks.corpus import Corpus
 from study.training.build import build_model, build_task, validate
@@ -176,7 +177,7 @@ def all_runs(experiment, tier):
 @pytest.mark.parametrize("name", NAMES["experiment"])
 def test_an_experiment_is_small_in_smoke_and_declares_all_tiers(name):
     experiment = experiments.load(name)
-    assert set(experiment.tiers) == set(experiments.TIERS)
+    assert set(experiment.tiers) == set(TIERS)
     for tier in experiment.tiers:
         fewest = 2 if tier == "smoke" else 5
         assert len(experiment.sizes(tier).verdict_seeds) >= fewest

@@ -8,7 +8,7 @@ import sys
 import pytest
 import yaml
 
-from study import experiments
+from study import declarations, experiments
 from study.experiments import Experiment
 from tests.cases import case
 
@@ -57,7 +57,7 @@ def test_cells_are_the_pairs_that_meet():
 
 
 def test_a_tier_inherits_the_rates_and_seeds_that_it_does_not_give():
-    protocol = yaml.safe_load(experiments.PROTOCOL.read_text())
+    protocol = yaml.safe_load(declarations.PROTOCOL.read_text())
     inherited = toy(tiers__core={}).sizes("core")
     assert {key: list(getattr(inherited, key)) for key in protocol["core"]} == protocol["core"]
     own = toy(tiers__core={"rates": [0.1], "tuning_seeds": [70]}).sizes("core")

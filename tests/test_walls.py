@@ -33,17 +33,18 @@ MAY_IMPORT = {
     "study/interrupts.py": "",
     "study/bleu.py": "sacrebleu",
     "study/records.py": "study.files study.record_fields",
-    "study/record_fields.py": "pydantic pydantic_core typing_extensions study.experiments study.metrics study.records",
+    "study/record_fields.py": "pydantic pydantic_core typing_extensions study.declarations study.metrics study.records",
     "study/files.py": "",
     "study/pictures.py": "matplotlib study.files",
-    "study/experiments.py": "omegaconf study.choosing study.metrics",
+    "study/declarations.py": "omegaconf study.metrics",
+    "study/experiments.py": "omegaconf study.choosing study.declarations",
     "study/choosing.py": "study.metrics",
     "study/metrics.py": "",
     "study/parts.py": "",
-    "study/keys.py": "omegaconf study.experiments study.records",
-    "study/schema.py": "omegaconf hydra study.experiments study.keys study.parts study.records",
+    "study/keys.py": "omegaconf study.declarations study.records",
+    "study/schema.py": "omegaconf hydra study.declarations study.keys study.parts study.records",
     "study/composing.py": "omegaconf hydra study.experiments study.parts study.schema",
-    "study/forecast.py": "study.experiments study.metrics study.progress",
+    "study/forecast.py": "study.declarations study.experiments study.metrics study.progress",
     "study/progress.py": "rich",
     "study/grid.py": "omegaconf rich study.progress study.records study.schema",
     "study/wandb_sweep.py": "hydra yaml study.composing study.help study.sweeping",
@@ -99,7 +100,7 @@ def test_every_part_stands_behind_a_wall_or_is_meant_to_know_all():
 
 
 def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study():
-    known = "bleu experiments choosing forecast metrics parts records pictures progress files".split()
+    known = "bleu declarations experiments choosing forecast metrics parts records pictures progress files".split()
     for path in files("analysis"):
         for name in imports(path):
             if name.startswith("study"):

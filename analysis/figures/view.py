@@ -11,7 +11,7 @@ from analysis.results import Results
 from analysis.statistics import mean_interval
 from analysis.tables import tells_chance
 from analysis.values import measure
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.metrics import METRICS, Metric
 from study.records import Record
 

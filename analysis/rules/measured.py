@@ -17,7 +17,7 @@ from analysis.rules.terms import Names, Side, Slice, Term
 from analysis.settling import analysis_alpha
 from analysis.statistics import BETTER, BY_COUNT, BY_SIGN, Reading, Test, compared, counted, mean_interval
 from analysis.values import MOST_NATS
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.metrics import Metric
 
 Sides = tuple[tuple[Term, ...], tuple[Term, ...]]

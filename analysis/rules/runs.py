@@ -12,7 +12,7 @@ from analysis.rules.scores import Scores
 from analysis.rules.terms import Term
 from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading, Test
 from analysis.values import IMPROVING, SCORED, collapsed, ended_on, endings, joined, late_gain, measure
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.records import Record
 
 

@@ -13,7 +13,7 @@ from analysis.rules.scores import BySeed, Scores, paired
 from analysis.rules.terms import Conditions, Side, Term
 from analysis.statistics import Test
 from analysis.values import counted, measure, selects
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.metrics import Metric
 
 SHARES = ("accuracy", "token_accuracy", "exact")  # of right answers, so their log odds make straight trends

@@ -10,7 +10,7 @@ from analysis.rules.scores import Scores
 from analysis.rules.terms import Side
 from analysis.statistics import Test, log_rank, mean_interval, more_solved
 from analysis.values import measure
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.metrics import Metric
 from study.records import Record
 

@@ -10,7 +10,7 @@ from analysis.rules.measured import Measured, Sides
 from analysis.rules.scores import Scores, paired
 from analysis.rules.terms import Side
 from analysis.statistics import ABOVE, BELOW, Test, compared
-from study.experiments import TaskVariant
+from study.declarations import TaskVariant
 from study.metrics import Metric
 
 
