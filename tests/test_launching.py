@@ -65,12 +65,6 @@ def test_what_a_run_asks_for_makes_it_no_other_run(compose, trainer):
     assert schema.name(plain) == schema.name(asking)
 
 
-@pytest.mark.parametrize("gpus", ["-1", "2", "nan"])
-def test_a_run_asks_for_one_gpu_at_most(compose, gpus):
-    with pytest.raises(ValueError, match=r"trainer\.gpus=.*: must be at least 0 and at most 1"):
-        schema.check(compose(f"trainer.gpus={gpus}"))
-
-
 @pytest.mark.parametrize(
     ("launcher", "said"),
     [

@@ -32,6 +32,7 @@ REFUSED = [
     ("model.match=size", "must be one of parameters, multiply_adds, nothing"),
     ("trainer.precision=16", "must be one of 32-true, bf16-mixed"),
     ("trainer.accelerator=tpu", "must be one of cpu, gpu"),
+    *((f"trainer.gpus={gpus}", ": must be at least 0 and at most 1") for gpus in (-1, 2, "nan")),
     # wrong types and values
     ("seed=abc", "seed=abc: Value 'abc' of type 'str' could not be converted to Integer"),
     ("train.steps=0.5", "train.steps=0.5: "),
@@ -175,9 +176,10 @@ def test_refused_in_one_line_that_says_what_would_do(compose):
             assert not CLASSES & set(re.findall(r"[\w=]+", said)), "a config knows no classes"
 
 
-@pytest.mark.parametrize("overrides", ["mixer=window mixer.window=64", "task=copy mixer=window mixer.window=64"])
-def test_a_window_as_wide_as_the_longest_sequence_is_not_refused(compose, overrides):
-    validate(compose(*overrides.split()))
+def test_the_base_recipe_online_tracking_and_a_window_as_wide_as_the_longest_sequence_are_not_refused(compose):
+    window = ["mixer=window", "mixer.window=64"]
+    for overrides in ([], ["tracking.mode=online"], window, ["task=copy", *window]):
+        validate(compose(*overrides))
 
 
 def test_a_folder_that_cant_be_written_to_is_named_by_its_key(compose, tmp_path):
@@ -206,14 +208,6 @@ def test_a_folder_that_holds_the_run_may_be_read_only(compose, tmp_path, monkeyp
     schema.check_folder(config, schema.name(config))
     with pytest.raises(ValueError, match=r"takes no new folder \(Permission denied\)"):
         schema.check_folder(config, "another")
-
-
-def test_the_base_recipe_is_not_refused(compose):
-    validate(compose())
-
-
-def test_online_tracking_is_an_allowed_choice(compose):
-    validate(compose("tracking.mode=online"))
 
 
 NEUTRAL = """

@@ -55,11 +55,6 @@ def of_yaml(path: Path) -> Any:
     return pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * slow)
 
 
-@pytest.fixture(**yamls(lambda kind: True))
-def task_yaml(request: pytest.FixtureRequest) -> Path:
-    return request.param
-
-
 @pytest.fixture(scope="session")
 def built(cache: str, own_files: dict[str, str]) -> Callable[[Path], Task]:
     """built(path): the task of a yaml, on what data there are; each is built once."""

@@ -5,6 +5,8 @@ import torch
 from scipy.stats import chisquare
 
 from study.tasks.copy import Copy
+from study.tasks.offset import Offset
+from study.tasks.parity import Parity
 from study.tasks.permutation import Permutation
 from study.tasks.reversal import Reversal
 from study.tasks.reverse import Reverse
@@ -26,6 +28,14 @@ def test_lengths_are_uniform_and_out_starts_where_training_ends(kind):
     assert type(out) is kind and (out.min_length, out.max_length, out.symbols) == (9, 16, 7)
     assert set(drawn(out, 500).tolist()) == set(range(9, 17)) and set(out.evaluations()) == {"test"}
     assert kind(max_length=8, out_length=12).out.max_length == 12 and kind(out_length=0).out is None
+
+
+@pytest.mark.parametrize("kind", [Offset, Parity])
+def test_where_all_are_equally_long_out_is_twice_as_long_or_as_long_as_it_is_to_be(kind):
+    out = kind(length=32).evaluations()["out"]
+    assert (out.length, out.vocabulary) == (64, kind().vocabulary) and set(out.evaluations()) == {"test"}
+    assert kind(out_length=40).out.length == 40 and kind(out_length=0).out is None
+    assert Offset(distance=6).out.distance == 6
 
 
 @pytest.mark.parametrize("kind", [Copy, Reverse])

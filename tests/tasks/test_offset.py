@@ -19,10 +19,3 @@ def test_symbols_are_uniform_and_every_position_from_the_distance_on_is_scored(r
 def test_slices(rows):
     for _, targets, slices in rows(Offset(length=21, distance=3).batch(3, generator())):
         assert slices == {"position": {i: i for i in targets}}
-
-
-def test_out():
-    out = Offset(length=32, distance=6).evaluations()["out"]
-    assert (out.length, out.distance) == (64, 6) and set(out.evaluations()) == {"test"}
-    assert Offset(out_length=40).evaluations()["out"].length == 40
-    assert set(Offset(out_length=0).evaluations()) == {"test"}

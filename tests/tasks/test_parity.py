@@ -18,10 +18,3 @@ def test_bits_are_fair_and_all_positions_are_scored():
 def test_slices(rows, power_bin):
     for _, targets, slices in rows(Parity(length=21).batch(3, generator())):
         assert slices == {"position": {i: power_bin(i + 1) for i in targets}}
-
-
-def test_out():
-    assert Parity(length=32).evaluations()["out"].length == 64
-    assert Parity(length=32, out_length=40).evaluations()["out"].length == 40
-    assert set(Parity(out_length=0).evaluations()) == {"test"}
-    assert set(Parity().evaluations()["out"].evaluations()) == {"test"}

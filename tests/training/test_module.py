@@ -171,27 +171,17 @@ def scripted(monkeypatch, accuracies):
     monkeypatch.setattr(Scores, "compute", lambda self: ({"loss": 0.5, "accuracy": next(left)}, {}))
 
 
-ACCURACIES = [0.5, 0.91, 0.89, 0.992, 0.98, 0.996, 1.0]
-
-
-def test_first_reaching_counts_and_a_sure_solution_stops(tiny, fit, monkeypatch):
-    scripted(monkeypatch, ACCURACIES)
-    module = fit(tiny("train.steps=20", "train.evaluate_every=2"))
-    assert module.steps_to_90 == 4
-    assert module.steps_to_solve == 8
-    assert module.curve[-1]["step"] == 12 == module.global_step  # 0.996 is at least (1 + 0.99) / 2
-
-
-def test_a_run_goes_on_when_it_shall_not_stop(tiny, fit, monkeypatch):
-    scripted(monkeypatch, ACCURACIES)
-    module = fit(tiny("train.steps=14", "train.evaluate_every=2", "train.stop_when_solved=false"))
-    assert (module.steps_to_90, module.steps_to_solve, module.global_step) == (4, 8, 14)
-
-
-def test_what_is_never_reached_stays_none(tiny, fit, monkeypatch):
-    scripted(monkeypatch, [0.2, 0.85, 0.3])
-    module = fit(tiny("train.steps=6", "train.evaluate_every=2"))
-    assert (module.steps_to_90, module.steps_to_solve, module.global_step) == (None, None, 6)
+def test_first_reaching_counts_and_a_sure_solution_stops_where_it_shall(tiny, fit, monkeypatch):
+    reaching = [0.5, 0.91, 0.89, 0.992, 0.98, 0.996, 1.0]  # 0.996 is at least (1 + 0.99) / 2
+    for accuracies, overrides, expected in [
+        (reaching, ["train.steps=20"], (4, 8, 12)),
+        (reaching, ["train.steps=14", "train.stop_when_solved=false"], (4, 8, 14)),
+        ([0.2, 0.85, 0.3], ["train.steps=6"], (None, None, 6)),
+    ]:
+        scripted(monkeypatch, accuracies)
+        module = fit(tiny("train.evaluate_every=2", *overrides))
+        assert (module.steps_to_90, module.steps_to_solve, module.global_step) == expected, overrides
+        assert module.curve[-1]["step"] == module.global_step
 
 
 def test_a_text_is_never_solved(tiny, fit, monkeypatch):

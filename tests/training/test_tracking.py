@@ -29,6 +29,7 @@ from study.models.encoder import SequenceModel
 from study.training import mirrored, tracking, wandb_process
 from study.training.module import Training
 from study.training.runner import execute
+from tests.cases import case
 from tests.processes import python
 from tests.wandb_server import KEY
 
@@ -307,9 +308,8 @@ def test_when_the_training_process_is_gone_its_run_is_closed_as_one_that_did_not
 # --- W&B's own variables ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("variable", "asked", "mode"),
-    [
+def test_the_users_mode_narrows_what_the_config_asks_for_and_never_widens_it(compose, monkeypatch):
+    for variable, asked, mode in [
         ("disabled", "online", "off"),
         ("disabled", "offline", "off"),
         ("offline", "online", "offline"),
@@ -320,11 +320,10 @@ def test_when_the_training_process_is_gone_its_run_is_closed_as_one_that_did_not
         ("run", "online", "online"),
         ("", "online", "online"),
         ("", "off", "off"),
-    ],
-)
-def test_the_users_mode_narrows_what_the_config_asks_for_and_never_widens_it(compose, monkeypatch, variable, asked, mode):
-    monkeypatch.setenv("WANDB_MODE", variable)
-    assert tracking.mode_of(compose(f"tracking.mode={asked}")) == mode
+    ]:
+        with case(variable, asked):
+            monkeypatch.setenv("WANDB_MODE", variable)
+            assert tracking.mode_of(compose(f"tracking.mode={asked}")) == mode
 
 
 def test_an_unknown_mode_is_refused_before_anything_is_trained(tiny, tmp_path, monkeypatch):
