@@ -85,11 +85,7 @@ class RunsView {
   // Groups by all but the seed, while nobody waits: their table takes longest to make, and most will ask for it.
   prepare() { if (place.view === "runs" && place.of.group === undefined) this.drawGroups(keysButSeed(this.store)); }
   // Tables are made anew when they are next shown.
-  forget() {
-    this.table?.destroy();
-    this.groupTable?.destroy();
-    this.table = this.groupTable = null;
-  }
+  forget() { this.tabled = this.asked = this.groupShape = null; }
   drawTable() {
     const keys = this.keys;
     const grouped = place.of.group !== undefined;
@@ -97,11 +93,9 @@ class RunsView {
     this.groupsRoot.classList.toggle("unseen", !grouped);
     const ill = illOf(this.store, this.shown), onlyThese = new URLSearchParams({ ...place.of, filter: filterOfIll(this.store) });
     this.count.replaceChildren(`${this.shown.length} of ${this.store.count} runs`, ...(ill ? [", ", element("a", { class: "bad", href: `#runs?${onlyThese}`, title: "only these" }, [ill])] : []), `; ${this.picked.size} chosen`);
-    if (grouped) this.drawGroups(keys);
-    else if (!this.table || this.tabled !== this.columns.join()) this.makeRuns();
-    else if (this.filtered !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1);
-    if (!grouped) this.filtered = this.mask;
+    grouped ? this.drawGroups(keys) : this.drawRuns();
     const table = grouped ? this.groupTable : this.table;
+    if (!table.initialized) return; // it is drawn again once it has been built
     this.sort(table);
     if (table === this.stale) { this.stale = null; table.redraw(true); }
   }
@@ -112,9 +106,13 @@ class RunsView {
     const order = sorted(table.getColumnDefinitions());
     order.length ? table.setSort(order) : table.clearSort();
   }
-  makeRuns() {
+  drawRuns() {
+    if (this.table && !this.table.initialized) return;
+    const [asked, shown] = [this.columns.join(), this.filtered];
+    this.filtered = this.mask;
+    if (this.table && this.tabled === asked) { if (shown !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1); return; }
     this.table?.destroy();
-    this.tabled = this.columns.join();
+    this.tabled = asked;
     const columns = runColumns(this.store, this.columns, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
     this.table = makeTable(this.runsRoot, columns, this.all.map((run) => ({ run })), {
       initialFilter: (row) => this.mask[row.run] === 1,
@@ -125,9 +123,10 @@ class RunsView {
         row.getElement().classList.toggle("ill", isIll(this.store, run));
       },
     });
-    this.rememberSort(this.table);
+    this.watch(this.table);
   }
-  rememberSort(table) {
+  watch(table) {
+    table.on("tableBuilt", () => { if (place.view === "runs") this.drawTable(); });
     this.sortedBy.set(table, place.of.sort);
     table.on("dataSorted", ([first]) => {
       const unsorted = !first && table.initialized && sorted(table.getColumnDefinitions()).length; // by a third click on a heading
@@ -137,6 +136,7 @@ class RunsView {
     });
   }
   drawGroups(keys) {
+    if (this.groupTable && !this.groupTable.initialized) return;
     const metrics = this.metrics;
     const columns = keys.map((name) => this.store.column(name));
     const asked = [...keys, "|", ...metrics].join();
@@ -150,7 +150,7 @@ class RunsView {
     this.groupShape = shape;
     const made = groupColumns(this.store, telling, metrics, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));
     this.groupTable = makeTable(this.groupsRoot, made, this.groups, { initialSort: sorted(made) });
-    this.rememberSort(this.groupTable);
+    this.watch(this.groupTable);
   }
   pick(runs, on) {
     for (const run of runs) on ? this.picked.add(run) : this.picked.delete(run);

@@ -55,7 +55,8 @@ def test_charts_are_saved_as_they_are_drawn(quiet, committed):
     name = busiest(all_records)
     quiet.open(f"{address}#runs?chart=scatter,parallel&x=rate&y=validation.loss&by=arm&axes=task,validation.loss&filter={name}")
     waited(quiet, "page.runs.scatter.joined?.length > 0")
-    found = {record["name"]: record for record in all_records if record["name"] in set(typed(quiet, name))}
+    names = typed(quiet, name)
+    found = {record["name"]: record for record in all_records if record["name"] in names}
     scored = {run: one["metrics"]["validation"]["loss"] for run, one in found.items() if "loss" in one["metrics"]["validation"]}
     for fold, file, columns in (
         (1, "scatter.csv", ["rate", "validation.loss", "arm"]),

@@ -125,6 +125,28 @@ def test_runs_of_one_experiment_show_what_differs_among_them(quiet, committed):
     waited(quiet, f"page.runs.table.getColumns().length > {len(shown)}")
 
 
+def test_changes_that_come_faster_than_tables_are_built_are_all_shown(quiet, committed):
+    address, _ = committed
+    quiet.open(address + "#runs")
+    quiet.run("""for (const columns of ["task", "task,seed"]) page.runs.set({ columns });
+        document.getElementById("all-but-the-seed").click();
+        page.runs.box.value = "lstm"; page.runs.box.dispatchEvent(new Event("input"));
+        page.runs.set({ sort: "-seed" });
+        page.runs.pick([page.runs.shown[0]], true);
+        document.getElementById("ungroup").click()""")
+    waited(quiet, "page.runs.table.initialized && page.runs.table.getColumns().length === 4")
+    quiet.run(SETTLED)
+    shown, expected = quiet.run("""[page.runs.table.getRows("active").map((row) => row.getData().run),
+        page.runs.all.filter((run) => page.store.names[run].includes("lstm"))]""")
+    assert sorted(shown) == expected and len(shown) > 1
+    seeds = quiet.run(f"{shown}.map((run) => page.store.value(run, 'seed'))")
+    assert seeds == sorted(seeds, reverse=True)
+    assert quiet.run("page.runs.rows()[0]") == ["name", "task", "seed"]
+    quiet.run("document.getElementById('all-but-the-seed').click()")
+    waited(quiet, "page.runs.groupTable.initialized")
+    assert sum(quiet.run("page.runs.groupTable.getRows().map((row) => row.getData().runs.length)")) == len(shown)
+
+
 def test_groups_are_told_apart_by_what_stands_left_of_their_scores(quiet, committed):
     address, all_records = committed
     quiet.open(address + "#runs?group=*")
