@@ -167,6 +167,38 @@ def test_no_gradient_passes_through_a_location():
         assert (parameter.grad is None) == name.startswith("policy."), name
 
 
+def test_reinforce_is_the_exact_gradient_of_the_expected_reward():
+    """One glimpse of one image: whether it ends in the right answer is seen at every pixel, and weighed by the Gaussian."""
+    size, spread, samples = 12, 0.3, 40_000
+    net = model(glimpses=1, spread=spread, weight=1.0, classes=2)
+    image = torch.rand(1, size, size)
+    corners = torch.cartesian_prod(torch.arange(-30, 43), torch.arange(-30, 43))  # of pixels, far beyond the image
+    bias = torch.tensor([0.2, -0.1], dtype=torch.double, requires_grad=True)
+    normal = torch.distributions.Normal(bias.tanh(), spread)
+    low, high = (2 * (corners + half) / size - 1 for half in (-0.5, 0.5))
+    odds = (normal.cdf(high) - normal.cdf(low)).prod(-1)
+    assert odds.sum().item() == pytest.approx(1, abs=1e-9)
+    with torch.no_grad():
+        net.policy.mean.bias.copy_(bias)
+        net.where.weight.zero_()  # so that the answer hangs on the pixels only, which are the same around a corner
+        logits = net.head(net.core(net._glimpse(image.expand(len(corners), -1, -1), 2 * corners / size - 1))[0])
+        lead, order = (logits[:, 1] - logits[:, 0]).sort()
+        half = torch.searchsorted(odds[order].cumsum(0), 0.5)
+        threshold = (lead[half] + lead[half + 1]) / 2  # right about half the time
+        net.head.bias[0] += threshold
+        reward = (logits[:, 1] - logits[:, 0] > threshold).double()
+    assert 0.3 < (odds * reward).sum().item() < 0.7
+    (exact,) = torch.autograd.grad((odds * reward).sum(), bias)
+    estimates = []
+    for seed in range(20):
+        _, found = gradients(net, image.expand(samples // 20, -1, -1), torch.ones(samples // 20, 1, dtype=torch.long), seed)
+        estimates.append(-found["policy.mean.bias"].double())
+    estimates = torch.stack(estimates)
+    error = estimates.std(0) / 20**0.5
+    assert ((estimates.mean(0) - exact).abs() < 4 * error).all()
+    assert (exact.abs() > 8 * error).any(), "a gradient of zero would not pass"
+
+
 @ARMS
 def test_multiply_adds_and_parameters(arm):
     """A glimpse: patch and place into 10 each, both into 20, the core's 8 x 20^2, and the policy's own."""
