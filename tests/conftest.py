@@ -20,7 +20,7 @@ import torch
 import yaml
 from omegaconf import DictConfig
 
-from study import experiments, schema
+from study import experiments, parts, schema
 from study.composing import Composer
 from tests.wandb_server import KEY, Server
 
@@ -100,8 +100,7 @@ def compose() -> Callable[..., DictConfig]:
 
 def short(task: str) -> list[str]:
     """Overrides that make a task's sequences short."""
-    keys = yaml.safe_load((CONF / "task" / f"{task}.yaml").read_text())
-    return [f"task.{key}={value}" for key, value in SHORT.items() if key in keys]
+    return [f"task.{key}={value}" for key, value in SHORT.items() if key in parts.keywords("task", task)]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Every yaml in conf/, found by itself: composed, validated, trained for two steps. Every run that an experiment plans."""
 
 import math
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,11 +12,12 @@ from study.kinds.base import kind_of
 from study.tasks.corpus import Corpus
 from study.training.build import build_model, build_task, validate
 from study.training.runner import execute
+from tests.cases import names
+from tests.conftest import CONF
 
 pytestmark = pytest.mark.slow
 
-CONF = Path(__file__).parents[1] / "conf"
-NAMES = {group.name: sorted(p.stem for p in group.glob("*.yaml")) for group in CONF.iterdir() if group.is_dir()}
+NAMES = {group.name: names(group.name) for group in CONF.iterdir() if group.is_dir()}
 KINDS, ANSWERS = ({name: parts.outline(group, name).kind for name in NAMES[group]} for group in ("task", "architecture"))
 # What an architecture needs beside itself.
 BESIDE = {"conv_s2s": ["position=learned", "position.past=clip"]}
@@ -123,7 +123,7 @@ def test_every_planned_run_of_an_experiment(turn, name, compose):
     """No two runs share a digest, within a tier or across tiers. Each cell composes and builds, in one tier by turns: there,
     no two runs share a name, all runs of one cell and the ends of the others."""
     experiment = experiments.load(name)
-    names: dict[str, tuple] = {}
+    named: dict[str, tuple] = {}
     digests: dict[tuple[str, str], tuple] = {}
     for offset, tier in enumerate(experiment.tiers, start=turn):
         by_cell: dict[tuple[str, str], list[experiments.PlannedRun]] = {}
@@ -141,7 +141,7 @@ def test_every_planned_run_of_an_experiment(turn, name, compose):
                 config.origin.role = run.role
                 known = (tier, run.cell, run.role, run.rate, run.seed)
                 own = schema.name(config)
-                assert names.setdefault(own, known) == known
+                assert named.setdefault(own, known) == known
                 assert len(own) <= LONGEST_NAME
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.cases import CONF, case, made, names
+from study import parts
+from tests.cases import case, made, names
 
 BAD = [  # task, keys, what is said; ... stands for any further words
     ("agreement", "most: -1", "most is -1; it must be at least 0"),
@@ -98,10 +99,10 @@ def test_keys_that_cannot_be():
             assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("task", [name for name in names("task") if "\nroot:" in (CONF / "task" / f"{name}.yaml").read_text()])
+@pytest.mark.parametrize("task", [name for name in names("task") if "root" in parts.keywords("task", name)])
 def test_published_files_are_named_where_they_are_missing_and_no_others_are_taken(task, tmp_path):
     keys = {"root": str(tmp_path), "download": False}
-    if "\ncache:" in (CONF / "task" / f"{task}.yaml").read_text():
+    if "cache" in parts.keywords("task", task):
         keys["cache"] = str(tmp_path / "cache")
     with pytest.raises(FileNotFoundError) as missing:
         made("task", task, **keys)

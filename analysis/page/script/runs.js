@@ -108,9 +108,12 @@ class RunsView {
   }
   drawRuns() {
     if (this.table && !this.table.initialized) return;
-    const [asked, shown] = [this.columns.join(), this.filtered];
+    const asked = this.columns.join(), anew = this.filtered !== this.mask;
     this.filtered = this.mask;
-    if (this.table && this.tabled === asked) { if (shown !== this.mask) this.table.setFilter((row) => this.mask[row.run] === 1); return; }
+    if (this.tabled === asked) {
+      if (anew) this.table.setFilter((row) => this.mask[row.run] === 1);
+      return;
+    }
     this.table?.destroy();
     this.tabled = asked;
     const columns = runColumns(this.store, this.columns, (run) => this.picked.has(run), (runs, on) => this.pick(runs, on));

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from analysis import __main__ as command
+from study import records
 from tests.analysis import synthetic
 from tests.chromium import PATH
 
@@ -42,6 +43,26 @@ def busiest(all_records):
     """The experiment with the most learning curves."""
     counts = Counter(record["plan"]["experiment"] for record in all_records if record["curve"])
     return counts.most_common(1)[0][0]
+
+
+def with_curves(browser, committed, view="experiments/{}"):
+    """Opens the page of the committed records where the busiest experiment's curves are; its name, and the panel of curves."""
+    address, all_records = committed
+    name = busiest(all_records)
+    panel = f"document.getElementById('experiments/{name}').querySelector('.curves').panel"
+    browser.open(f"{address}#{view.format(name)}")
+    waited(browser, f"{panel}?.chart?.scales.y.max > 0")
+    return name, panel
+
+
+def of_single_runs(browser, folder, made):
+    """Opens the page of a folder of fresh runs that belong to no experiment, made of such records."""
+    for record in made:
+        record["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
+        (folder / "runs" / record["name"]).mkdir(parents=True)
+        records.write(folder / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"})
+    made_page("--source", str(folder / "runs"), "--output", str(folder / "out"))
+    browser.open((folder / "out" / "page.html").as_uri() + "#runs")
 
 
 def typed(browser, text):

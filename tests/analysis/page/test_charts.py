@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from study import experiments, records
+from study import experiments
 from tests.analysis import synthetic
-from tests.analysis.page.browsing import IN_A_BROWSER, SETTLED, busiest, made_page, waited
+from tests.analysis.page.browsing import IN_A_BROWSER, SETTLED, busiest, of_single_runs, waited, with_curves
 
 pytestmark = IN_A_BROWSER
 
@@ -32,11 +32,7 @@ def pointed(browser, chart, x, y):
 
 
 def test_the_pointer_reads_a_line_with_its_interval(quiet, committed):
-    address, all_records = committed
-    name = busiest(all_records)
-    panel = f"document.getElementById('experiments/{name}').querySelector('.curves').panel"
-    quiet.open(f"{address}#experiments/{name}")
-    waited(quiet, f"{panel}.chart.scales.y.max > 0")
+    _, panel = with_curves(quiet, committed)
     drawn = quiet.run(f"{panel}.drawn")
     line = next(one for one in drawn if one["run"].startswith("mean of "))
     middle = len(line["xs"]) // 2
@@ -132,11 +128,7 @@ def test_scatter_and_parallel_coordinates_draw_the_runs_shown(quiet, committed):
 
 def test_one_run_alone_shows_its_scores_and_settings(quiet, tmp_path):
     made = synthetic.complete(experiments.load("glimpse"), "core")[0]
-    made["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
-    (tmp_path / "runs" / made["name"]).mkdir(parents=True)
-    records.write(tmp_path / "runs" / made["name"], {k: v for k, v in made.items() if k != "checksum"})
-    made_page("--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"))
-    quiet.open((tmp_path / "out" / "page.html").as_uri() + "#runs")
+    of_single_runs(quiet, tmp_path, [made])
     score = made["metrics"]["validation"]["accuracy"]
     cell = '#runs-table .tabulator-cell[tabulator-field="validation.accuracy"]'
     waited(quiet, f"document.querySelector('{cell}') !== null")
@@ -158,12 +150,7 @@ def test_single_runs_show_what_they_looked_at(quiet, tmp_path):
         {"written": {"test": {"glimpses": [{"image": image, "path": [[1.0, 1.0], [1.8, 1.9]]}]}}},
     ]
     made[2]["config"]["architecture"]["patch"] = 1
-    for record, seen in zip(made, saw, strict=True):
-        record["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
-        (tmp_path / "runs" / record["name"]).mkdir(parents=True)
-        records.write(tmp_path / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"} | seen)
-    made_page("--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"))
-    quiet.open((tmp_path / "out" / "page.html").as_uri() + "#runs")
+    of_single_runs(quiet, tmp_path, [record | seen for record, seen in zip(made, saw, strict=True)])
     quiet.run("drawnSign = () => 'a box'")  # as where no font has Chinese signs
     quiet.run("page.runs.pick(page.runs.all, true)")
     waited(quiet, "document.querySelectorAll('.maps > *').length === 3")

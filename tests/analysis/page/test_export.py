@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from tests.analysis.page.browsing import IN_A_BROWSER, ROWS, busiest, typed, waited
+from tests.analysis.page.browsing import IN_A_BROWSER, ROWS, busiest, typed, waited, with_curves
 
 pytestmark = IN_A_BROWSER
 
@@ -21,11 +21,9 @@ def saved(browser, place):
 
 
 def test_curves_are_saved_as_they_are_drawn(quiet, committed):
-    address, all_records = committed
-    name = busiest(all_records)
+    _, all_records = committed
+    name, _ = with_curves(quiet, committed, "experiments/{}?singles=1")
     root = f"[id='experiments/{name}'] .curves"
-    quiet.open(f"{address}#experiments/{name}?singles=1")
-    waited(quiet, f"document.querySelector(`{root}`).panel?.drawn.length > 0")
     task = quiet.run(f"document.querySelector(`{root} [aria-label=task]`).value")
     file, text = saved(quiet, root)
     found = pd.read_csv(io.StringIO(text))
