@@ -103,6 +103,15 @@ def test_chance_is_shown_for_scores_that_it_is_the_chance_of(studies):
     assert [tables.tells_chance(record, m) for m in ("accuracy", "token_accuracy", "bleu")] == [True, True, False]
 
 
+def test_a_task_has_its_floors_where_one_of_them_is_known():
+    def row(chance=None, heuristic="", score=None):
+        return {"metric": "accuracy", "chance": chance, "heuristic": heuristic, "heuristic_score": score}
+
+    assert cells.floors([row(), row(chance=0.5)]) == "Chance: 50.0 %."
+    assert cells.floors([row(heuristic="the last symbol", score=0.196)]) == "Trivial heuristic (the last symbol): 19.6 %."
+    assert cells.floors([row()]) == cells.floors([]) == ""
+
+
 def test_csv_leaves_empty_what_is_not_there():
     text = formats.as_csv([{"a": None, "b": 0.1234567891, "c": True, "d": "x"}])
     assert list(csv.reader(io.StringIO(text))) == [["a", "b", "c", "d"], ["", "0.123457", "yes", "x"]]
