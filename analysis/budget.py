@@ -16,9 +16,9 @@ HOUR = 3600.0
 def table(experiments: Iterable[Experiment], tier: str, results: Mapping[str, Results]) -> pd.DataFrame:
     """A row per experiment, in hours of one process.
 
-    ``all``: of the planned runs, at the pace of the runs of their cell; where it has none, of all that there are. What the grid
-    of learning rates may grow by comes on top. ``spent``: of the records. ``left``: of runs without one. ``own``: whether any
-    run of the experiment itself tells its pace.
+    ``all``: of the planned runs, at the pace of the runs of their cell; where it has none, of the nearest that have. What the
+    grid of learning rates may grow by comes on top. ``spent``: of the records. ``left``: of runs without one. ``own``: whether
+    any run of the experiment itself tells its pace.
     """
     asked = [experiment for experiment in experiments if tier in experiment.tiers]
     of_tier = {experiment.name: results.get(experiment.name) or Results(experiment, tier, ()) for experiment in asked}

@@ -78,7 +78,8 @@ def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) 
         lines.append(f"| {name} | {experiment.question} | {' '.join(experiment.claims)} | {link} |")
     made = sorted({word for row in judged.rows for word in row.revision.replace("/", " ").split()})
     if made:
-        lines += ["", f"Records of revision {', '.join(made)}."]
+        marked = " (+: with changes that no commit held)" if any(word.endswith("+") for word in made) else ""
+        lines += ["", f"Records of revision {', '.join(made)}{marked}."]
     return "\n".join([*lines, ""])
 
 

@@ -75,24 +75,29 @@ def planned(experiment: Experiment, tier: str, record_of: RecordOf, further: Col
 
 
 class Pace:
-    """Seconds that runs take, learnt from records: of a run's own cell, or where it has none of all cells."""
+    """Seconds that runs take, learnt from records: of a run's own cell, or else of its task, of its experiment, of all."""
 
     def __init__(self) -> None:
-        self.taken: dict[tuple[str, Cell], list[float]] = {}  # (seconds, steps) summed up
+        self.taken: dict[tuple[str, ...], list[float]] = {}  # (seconds, steps) summed up, by what the runs share
 
     def learn(self, run: PlannedRun, record: Mapping[str, Any]) -> None:
         if record["status"] == "finished":
-            taken = self.taken.setdefault((run.experiment, run.cell), [0.0, 0.0])
-            taken[0] += record["seconds"]
-            taken[1] += steps(run)
+            for shared in _nearest_first(run):
+                taken = self.taken.setdefault(shared, [0.0, 0.0])
+                taken[0] += record["seconds"]
+                taken[1] += steps(run)
 
     def seconds(self, runs: Iterable[PlannedRun]) -> float | None:
         """Of all these runs, one after another; None where no record tells."""
         if not self.taken:
             return None
-        usual = [sum(column) for column in zip(*self.taken.values(), strict=True)]
-        taken = ((steps(run), *self.taken.get((run.experiment, run.cell), usual)) for run in runs)
-        return math.fsum(own * seconds / count for own, seconds, count in taken)
+        known = ((run, next(self.taken[shared] for shared in _nearest_first(run) if shared in self.taken)) for run in runs)
+        return math.fsum(steps(run) * seconds / count for run, (seconds, count) in known)
+
+
+def _nearest_first(run: PlannedRun) -> list[tuple[str, ...]]:
+    whole = (run.experiment, run.task, run.arm)
+    return [whole[:size] for size in range(len(whole), -1, -1)]
 
 
 def steps(run: PlannedRun) -> float:

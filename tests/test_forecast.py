@@ -50,15 +50,23 @@ def test_what_is_known_counts():
     assert len(runs) == 34 + 2 * 3
 
 
-def test_the_pace_is_that_of_the_cell_or_else_of_all():
-    a, b = toy(rates=[0.003]).verdict_runs("core", {("a", "x"): 0.003, ("b", "x"): 0.003})[::2]
+def test_the_pace_is_that_of_the_cell_or_else_of_the_task_the_experiment_or_all():
+    declared = copy.deepcopy(DECLARED)
+    declared["tasks"]["y"] = declared["tasks"]["x"]
+    declared["tiers"]["core"] |= {"rates": [0.003], "verdict_seeds": [0]}
+    one, other = (Experiment(declared | {"name": name}) for name in ("one", "other"))
+    ax, bx, ay, by = one.verdict_runs("core", dict.fromkeys(one.cells("core"), 0.003))
+    assert [run.cell for run in (ax, bx, ay, by)] == [("a", "x"), ("b", "x"), ("a", "y"), ("b", "y")]
+    elsewhere = other.verdict_runs("core", dict.fromkeys(other.cells("core"), 0.003))[0]
     pace = Pace()
-    assert pace.seconds([a, b]) is None
-    pace.learn(a, finished(a, seconds=20.0))  # 100 steps
-    assert pace.seconds([a, b]) == pytest.approx(20 + 20)
-    pace.learn(b, finished(b, seconds=60.0))
-    pace.learn(b, {"status": "failed"})
-    assert pace.seconds([a, a, b]) == pytest.approx(20 + 20 + 60)
+    assert pace.seconds([ax]) is None
+    pace.learn(ax, finished(ax, seconds=20.0))  # 100 steps, as each
+    assert [pace.seconds([run]) for run in (ax, bx, ay, elsewhere)] == pytest.approx([20, 20, 20, 20])
+    pace.learn(ay, finished(ay, seconds=60.0))
+    pace.learn(ay, {"status": "failed"})
+    assert [pace.seconds([run]) for run in (ax, bx, ay, by, elsewhere)] == pytest.approx([20, 20, 60, 60, 40])
+    pace.learn(elsewhere, finished(elsewhere, seconds=1.0))
+    assert pace.seconds([bx, by, elsewhere]) == pytest.approx(20 + 60 + 1)
 
 
 def test_a_part_of_a_run_takes_its_share_of_the_time():
