@@ -218,22 +218,11 @@ ON_GPU = ("harness", "block", "window")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m study.benchmark", description=__doc__)
-    parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(SECTIONS)}; all by default")
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="measure there alone; by default on all that are here")
-    options = parser.parse_args()
-    devices = [options.device] if options.device else ["cpu", *["cuda"] * torch.cuda.is_available()]
-    if options.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda: torch sees no CUDA device here")
-    chosen = options.sections or [name for name in SECTIONS if "cpu" in devices or name in ON_GPU]
-    if unknown := set(chosen) - set(SECTIONS):
-        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    if "cpu" not in devices and (others := set(chosen) - set(ON_GPU)):
-        parser.error(f"--device cuda: {', '.join(sorted(others))} takes no GPU; name {', '.join(ON_GPU)}")
+    devices, sections = asked()
     torch.set_num_threads(1)
     schema.register()
     table = Table("what", "study", "other", "ratio", "goal", title=f"torch {torch.__version__}, one thread")
-    for name in chosen:
+    for name in sections:
         for device in devices if name in ON_GPU else ["cpu"]:
             rows: list[list[str]] = []
             SECTIONS[name](rows, device)
@@ -242,6 +231,23 @@ def main() -> None:
     Console(width=140).print(table)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     Console().print(f"peak memory of this process: {peak:.0f} MB")
+
+
+def asked(arguments: Sequence[str] | None = None) -> tuple[list[str], list[str]]:
+    """Devices and sections that a command line asks for, this process's own by default."""
+    parser = argparse.ArgumentParser(prog="python -m study.benchmark", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="section", help=f"any of {', '.join(SECTIONS)}; all by default")
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="measure there alone; by default on all that are here")
+    options = parser.parse_args(arguments)
+    devices = [options.device] if options.device else ["cpu", *["cuda"] * torch.cuda.is_available()]
+    if options.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda: torch sees no CUDA device here")
+    chosen = options.sections or [name for name in SECTIONS if "cpu" in devices or name in ON_GPU]
+    if unknown := set(chosen) - set(SECTIONS):
+        parser.error(f"no section {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    if "cpu" not in devices and (others := set(chosen) - set(ON_GPU)):
+        parser.error(f"--device cuda: {', '.join(sorted(others))} takes no GPU; name {', '.join(ON_GPU)}")
+    return devices, chosen
 
 
 if __name__ == "__main__":

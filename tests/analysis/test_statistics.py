@@ -80,6 +80,10 @@ def test_p_is_that_of_the_t_test_at_the_margin_or_of_two_one_sided_tests_within_
             assert test.p == pytest.approx(stats.ttest_1samp(sample, edge).pvalue)
 
 
+def test_a_margin_of_nothing_has_no_within():
+    assert statistics.compared([-0.2, -0.1, 0.1, 0.2], 0).place == BELOW
+
+
 def test_equal_and_reversed_contradict_who_says_better_and_equal_bears_out_who_says_the_same():
     near, far = [0.001, -0.001, 0.0, 0.002, -0.002], [-0.1, -0.11, -0.09, -0.1, -0.12]
     assert settled(statistics.compared(near, 0.02)).verdict == EQUAL
