@@ -3,6 +3,7 @@
 import os
 import random
 import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,14 @@ def test_what_was_not_looked_at_serves_no_run_that_asks_for_it(own_files, tmp_pa
     ParallelText(**keys, unchecked=True)
     with pytest.raises(ValueError, match="hold the same lines"):
         ParallelText(**keys)
+
+
+@pytest.mark.parametrize(("longest", "odd", "refused"), [(19, 6, False), (21, 4, False), (21, 6, True)])
+def test_a_pair_is_odd_at_more_than_twice_the_usual_ratio_of_lengths(longest, odd, refused):
+    """Lengths of 10 and 14 in all four orders: those of a pair are unrelated, and their usual ratio is 1."""
+    lengths = [(10, 10), (10, 14), (14, 10), (14, 14)] * 25
+    source, target = ["a" * length for length, _ in lengths], ["b" * length for _, length in lengths]
+    for i in [i for i, (length, _) in enumerate(lengths) if length == 10][:odd]:
+        target[i] = "b" * longest
+    with pytest.raises(ValueError, match="lengths don't go together") if refused else nullcontext():
+        judged(source, target)
