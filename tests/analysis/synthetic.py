@@ -191,6 +191,13 @@ def complete(experiment: Experiment, tier: str, score: Score = plausible) -> lis
     return list(made.values())
 
 
+def write_run(runs: Path, record: Record) -> None:
+    """The folder of a fresh run that ended, in ``runs``."""
+    folder = runs / record["name"]
+    folder.mkdir(parents=True, exist_ok=True)
+    records.write(folder, {key: value for key, value in record.items() if key != "checksum"})
+
+
 def write_records(folder: Path, at_least: int) -> int:
     """Fill ``folder`` with the study's own experiments, over and over under new names, until there are ``at_least``.
 

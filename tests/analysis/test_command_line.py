@@ -180,8 +180,7 @@ def fresh(folder: Path, tier: str = "core") -> list[dict]:
     """A folder of fresh runs of the tiny experiment."""
     made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), tier)
     for record in made:
-        (folder / record["name"]).mkdir(parents=True)
-        records.write(folder / record["name"], record)
+        synthetic.write_run(folder, record)
     return made
 
 
@@ -199,8 +198,7 @@ def test_single_runs_have_a_page_of_their_own(tmp_path, capsys):
     made = synthetic.complete(experiments.load("tiny", GOLDEN / "declarations"), "core")[:3]
     for record in made:
         record["plan"] |= dict.fromkeys(("experiment", "arm", "task", "digest"))
-        (tmp_path / "runs" / record["name"]).mkdir(parents=True)
-        records.write(tmp_path / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"})
+        synthetic.write_run(tmp_path / "runs", record)
     assert main(["page", "--source", str(tmp_path / "runs"), "--output", str(tmp_path / "out"), *INPUT]) == 0
     assert '{"count":3,' in (tmp_path / "out" / "page.html").read_text()
     assert "page: " in capsys.readouterr().out

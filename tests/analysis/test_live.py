@@ -28,10 +28,6 @@ def begin(runs, record, history='{"step": 300, "validation_accuracy": 0.5}\n{"st
     return folder
 
 
-def finish(runs, record):
-    records.write(runs / record["name"], {key: value for key, value in record.items() if key != "checksum"})
-
-
 @pytest.fixture
 def made():
     return synthetic.complete(TINY, "core")
@@ -47,9 +43,9 @@ def test_planned_running_done_failed_and_left_are_counted(made, tmp_path):
     for record in made[:6]:
         begin(tmp_path, record)
     for record in made[:3]:
-        finish(tmp_path, record)
+        synthetic.write_run(tmp_path, record)
     failed = {**made[3], "status": "failed", "error": "x"}
-    finish(tmp_path, failed)
+    synthetic.write_run(tmp_path, failed)
     found = state(tmp_path)
     planned = 3 * 2 * (2 + 1 + 3)  # arms and tasks: two rates to tune and one beyond the best, then three seeds
     assert (found["planned"], found["done"], found["failed"]) == (planned, 3, 1)
@@ -63,7 +59,7 @@ def test_time_left_is_that_of_the_runs_to_come_over_those_at_work(made, tmp_path
     tuned = [record for record in made if record["plan"]["role"] == "tuning"]
     for record in tuned:
         begin(tmp_path, record)
-        finish(tmp_path, record)
+        synthetic.write_run(tmp_path, record)
     missing = len(made) - len(tuned)
     assert state(tmp_path)["time_left"] == duration(20.0 * missing)  # made-up runs take 20 s each
     for record in made[-2:]:
@@ -75,12 +71,12 @@ def test_a_sweep_is_as_narrow_as_it_was_launched_last(made, tmp_path):
     narrow = {"arms": ["a"], "tasks": ["recall"], "seeds": [20, 21]}
     for record in made[:2]:
         begin(tmp_path, record, **narrow)
-        finish(tmp_path, record)
+        synthetic.write_run(tmp_path, record)
     other = begin(tmp_path, made[-1], **narrow)  # another arm, on a declared seed
     tiny, others = state(tmp_path)["experiments"]
     assert (tiny["planned"], tiny["done"], tiny["left"]) == (2 + 1 + 2, 2, 3)
     assert (others["running"], others["left"]) == (1, 0) and "no sweep asks for" in others["name"]
-    finish(tmp_path, made[-1])
+    synthetic.write_run(tmp_path, made[-1])
     assert other.is_dir() and state(tmp_path)["experiments"][1]["done"] == 1
 
 
@@ -103,7 +99,7 @@ def test_a_run_that_was_not_heard_of_for_long_does_not_run(made, tmp_path):
 def test_single_runs_and_what_is_no_run_are_borne(made, tmp_path):
     single = {**made[0], "plan": made[0]["plan"] | dict.fromkeys(("experiment", "arm", "task", "digest"))}
     begin(tmp_path, single)
-    finish(tmp_path, single)
+    synthetic.write_run(tmp_path, single)
     (tmp_path / "wandb").mkdir()
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "ill").mkdir()
@@ -149,7 +145,7 @@ def test_it_answers_this_machine_with_page_and_state(served, made, tmp_path):
     server, pages = served
     assert server.server_address[0] == "127.0.0.1"
     assert asked(server, "/") == asked(server, "/") == (200, "page of 0") and len(pages) == 1
-    finish(tmp_path, made[0])
+    synthetic.write_run(tmp_path, made[0])
     status, text = asked(server, "/state.json")
     assert status == 200 and json.loads(text)["done"] == 1
     assert asked(server, "/") == (200, "page of 1") and len(pages) == 2

@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from analysis import __main__ as command
-from study import records
 from tests.analysis import synthetic
 from tests.chromium import PATH
 
@@ -59,8 +58,7 @@ def of_single_runs(browser, folder, made):
     """Opens the page of a folder of fresh runs that belong to no experiment, made of such records."""
     for record in made:
         record["plan"] |= {**dict.fromkeys(("experiment", "arm", "task", "digest")), "role": "single"}
-        (folder / "runs" / record["name"]).mkdir(parents=True)
-        records.write(folder / "runs" / record["name"], {k: v for k, v in record.items() if k != "checksum"})
+        synthetic.write_run(folder / "runs", record)
     made_page("--source", str(folder / "runs"), "--output", str(folder / "out"))
     browser.open((folder / "out" / "page.html").as_uri() + "#runs")
 

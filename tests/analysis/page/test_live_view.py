@@ -8,7 +8,7 @@ import yaml
 from analysis import claims, page, verdicts
 from analysis.page import live
 from analysis.results import Results
-from study import experiments, records
+from study import experiments
 from study.forecast import planned
 from tests.analysis import synthetic
 from tests.analysis.page.browsing import IN_A_BROWSER, waited
@@ -36,12 +36,9 @@ def test_a_live_page_follows_the_runs(browser, tmp_path):
         (folder / "history.jsonl").write_text('{"step": 300, "validation_accuracy": 0.5}\n')
         return folder
 
-    def finish(record):
-        records.write(runs / record["name"], {key: value for key, value in record.items() if key != "checksum"})
-
     for record in made[:3]:
         begin(record)
-    finish(made[0])
+    synthetic.write_run(runs, made[0])
     built, stated = [], claims.read()
 
     def make(loaded):
@@ -67,7 +64,7 @@ def test_a_live_page_follows_the_runs(browser, tmp_path):
         waited(browser, "document.querySelector('.curves')?.panel !== undefined")
         browser.run("document.querySelector('.curves').panel.set('smooth', 0.5)")
         browser.run("location.hash = '#live'")
-        finish(made[1])
+        synthetic.write_run(runs, made[1])
         assert "2 done, 1 running" in heard(browser, "2 done")
         waited(browser, "page.store.count === 2")
         assert len(built) == 2 and browser.run("document.querySelector('.claim') !== null")
