@@ -58,7 +58,7 @@ class Process:
                 file.seek(0)
             files = [file.fileno() for file in (asked, read, self._out, self._err)]
             socket.send_fds(control, [b"x"], [*files, theirs])
-            self.pid = self._read()
+        self.pid = self._read()
 
     def _read(self) -> int:
         return int(os.read(self._answer, WIDTH) or -signal.SIGKILL)  # nothing, where its keeper is killed too

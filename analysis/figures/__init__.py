@@ -21,6 +21,8 @@ import inspect
 import multiprocessing
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -128,7 +130,7 @@ def write_all(
 ) -> None:
     """``write`` for each experiment, and ``verdicts`` as a forest where they are given, under what the claims say.
 
-    In two processes where the system can fork: drawing is most of the analysis' time.
+    In two processes where the system can fork: drawing is most of the analysis' time. Raises ``OSError`` if one is killed.
     """
     jobs: list[Callable[[], object]] = [partial(write, folder, results) for results in all_results]
     if verdicts is not None:
@@ -141,8 +143,11 @@ def write_all(
     import matplotlib.backends.backend_svg
     import matplotlib.figure  # noqa: F401 (loaded once, before the fork)
 
-    with multiprocessing.get_context("fork").Pool(2, _inherit, (jobs,)) as pool:
-        pool.map(_do, range(len(jobs)), chunksize=1)
+    try:
+        with ProcessPoolExecutor(2, multiprocessing.get_context("fork"), _inherit, (jobs,)) as pool:
+            list(pool.map(_do, range(len(jobs))))
+    except BrokenProcessPool:
+        raise OSError("a process that drew figures was killed: is there memory enough? Run it again for the rest") from None
 
 
 _inherited: list[Callable[[], object]] = []

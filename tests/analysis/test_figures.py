@@ -1,5 +1,7 @@
 """Figures: what is drawn is what the records say, as the declaration asks, and nothing else."""
 
+import os
+import signal
 from functools import partial
 
 import pytest
@@ -40,6 +42,13 @@ def test_a_figure_is_written_as_svg_and_png(studies, tmp_path):
     assert [path.name for path in written] == ["tying.svg", "tying_training.svg"]
     for path in written:
         assert path.read_text().count("bits per character") and path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can't fork")
+def test_a_drawing_process_that_is_killed_ends_it_with_a_reason(studies, tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "write", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(OSError, match="a process that drew figures was killed"):
+        figures.write_all(tmp_path, [studies[name] for name in ("tying", "window", "skew")])
 
 
 def test_reach_is_drawn_in(studies, tmp_path):
