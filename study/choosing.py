@@ -37,18 +37,27 @@ def is_over(run: Mapping[str, Any]) -> bool:
 def ranked(runs: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
     """Rates of one cell, the safest first: by the worst seed's validation score, then the mean; speed breaks ties only.
 
-    All scores from where a task counts as surely solved are alike, so there the mean number of steps to solve decides, then
+    Worst scores that differ by no more than the metric's margin are alike, as such a difference is the luck of one seed. All
+    scores from where a task counts as surely solved are alike too, so there the mean number of steps to solve decides, then
     the lower rate. A rate at which a run diverged, failed or has no such score comes after every rate of which all runs count,
     and one without any score is left out.
     """
     sign = METRICS[metric].sign
-    keys = []
+    left = {}
     for rate, group in _by_rate(runs).items():
         scores = [min(sign * score, _ceiling(run, metric)) for run in group if (score := _score(run, metric)) is not None]
         if scores:
             steps = [math.inf if (solved := run.get("steps_to_solve")) is None else solved for run in group]
-            keys.append((len(group) - len(scores), -min(scores), -_mean(scores), _mean(steps), rate))
-    return [rate for *_, rate in sorted(keys)]
+            left[rate] = (len(group) - len(scores), min(scores), (-_mean(scores), _mean(steps), rate))
+    order = []
+    while left:
+        fewest = min(lost for lost, *_ in left.values())
+        best = max(worst for lost, worst, _ in left.values() if lost == fewest)
+        margin = METRICS[metric].margin * (abs(best) if METRICS[metric].relative else 1)
+        alike = [rate for rate, (lost, worst, _) in left.items() if lost == fewest and worst >= best - margin]
+        order.append(min(alike, key=lambda rate: left[rate][2]))
+        del left[order[-1]]
+    return order
 
 
 def finalists(begun: Iterable[Mapping[str, Any]], metric: str) -> list[float]:

@@ -16,6 +16,15 @@ CHOICES = {
         [run(0.001, 0.6), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 1.0, 100)],
         0.001,
     ),
+    "worst seeds within the margin are alike: the better mean wins": (
+        [run(0.001, 0.26), run(0.001, 0.26), run(0.01, 0.25), run(0.01, 0.57)],
+        0.01,
+    ),
+    "beyond the margin they are not": ([run(0.001, 0.28), run(0.001, 0.28), run(0.01, 0.25), run(0.01, 0.57)], 0.001),
+    "nor are they by way of a third": (
+        [run(0.001, 0.5), run(0.001, 0.5), run(0.003, 0.485), run(0.003, 0.6), run(0.01, 0.47), run(0.01, 0.9)],
+        0.003,
+    ),
     "of equal worst seeds the better mean wins": ([run(0.001, 0.5), run(0.001, 0.6), run(0.01, 0.5), run(0.01, 0.7)], 0.01),
     "solved is solved: from there on the mean number of steps decides": (
         [run(0.001, 1.0, 300), run(0.001, 1.0, 300), run(0.01, 0.995, 100), run(0.01, 0.996, 400)],  # means 300, 250
@@ -44,6 +53,12 @@ def test_fewer_bits_are_better():
         run(rate, bits, metric="bits_per_character") for rate, bits in [(0.001, 2.4), (0.001, 2.0), (0.01, 2.3), (0.01, 2.3)]
     ]
     assert choose([], runs, "bits_per_character").rate == 0.01, "its worst seed has 2.3, that of the other 2.4"
+
+
+def test_the_margin_of_a_relative_metric_is_a_share_of_the_best():
+    worst = {0.001: 10.0, 0.003: 10.19, 0.01: 10.21}  # the better the mean, the later
+    runs = [run(rate, score, metric="perplexity") for rate, score in [*worst.items(), (0.001, 9.0), (0.003, 6.0), (0.01, 5.0)]]
+    assert ranked(runs, "perplexity") == [0.003, 0.001, 0.01]
 
 
 def test_finalists_are_the_two_best():
