@@ -7,7 +7,7 @@ from analysis.values import joined, layers, trained_length
 
 
 def scope(scores: Scores, n: int | None, planned: int, tier: str) -> str:
-    """In one line: task, slice, lengths, size, seeds (``n`` pairs of those planned), tier, device."""
+    """In one line: task, slice, lengths, size, seeds (``n`` pairs of those planned), tier, device; of times, threads too."""
     records = scores.records
     configs = [record["config"] for record in records]
     parts = [scores.task]
@@ -24,4 +24,6 @@ def scope(scores: Scores, n: int | None, planned: int, tier: str) -> str:
         parts.append(f"{joined(deep)} layers" if deep != {1} else "1 layer")
     seeds = "" if n is None else f"n = {n}" + (f" of {planned}" if n != planned else "")
     devices = joined({record["provenance"].get("device") for record in records})
+    if scores.metric.name == "seconds" and (threads := {record["provenance"].get("threads") for record in records} - {None}):
+        devices += f", threads: {joined(threads)}"
     return ", ".join(part for part in (*parts, seeds, f"{tier} tier", devices) if part)

@@ -10,6 +10,9 @@ from study.attention.dot_product import attention
 from study.attention.scoring import SCORES
 from study.mixers.attention import Attention
 from study.mixers.scored import ScoredAttention
+from study.models.seq2seq.alignment import LocalPredictive
+from study.models.seq2seq.conv_s2s import HALF, ConvDecoderBlock, Memory
+from study.positions.relative import RelativeTables
 from tests.attention.reference import reference_attention
 
 B, H, N, M, K = 2, 3, 4, 7, 5
@@ -42,8 +45,8 @@ def test_attention_maps_a_query_and_a_set_of_key_value_pairs_to_a_mean_of_the_va
     close(mixer.weights(q_BHNK, k_BHMK[:, :, order]) @ v_BHMK[:, :, order], y_BHNK)
 
 
-def test_the_output_is_that_mean_in_every_form_of_attention():
-    """torch's kernel, as the models use it, and the plain form; permuting only the keys does change the output (C3)."""
+def test_the_output_is_that_mean_in_torchs_kernel_and_in_the_plain_form():
+    """The kernel as the models use it, and by itself; permuting only the keys does change the output (C3)."""
     q_BHNK, k_BHMK, v_BHMK = query_keys_values()
     mixer = ScoredAttention(H * K, causal=False, heads=H).double()
     expected = mixer.weights(q_BHNK, k_BHMK) @ v_BHMK
@@ -52,6 +55,26 @@ def test_the_output_is_that_mean_in_every_form_of_attention():
         close(form(q_BHNK, k_BHMK, v_BHMK), expected)
         close(form(q_BHNK, k_BHMK[:, :, order], v_BHMK[:, :, order]), expected)
         assert (form(q_BHNK, k_BHMK[:, :, order], v_BHMK) - expected).abs().max() > 0.1
+
+
+def test_three_published_forms_compute_no_such_mean():
+    """Local-p weights sum to less than 1; with a^V the order of the pairs matters; ConvS2S scales the mean (C3)."""
+    q_BHNK, k_BHMK, v_BHMK = query_keys_values()
+    local = LocalPredictive(K, K, window=2).double()
+    context_BK, weights_BM = local(q_BHNK[:, 0, 0], local.source(v_BHMK[:, 0], torch.ones(B, M, dtype=torch.bool)))
+    close(context_BK, (weights_BM[..., None] * v_BHMK[:, 0]).sum(1))
+    assert (weights_BM.sum(1) < 0.99).all()
+
+    weights_BHNM, order = (q_BHNK @ k_BHMK.mT).softmax(-1), torch.arange(M).roll(1)
+    offsets = RelativeTables(H, K, keys=False, values=True, clip=M).double()
+    assert (offsets.values(weights_BHNM[..., order]) - offsets.values(weights_BHNM)).abs().max() > 0.1
+
+    block = ConvDecoderBlock(K, hidden=K, kernel=1, dropout=0.0, layer=0).double()
+    block.out = torch.nn.Identity()
+    nothing_BNK, one_BMK = torch.zeros(B, N, K, dtype=torch.double), torch.ones(B, M, K, dtype=torch.double)
+    memory = Memory(k_BHMK[:, 0], one_BMK, torch.ones(B, M, dtype=torch.bool))
+    read_BNK, _ = block.read(nothing_BNK, nothing_BNK, q_BHNK[:, 0], memory)
+    close(read_BNK / HALF**2, torch.full((B, N, K), math.sqrt(M), dtype=torch.double))  # the mean of ones would be 1
 
 
 @pytest.mark.parametrize("causal", [True, False], ids=["causal", "bidirectional"])
