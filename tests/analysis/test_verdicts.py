@@ -601,5 +601,6 @@ def test_rows_name_scope_device_and_revision():
     row = only(contrast())
     assert row.scope == "recall, length 64, 64 wide, 2 layers, n = 5, core tier, cpu"
     assert (row.device, row.revision, row.tier, row.experiment, row.task) == ("cpu", "00000000", "core", "tiny", "recall")
+    assert only(contrast(metric="seconds")).scope == row.scope + ", threads: 1"
     dirty = study(change=lambda r: r["provenance"].update(clean=False))
     assert only(contrast(), studies=dirty).revision == "00000000+"
