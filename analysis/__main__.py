@@ -77,6 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
     """The exit code."""
+    if options.experiment and options.part in ("again", "page", "readme", "registered"):
+        raise ValueError(f"--experiment: {options.part} is of all experiments; leave it out")
+    if options.output is None and options.source != "committed":  # committed results stay what the committed records say
+        options.output = Path("runs" if options.source.startswith(load.WANDB) else options.source) / load.RESULTS.name
     if options.check and options.part != "readme":
         raise ValueError("--check goes with readme; python -m analysis check says what is missing")
     if options.part == "again":
@@ -107,7 +111,8 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         return code if all(complete) else 1
     if options.part == "cost":
         for tier in tiers:
-            terminal.costs(budget.table(declared.values(), tier.name, tier.results), tier.name, console)
+            asked = [one for name, one in declared.items() if not options.experiment or name in options.experiment]
+            terminal.costs(budget.table(asked, tier.name, tier.results), tier.name, console)
         return code
     if options.part == "registered":
         for tier in tiers:
@@ -235,6 +240,7 @@ def _draw(tier: Tier, claims: Claims, parts: Sequence[str]) -> None:
 
 def _collect(options: argparse.Namespace, console: Console, errors: Console) -> int:
     source = "runs" if options.source == "committed" else options.source
+    _declared(options)
     said, set_aside = load.collect(source, options.results, options.tier or (), options.experiment or ())
     terminal.say(console, said or [f"no records of declared experiments in {source}"])
     terminal.say(errors, (f"set aside: {line}" for line in set_aside), "yellow")
@@ -254,7 +260,8 @@ def _again(options: argparse.Namespace, console: Console, errors: Console) -> in
         for pair in again.pairs(claims, declared, fresh.by_tier.get(tier, ()), committed.by_tier.get(tier, ()), tier)
     ]
     if not pairs:
-        terminal.say(errors, [f"analysis: {options.source} has no runs of a contrast on seeds of their own; {AGAIN}"], "red")
+        fix = AGAIN.format(tier=(options.tier or ["core"])[0])
+        terminal.say(errors, [f"analysis: {options.source} has no runs of a contrast on seeds of their own; {fix}"], "red")
         return 1
     terminal.again(pairs, console)
     return 0
@@ -285,7 +292,8 @@ def _nothing(options: argparse.Namespace, loaded: load.Loaded) -> str:
     tier = (options.tier or ["core"])[0]
     if loaded.singles:
         others += f"; {len(loaded.singles)} belong to no experiment: analysis.results.frame has them"
-    fix = f"launch python run.py -m experiment=heads tier={tier}, then python -m analysis --source runs --tier {tier}"
+    trainer = " trainer=gpu" if tier == "full" else ""
+    fix = f"launch python run.py -m experiment=heads tier={tier}{trainer}, then python -m analysis --source runs --tier {tier}"
     return f"analysis: no records{wanted} in {_source_words(options)}{others}; {fix}"
 
 

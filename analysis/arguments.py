@@ -45,9 +45,9 @@ OPTIONS = {  # option: (default, metavar, help)
     "declarations": (declarations.FOLDER, "FOLDER", "experiments (default: conf/experiment)"),
     "claims": (claims.FOLDER, "FOLDER", "claims (default: analysis/claims)"),
     "readme": (load.ROOT / "README.md", "FILE", "file with the markers of the findings"),
-    "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>)"),
+    "output": (None, "FOLDER", "write to FOLDER/<tier> (default: results/<tier>; of fresh runs: runs/results/<tier>)"),
 }
-AGAIN = "make some with python run.py -m experiment=NAME tier=core sweep.committed=true sweep.seeds=[20,21,22]"
+AGAIN = "make some with python run.py -m experiment=NAME tier={tier} sweep.committed=true sweep.seeds=[20,21,22]"
 PORT = 8765
 SOURCE = "committed (results/<tier>/records), a folder of fresh runs such as runs, or wandb:entity/project"
 

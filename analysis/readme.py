@@ -22,6 +22,7 @@ that (`> 2`: to lie above 2; `± 2`: to lie within) and what came of it. n count
 More: [all behind each part](tables/verdicts.md), [numbers](verdicts.csv),
 [published directions](tables/published_directions.md).
 """
+SIZES = "Sizes that tasks and parts are named by are those of the core tier; the scope of each number has its own."
 TIERS = ("full", "core")  # a claim's verdict is that of the first tier that decides it; the smoke tier decides none
 
 
@@ -29,8 +30,8 @@ def summary(claims: Claims, by_tier: Mapping[str, Verdicts]) -> str:
     """For README: how many claims have each verdict, those that tell most in sentences, and the picture of all parts."""
     deciding = {name: _deciding(name, by_tier) for name in claims.claims}
     overall = {name: judged.overall[name] if judged else NOT_RUN for name, judged in deciding.items()}
-    waiting = sum(overall[name] == NOT_RUN and not claim.nothing_to_run for name, claim in claims.claims.items())
-    wait = f" {waiting} claims wait for their runs: `python -m analysis check` names these, `cost` says how long they take."
+    waiting = sum(_waits(deciding[name], name) and not claim.nothing_to_run for name, claim in claims.claims.items())
+    wait = f" {waiting} claims wait for runs, some of a part alone: `python -m analysis check` names these, `cost` the hours."
     lines = [f"{wording.counts(overall.values())} {chance(by_tier)}{wait if waiting else ''}", ""]
     for tier in TIERS:
         if tier in by_tier and (told := _bullets(claims, by_tier[tier])):
@@ -48,8 +49,9 @@ def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) 
         if judged.overall[claim.name] == NOT_RUN:
             waiting.append(claim.name + (f" ({claim.nothing_to_run})" if claim.nothing_to_run else ""))
             continue
-        rows = [row for row in judged.of(claim.name) if row.part and row.verdict != NOT_RUN]
-        parts, verdict = "<br>".join(map(_part, rows)), f"**{judged.overall[claim.name]}**"
+        named = [row for row in judged.of(claim.name) if row.part]
+        rows = [row for row in named if row.verdict != NOT_RUN]
+        parts, verdict = "<br>".join(map(_part, named)), f"**{judged.overall[claim.name]}**"
         registered = ", ".join(dict.fromkeys(row.registered for row in rows if row.registered))
         cells = [claim.name, claim.en, verdict, parts, _counts(rows), registered, _scope(rows, declared)]
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -62,6 +64,7 @@ def table(claims: Claims, judged: Verdicts, declared: Mapping[str, Experiment]) 
         *told,
         "",
         LEGEND,
+        *([] if judged.tier == "core" else [f"{SIZES}\n"]),
         *lines,
     ]
     if waiting:
@@ -132,6 +135,10 @@ def _deciding(claim: str, by_tier: Mapping[str, Verdicts]) -> Verdicts | None:
             if wanted is None and judged.overall[claim] != NOT_RUN or wanted and judged.overall[claim] in wanted:
                 return judged
     return None
+
+
+def _waits(judged: Verdicts | None, claim: str) -> bool:
+    return judged is None or any(row.part and row.verdict == NOT_RUN for row in judged.of(claim))
 
 
 def _part(row: Row) -> str:

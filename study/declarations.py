@@ -135,7 +135,8 @@ class Declaration:
             for tier, sizes in self.tiers.items()
         }
         for tier, sizes in narrow.tiers.items():
-            self._keep_apart(tier, sizes)
+            if both := sorted(set(sizes.tuning_seeds) & set(seeds)):
+                raise ValueError(f"sweep.seeds: {both} choose learning rates in the {tier} tier of {self.name}; take others")
         return narrow
 
     def cells(self, tier: str) -> list[Cell]:

@@ -159,7 +159,7 @@ def load(name: str, folder: Path | None = None) -> Experiment:
     path = (folder or FOLDER) / f"{name}.yaml"
     if not NAME.fullmatch(name) or not path.is_file():
         close = difflib.get_close_matches(name, names(), n=1)
-        hint = f"did you mean python run.py -m experiment={close[0]}? " if close else ""
+        hint = f"did you mean experiment={close[0]}? " if close else ""
         raise ValueError(f"no experiment {name!r}; {hint}there are {', '.join(names())}")
     declaration = OmegaConf.to_container(OmegaConf.load(path))
     assert isinstance(declaration, dict)

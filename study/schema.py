@@ -188,6 +188,7 @@ def _contradictions(config: DictConfig) -> Iterator[str]:
     if not records.RUN_NAME.fullmatch(name(config)):
         yield "the names of experiment, task and arm are too long together for a folder's name: shorten them"
     yield from _of_cost(config)
+    yield from _of_sweep(config)
     yield from _of_architecture(config)
     model = config.model
     if model.match == "multiply_adds" and config.readout.name != BASE_PARTS["readout"]:
@@ -211,9 +212,17 @@ def _of_cost(config: DictConfig) -> Iterator[str]:
     points = {f"cost.{key}": list(value) for key, value in config.cost.items() if OmegaConf.is_list(value)}
     if config.measure == "cost" and not any(points.values()):
         yield f"measure=cost needs points to measure at, e.g. cost.lengths=[64,128,256]; there are {', '.join(points)}"
+    if config.measure != "cost" and (given := [key for key, values in points.items() if values]):
+        yield f"{given[0]} asks for costs, which measure=cost measures: say that too, or leave it out"
     for key, values in points.items():
         if len(set(values)) < len(values):
             yield f"{key}={values}: each is measured once; name none twice"
+
+
+def _of_sweep(config: DictConfig) -> Iterator[str]:
+    for key in ("arms", "tasks", "seeds", "further_seeds", "committed"):
+        if config.sweep[key] and config.origin.experiment is None:
+            yield f"sweep.{key} is of a declared experiment: launch one by python run.py -m experiment=NAME, or leave it out"
 
 
 def _of_architecture(config: DictConfig) -> Iterator[str]:
@@ -228,17 +237,18 @@ def _of_architecture(config: DictConfig) -> Iterator[str]:
             each for each in parts.classes("architecture") if parts.outline("architecture", each).kind == asked_kind
         )
         yield f"{name} answers {kind}, but task={task} is a task of {asked_kind}: use architecture={fitting}"
+    or_encoder = ", or use architecture=encoder" if asked_kind == parts.outline("architecture", ENCODER).kind else ""
     asked = parts.asked("architecture", own)
     for group, base in BASE_PARTS.items():
         node = config[group]
         changed = [key for key, value in parts.defaults(group, node.name).items() if node.get(key, value) != value]
         if group not in asked and (node.name != base or changed):
-            yield f"{name} has no {group}: leave it at its default, or use architecture=encoder"
+            yield f"{name} has no {group}: leave it at its default{or_encoder}"
     if own != ENCODER and "mixer" in asked and config.mixer.name != BASE_PARTS["mixer"]:
         does_not = f"which mixer={config.mixer.name} does not"
-        yield f"{name} attends to all tokens, {does_not}: use mixer=attention, or architecture=encoder"
+        yield f"{name} attends to all tokens, {does_not}: use mixer=attention{or_encoder}"
     if "arrangement" not in asked and model.arrangement != "pre_norm":
-        yield f"{name} has no model.arrangement: leave it at pre_norm, or use architecture=encoder"
+        yield f"{name} has no model.arrangement: leave it at pre_norm{or_encoder}"
     for key, none in {"dropout": 0, "tie": "none"}.items():
         if key not in asked and model[key] != none:
             yield f"{name} has no model.{key}: leave it at {none}"

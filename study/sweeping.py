@@ -139,9 +139,10 @@ class Sweep:
     def _check(self, cell: tuple[str, str, str], check: Callable[[DictConfig], Any]) -> None:
         try:
             check(self.cells[cell])
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             experiment, arm, task = cell
-            raise ValueError(f"{experiment}, arm {arm}, task {task}: {error}") from None
+            without = f"; or leave {task} out by sweep.tasks=[...]" if isinstance(error, OSError) else ""
+            raise ValueError(f"{experiment}, arm {arm}, task {task}: {error}{without}") from None
 
     def _carry_out(self, phases: Sequence[Phase]) -> None:
         """Launch the runs without a record. Those that another launch holds are launched last, and waited for.
@@ -271,6 +272,8 @@ class Sweep:
                     f"{', '.join(sorted(taken))} belongs to what experiment {experiment.name} varies; narrow the sweep "
                     f"with sweep.arms=[...] or sweep.tasks=[...], or edit conf/experiment/{experiment.name}.yaml"
                 )
+        if self.narrow.seeds and self.narrow.further_seeds:
+            raise ValueError("sweep.further_seeds adds declared seeds, and sweep.seeds stands in their place; use one of them")
         for what in ("arms", "tasks"):
             known = {name for experiment in declared for name in getattr(experiment, what)}
             if unknown := set(self.narrow[what]) - known:

@@ -27,6 +27,9 @@ python -m study.wandb_sweep run='KEY=VALUE ...'                          makes o
 
 def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
+    if {"--help", "-h"} & {*arguments}:
+        print(USAGE)
+        return 0
     try:
         if len(arguments) == 1 and arguments[0].startswith(f"{RUN}="):
             given = shlex.split(arguments[0].removeprefix(f"{RUN}="))

@@ -27,8 +27,12 @@ USAGE = "python -m study.wandb_views experiment=NAME tier=TIER [tracking.entity=
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if {"--help", "-h"} & {*arguments}:
+        print(USAGE)
+        return 0
     try:
-        for name, address in save(sys.argv[1:] if arguments is None else arguments):
+        for name, address in save(arguments):
             print(f"{name}: {address}", flush=True)
     except Exception as error:
         print(explain(error), file=sys.stderr)

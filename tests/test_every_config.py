@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from study import experiments, parts, schema
 from study.cost.counting import multiply_adds
@@ -185,6 +186,22 @@ def test_an_experiment_is_small_in_smoke_and_declares_all_tiers(name):
         settings = experiment.settings("smoke", cell)
         if experiment.tasks[cell[1]].measure == "training":
             assert settings["train.steps"] <= 20
+
+
+@pytest.mark.parametrize("tier", NAMES["tier"])
+def test_no_two_arms_of_a_task_are_one_model(compose, tier):
+    base = compose(f"tier={tier}")
+
+    def value(settings, key):
+        default = OmegaConf.select(base, key)
+        return settings.get(key, default.get("name") if OmegaConf.is_config(default) and key in parts.GROUPS else default)
+
+    for experiment in map(experiments.load, NAMES["experiment"]):
+        for task in experiment.tiers[tier].tasks:
+            arms = {cell[0]: experiment.settings(tier, cell) for cell in experiment.cells(tier) if cell[1] == task}
+            varied = sorted(set().union(*arms.values()))
+            models = {arm: str([value(settings, key) for key in varied]) for arm, settings in arms.items()}
+            assert len(set(models.values())) == len(models), (experiment.name, task, models)
 
 
 def test_arms_match_in_parameters_in_the_base_recipe(compose):

@@ -246,7 +246,7 @@ def test_contradictory_declarations_are_refused_by_name():
 def test_an_unknown_tier_and_an_unknown_experiment_say_what_there_is():
     with pytest.raises(ValueError, match="toy.yaml: no tier 'full'; it declares smoke, core"):
         toy().cells("full")
-    with pytest.raises(ValueError, match="^no experiment 'haeds'; did you mean .* -m experiment=heads.* there are .*distance"):
+    with pytest.raises(ValueError, match="^no experiment 'haeds'; did you mean experiment=heads.* there are .*distance"):
         experiments.load("haeds")
 
 

@@ -128,10 +128,10 @@ AT_ONCE = {
     "mixer=[attention,lsmt]": "no mixer=lsmt; did you mean lstm? there are attention, ",
     "hydra/launcher=jobib": "no hydra/launcher=jobib; did you mean joblib? there are basic, ",
     "train.stepz=3": "no key train.stepz here; did you mean train.steps?",
-    "experiment=haeds": "no experiment 'haeds'; did you mean python run.py -m experiment=heads? there are addnorm, ",
+    "experiment=haeds": "no experiment 'haeds'; did you mean experiment=heads? there are addnorm, ",
     "experiment=all": "experiment=all declares a sweep of many runs: launch it with python run.py -m experiment=all",
     "experiment=heads": "experiment=heads declares a sweep of many runs: launch it with python run.py -m experiment=heads",
-    "-m experiment=haeds": "no experiment 'haeds'; did you mean python run.py -m experiment=heads? there are addnorm, ",
+    "-m experiment=haeds": "no experiment 'haeds'; did you mean experiment=heads? there are addnorm, ",
     "-m experiment=../x": "no experiment '../x'; there are addnorm, ",
     "-m experiment=heads seed=1": "seed belongs to what experiment heads varies; narrow the sweep with ",
     "-m experiment=heads search.length_penalty=nan": (

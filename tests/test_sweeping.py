@@ -257,6 +257,18 @@ def test_narrowing_to_what_is_not_there_is_refused(stage, key, there):
         stage.sweep(**{f"sweep__{key}": "[c]"})
 
 
+def test_seeds_and_further_seeds_are_refused_together(stage):
+    with pytest.raises(ValueError, match=r"sweep\.seeds stands in their place; use one of them"):
+        stage.sweep(sweep__seeds="[20]", sweep__further_seeds="true")
+
+
+def test_a_task_without_its_data_is_named_with_the_way_round_it(stage):
+    tasks = {**TOY["tasks"], "y": {"set": {"task": "shakespeare", "task.length": 8, "train.steps": 10}}}
+    with pytest.raises(ValueError, match=r"toy, arm a, task y: .*; or leave y out by sweep\.tasks=\[\.\.\.\]$"):
+        stage.sweep({"tasks": tasks}, data__root="nowhere", data__download="false").run()
+    assert not stage.launched
+
+
 def test_arms_and_tasks_that_never_meet_are_refused(stage):
     tasks = {**TOY["tasks"], "y": {"arms": ["b"], "set": {"task": "recall", "train.steps": 10}}}
     with pytest.raises(ValueError, match=r"none of sweep\.arms meets any of sweep\.tasks in the smoke tier"):

@@ -74,6 +74,10 @@ def play(config):
     return records.write(folder, body | {"metrics": {"validation": {"accuracy": score}}})
 
 
+def test_help_says_how_it_is_used(capsys):
+    assert wandb_sweep.main(["--help"]) == 0 and "experiment=NAME tier=TIER" in capsys.readouterr().out
+
+
 def test_a_part_of_an_experiment_of_the_study(capsys):
     _, runs = grid(capsys, "experiment=heads", "tier=core", "sweep.arms=[split_1,split_4]", "sweep.tasks=[mqar]")
     first = next(experiments.load("heads").narrowed(["split_1", "split_4"], ["mqar"]).phases("core", lambda run: None))

@@ -83,6 +83,10 @@ def test_views_choose_group_and_name_what_a_run_logs(library, no_session, tiny_o
     assert [line.split(": http")[0] for line in capsys.readouterr().out.splitlines()] == list(views)
 
 
+def test_help_says_how_it_is_used(capsys):
+    assert wandb_views.main(["-h"]) == 0 and "experiment=NAME tier=TIER" in capsys.readouterr().out
+
+
 def test_a_curve_and_a_bar_are_an_arms_seeds_together(library):
     """Of all that are drawn: the mean of a group, in the range of its runs; and no arm is left out."""
     heads = experiments.load("heads")

@@ -76,6 +76,8 @@ class Tokens(Kind):
             solved = self._solve(other, target, "parameters beside the embeddings")
             if model.match == "parameters":
                 return solved
+            if self.task.vocabulary != self.task.classes:
+                raise ValueError("model.match=tied needs a task whose inputs are its outputs; use another match")
             return self._solve(whole, whole(self._sized(solved, tie="output")), "parameters")
 
     def _solve(self, count: Callable[[SequenceModel], float], target: float, what: str) -> int:
@@ -116,6 +118,8 @@ class Tokens(Kind):
         with sketched():
             for width in cost.widths:
                 self.layer(width, 0, cost.lengths[0])
+        if cost.sequences is None and (too_long := [length for length in cost.lengths if length > cost.tokens]):
+            raise ValueError(f"cost.lengths={too_long} exceed cost.tokens={cost.tokens}; raise cost.tokens")
         lengths = [*cost.lengths, *cost.positions]
         if self.config.measure == "training":
             lengths += [each.length for each in [task, *task.evaluations().values()]]

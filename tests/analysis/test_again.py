@@ -36,5 +36,5 @@ def test_declared_seeds_are_no_new_measurement():
 
 
 def test_seeds_that_serve_tuning_are_refused():
-    with pytest.raises(ValueError, match=r"seeds \[9\] serve tuning and verdict"):
+    with pytest.raises(ValueError, match=r"sweep.seeds: \[9\] choose learning rates in the core tier of tiny; take others"):
         TINY.narrowed(seeds=[9, 20])

@@ -157,7 +157,13 @@ def test_a_tier_without_records_names_those_with(capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"), [(["--source", "nowhere"], "no such folder"), (["--experiment", "tinny"], "there are tiny")]
+    ("arguments", "words"),
+    [
+        (["--source", "nowhere"], "no such folder"),
+        (["--experiment", "tinny"], "there are tiny"),
+        (["collect", "--experiment", "tinny"], "there are tiny"),
+        (["registered", "--experiment", "tiny"], "--experiment: registered is of all experiments; leave it out"),
+    ],
 )
 def test_wrong_arguments_say_what_would_do(arguments, words, tmp_path, capsys):
     assert golden(tmp_path, *arguments) == 2
@@ -187,10 +193,12 @@ def fresh(folder: Path, tier: str = "core") -> list[dict]:
 def test_straight_from_fresh_runs(tmp_path, capsys):
     fresh(tmp_path / "runs", "smoke")
     assert main(["--source", str(tmp_path / "runs"), "--tier", "smoke", "--results", str(tmp_path / "results"), *INPUT]) == 0
-    rows = list(csv.DictReader((tmp_path / "results" / "smoke" / "verdicts.csv").open()))
+    made = tmp_path / "runs" / "results"
+    rows = list(csv.DictReader((made / "smoke" / "verdicts.csv").open()))
     assert {row["verdict"] for row in rows if row["rule"] in ("better", "equivalent", "solves")} <= {"inconclusive", "not run"}
     assert all("smoke tier decides nothing" in row["reason"] for row in rows if row["verdict"] == "inconclusive")
-    assert f"page: {tmp_path / 'results' / 'page.html'}" in capsys.readouterr().out.replace("\n", "")
+    assert f"page: {made / 'page.html'}" in capsys.readouterr().out.replace("\n", "")
+    assert not (tmp_path / "results").exists(), "committed results stay what the committed records say"
 
 
 def test_single_runs_have_a_page_of_their_own(tmp_path, capsys):
@@ -306,6 +314,7 @@ def test_verdicts_are_told_claim_by_claim(tmp_path):
     assert golden(tmp_path, "verdicts") == 1
     text = (tmp_path / "core" / "VERDICTS.md").read_text()
     assert "| C1 | First claim. | **supported** |" in text and "Not run: C4, C5." in text
+    assert "named by are those of the core tier" not in text
     first = "Arm a beats arm b on recall: 91.0 % against 81.0 %, +10.0 points [+7.5, +12.5] (> 2: supported)"
     assert f"{first}<br>Arms a and c are equal on recall: 91.0 % against 91.0 %" in text
 
