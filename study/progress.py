@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 SECONDS_BETWEEN_LINES = 10.0
 SECONDS_BETWEEN_LOOKS = 0.5
+PATIENCE = 10.0  # seconds that the last look may take: what is shown must not hold up the end
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class Display:
             yield
         finally:
             stop.set()
-            thread.join()
+            thread.join(PATIENCE)
 
 
 class Files:
