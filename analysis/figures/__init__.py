@@ -20,6 +20,7 @@ import importlib
 import inspect
 import multiprocessing
 import pkgutil
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -155,6 +156,7 @@ _inherited: list[Callable[[], object]] = []
 
 def _inherit(jobs: list[Callable[[], object]]) -> None:
     """Takes over the jobs with all their records in a forked process, where nothing has to be pickled."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which the pool ends it; a handler would be inherited, too
     _inherited[:] = jobs
 
 
