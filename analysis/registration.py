@@ -2,7 +2,7 @@
 
 Each record names the revision of the code that made it. What that revision says of the contrast (its rule with margin and
 floor, and of the runs it compares the settings, cap, learning rates and seeds) is read from git and held against what is said
-today. Words don't count: a statement may be written anew.
+today; whether it decides a part, too. Words don't count: a statement may be written anew.
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _declared(
     try:
         rule = claims_module.contrasts(own if claim == CONTROLS else own.get("contrasts", {}))[contrast]
         named = [Experiment(declaration, protocol=protocol) for declaration in declarations]
-        asked: dict[str, Any] = {"rule": rule.rule(), **rule.model_dump(include=set(rule.keys()), exclude_defaults=True)}
+        keys = rule.model_dump(include=set(rule.keys()), exclude_defaults=True)
+        asked: dict[str, Any] = {"rule": rule.rule(), "decides a part": bool(rule.part), **keys}
         for name, arm, task in cells:
             experiment = next(each for each in named if each.name == name)
             sizes, variant = experiment.sizes(tier), experiment.tasks[task]

@@ -95,6 +95,10 @@ CHANGES = {
         dict(protocol=changed(PROTOCOL, "core", "verdict_seeds", to=[0, 1, 2])),
         "tiny.verdict_seeds: [0, 1] -> [0, 1, 2]",
     ),
+    "part": (
+        dict(claim=changed(CLAIM, "contrasts", "wins", to={key: WINS[key] for key in WINS if key != "part"})),
+        "decides a part: True -> False",
+    ),
     "side": (
         dict(claim=changed(CLAIM, "contrasts", "wins", "better", "b", to=0.25)),
         "b.arm: lstm -> not said; b.value: not said -> 0.25",
