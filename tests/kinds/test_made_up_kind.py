@@ -49,7 +49,7 @@ MISTAKES = {
     "task=greatest": "architecture=encoder answers tokens, but task=greatest is a task of vectors: use architecture=perceptron",
     "task=recall architecture=perceptron": "architecture=perceptron answers vectors, but task=recall is a task of tokens",
     "task=greatest architecture=perceptron model.width=3": "model.width=3: less than the vector has; use 4 or more",
-    "task=greatest architecture=perceptron measure=cost cost.sizes=[8]": "cost.sizes can't be measured on a task of vectors: use a task",
+    "task=greatest architecture=perceptron measure=cost cost.sizes=[8]": "cost.sizes can't be measured on a task of vectors",
     "task=greatest architecture=perceptron task.entries=x": "task.entries=x: must be of type int",
     "task=greatest architecture=perceptron mixer=lstm": "architecture=perceptron has no mixer: leave it at its default",
 }
