@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 from rich.console import Console
 
@@ -39,6 +40,7 @@ from study.declarations import TIERS
 from study.experiments import Experiment
 
 Declared = Mapping[str, Experiment]  # by name
+Of = TypeVar("Of")
 
 
 @dataclass
@@ -111,8 +113,7 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         return code if all(complete) else 1
     if options.part == "cost":
         for tier in tiers:
-            asked = [one for name, one in declared.items() if not options.experiment or name in options.experiment]
-            terminal.costs(budget.table(asked, tier.name, tier.results), tier.name, console)
+            terminal.costs(budget.table(_asked(declared, options).values(), tier.name, tier.results), tier.name, console)
         return code
     if options.part == "registered":
         for tier in tiers:
@@ -135,7 +136,7 @@ def run(options: argparse.Namespace, console: Console, errors: Console) -> int:
         _write(tier, claims, declared, options, console)
     if options.part in ("all", "page"):
         _page(tiers, loaded, claims, options, console)
-    narrowed = options.tier or options.experiment or options.output or options.source != "committed"
+    narrowed = options.tier or options.experiment or options.output
     if options.part == "all" and not narrowed:
         _readme(options, claims, declared, tiers, console)
     return code
@@ -150,6 +151,11 @@ def _declared(options: argparse.Namespace) -> dict[str, Experiment]:
     return {name: experiments.load(name, options.declarations) for name in names}
 
 
+def _asked(by_name: Mapping[str, Of], options: argparse.Namespace) -> dict[str, Of]:
+    """What is of the experiments that ``--experiment`` names, else all of it."""
+    return {name: one for name, one in by_name.items() if not options.experiment or name in options.experiment}
+
+
 def _tier(name: str, declared: Declared, loaded: load.Loaded, claims: Claims, options: argparse.Namespace) -> Tier:
     records = loaded.by_tier.get(name, [])
     present = {record["plan"]["experiment"] for record in records}
@@ -159,13 +165,12 @@ def _tier(name: str, declared: Declared, loaded: load.Loaded, claims: Claims, op
     for without in sorted((present & declared.keys()) - of_tier.keys()):
         loaded.set_aside.append(f"{name}: records of {without}, which declares no {name} tier")
     results = {key: Results(experiment, name, records) for key, experiment in of_tier.items() if key in present}
-    chosen = {key: one for key, one in results.items() if not options.experiment or key in options.experiment}
 
     def judge() -> tuple[Verdicts, Registration]:
         found = Registration(name, options.claims, options.declarations, committed=registered_before(options.results / name))
         return verdicts.judge(claims, results, name, found), found
 
-    return Tier(name, results, chosen, (options.output or options.results) / name, judge)
+    return Tier(name, results, _asked(results, options), (options.output or options.results) / name, judge)
 
 
 def _write(tier: Tier, claims: Claims, declared: Declared, options: argparse.Namespace, console: Console) -> None:

@@ -71,7 +71,7 @@ REFUSED = [
     ("experiment=heads", "launch it with python run.py -m experiment=NAME"),
     ("measure=cost", "cost.lengths=[64,128,256]"),
     ("cost.lengths=[64]", "cost.lengths asks for costs, which measure=cost measures: say that too"),
-    ("measure=cost cost.lengths=[5000]", "cost.lengths=[5000] exceed cost.tokens=4096; raise cost.tokens"),
+    ("measure=cost cost.lengths=[5000]", "cost.lengths [5000] exceed cost.tokens=4096; raise cost.tokens"),
     ("sweep.arms=[attention]", "launch one by python run.py -m experiment=NAME"),
     ("sweep.further_seeds=true", "sweep.further_seeds is of a declared experiment"),
     ("model.match=tied", "model.match=tied needs a task whose inputs are its outputs"),

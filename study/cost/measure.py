@@ -7,7 +7,7 @@ recurrence needs many sequences at once to be fast, so with fewer at greater len
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -21,6 +21,12 @@ from study.cost.timing import medians, timed
 from study.mixers.base import Mixer
 
 Point = tuple[int, int]  # width, length
+
+
+def check_lengths(lengths: Iterable[int], tokens: int, sequences: int | None) -> None:
+    """Raises ``ValueError`` where a call, which works on as many sequences as hold ``tokens``, holds not one of a length."""
+    if sequences is None and (too_long := sorted({length for length in lengths if length > tokens})):
+        raise ValueError(f"cost.lengths {too_long} exceed cost.tokens={tokens}; raise cost.tokens")
 
 
 def measure(
@@ -41,8 +47,7 @@ def measure(
     Seconds are medians over ``repeats`` rounds through all points, in a bare loop, after one round to warm up. Raises
     ``ValueError`` when a length is longer than ``tokens``.
     """
-    if sequences is None and (too_long := sorted({length for _, length in points.values() if length > tokens})):
-        raise ValueError(f"cost.lengths {too_long} exceed cost.tokens={tokens}; raise cost.tokens")
+    check_lengths((length for _, length in points.values()), tokens, sequences)
     layers = {width: mixer(width, 0).to(device) for width, _ in points.values()}
     inputs = {
         key: torch.randn(sequences or tokens // length, length, width, device=device, requires_grad=True)

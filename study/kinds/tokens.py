@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from study.cost.counting import multiply_adds, sketched
 from study.cost.decoding import decode
-from study.cost.measure import measure
+from study.cost.measure import check_lengths, measure
 from study.kinds.base import Kind, Maps, part
 from study.mixers.attention import Attention
 from study.mixers.base import Mixer
@@ -118,8 +118,7 @@ class Tokens(Kind):
         with sketched():
             for width in cost.widths:
                 self.layer(width, 0, cost.lengths[0])
-        if cost.sequences is None and (too_long := [length for length in cost.lengths if length > cost.tokens]):
-            raise ValueError(f"cost.lengths={too_long} exceed cost.tokens={cost.tokens}; raise cost.tokens")
+        check_lengths(cost.lengths, cost.tokens, cost.sequences)
         lengths = [*cost.lengths, *cost.positions]
         if self.config.measure == "training":
             lengths += [each.length for each in [task, *task.evaluations().values()]]
