@@ -5,6 +5,7 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported, here and in every process that a test starts
 os.environ["WANDB_ERROR_REPORTING"] = "false"
 
+import gc
 import ipaddress
 import runpy
 import shutil
@@ -39,6 +40,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("cuda"):
                 item.add_marker(pytest.mark.skip(reason="no CUDA device here"))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what is imported stays, so the search for garbage leaves it out
+    gc.set_threshold(100_000)
 
 
 class NoNetwork(OSError):

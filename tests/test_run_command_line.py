@@ -88,20 +88,11 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run_py, tmp_path, overrides):
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        (["train.stepz=3"], "error: no key train.stepz here; did you mean train.steps? (python run.py --help "),
-        (["mixer.heads=7"], REFUSED["mixer.heads=7"]),
-        (["-m", "experiment=heads", "seed=1"], "error: seed belongs to what experiment heads varies; narrow the sweep with "),
-    ],
-    ids=["key", "contradiction", "sweep"],
-)
-def test_a_mistake_is_one_line_in_a_real_process_too(tmp_path, checkout, arguments, line):
-    done = subprocess.run([sys.executable, "run.py", *arguments], cwd=checkout, capture_output=True, text=True)
+def test_a_mistake_is_one_line_in_a_real_process_too(checkout):
+    done = subprocess.run([sys.executable, "run.py", "mixer.heads=7"], cwd=checkout, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
     (said,) = done.stderr.splitlines()
-    assert said.startswith(line)
+    assert said.startswith(REFUSED["mixer.heads=7"])
     assert not (checkout / "runs").exists()
 
 

@@ -137,13 +137,6 @@ def test_the_help_of_translating_needs_no_torch():
 
 
 @pytest.mark.slow
-def test_analysis_loads_neither_torch_nor_lightning_nor_wandb():
-    found = [path.relative_to(ROOT).with_suffix("") for path in files("analysis") if path.stem != "__main__"]
-    modules = [".".join(path.parts).removesuffix(".__init__") for path in found]
-    assert not set(HEAVY) & set(loaded_after("\n".join(f"import {name}" for name in modules)))
-
-
-@pytest.mark.slow
 def test_training_loads_wandb_only_when_it_tracks():
     assert "wandb" not in loaded_after("import study.training.runner")
 

@@ -12,8 +12,8 @@ SPREADS = (0.3, 1.3, 3.0)  # in margins: lower quartile, median and upper quarti
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", SPREADS)
 def test_at_most_5_percent_of_claims_are_decided_falsely(spread):
-    assert simulation.share(0.0, spread, (SUPPORTED, REVERSED))[0] <= 0.05
-    assert simulation.share(1.0, spread, (SUPPORTED, EQUAL, REVERSED))[0] <= 0.05, "on the margin, where each of them is false"
+    assert simulation.share(0.0, spread, (SUPPORTED, REVERSED), 3000)[0] <= 0.05
+    assert simulation.share(1.0, spread, (SUPPORTED, EQUAL, REVERSED), 3000)[0] <= 0.05, "on the margin, where each is false"
 
 
 @pytest.mark.slow

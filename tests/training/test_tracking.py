@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import math
@@ -53,6 +54,7 @@ def file_of(config, name, kind="offline-run"):
     return path
 
 
+@functools.cache
 def inspect(path, *options):
     done = python("-m", "wandb", "leet", "inspect", *options, "--json", str(path), cwd=path.parent)
     assert done.returncode == 0, done.stderr
