@@ -21,6 +21,7 @@ ORPHANS_PATIENCE = 5.0  # seconds that a worker gets whose launcher is gone
 SECONDS_BETWEEN_CHECKS = 1.0
 # A scheduler's warnings that the job will be stopped soon; submitit handles one of them, if it started the job.
 WARNINGS = {number for number in signal.Signals if number.name in ("SIGUSR1", "SIGUSR2")}
+_received: list[list[int]] = []  # the signals that came, of each ``orderly`` that this process is within
 
 
 @contextmanager
@@ -34,6 +35,7 @@ def orderly() -> Iterator[None]:
         yield
         return
     received: list[int] = []
+    _received.append(received)
 
     def stop(number: int, *_: Any) -> None:
         received.append(number)
@@ -53,8 +55,18 @@ def orderly() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _received.pop()
         if received and received[0] in WARNINGS:
             signal.raise_signal(received[0])
+
+
+def check() -> None:
+    """For what goes on step by step: raise the ``KeyboardInterrupt`` again, should it have been lost.
+
+    Python drops one that comes while it finalizes an object.
+    """
+    if any(_received):
+        raise KeyboardInterrupt
 
 
 def is_worker() -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from study import interrupts, schema
+from study.training.module import Training
 from study.training.runner import execute
 
 pytestmark = pytest.mark.slow
@@ -57,6 +58,34 @@ def test_workers_are_stopped_and_waited_for_before_the_interrupt(monkeypatch):
     with pytest.raises(KeyboardInterrupt), interrupts.orderly():
         os.kill(os.getpid(), signal.SIGTERM)
     assert done == ["terminate"] * 2 + [("join", interrupts.PATIENCE)] * 2
+
+
+class Interrupted:
+    """Is interrupted while Python finalizes it, which loses the interrupt."""
+
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_that_python_drops_ends_the_run_at_its_next_step(tiny, monkeypatch):
+    training_step, steps = Training.training_step, []
+
+    def step(self, *arguments):
+        loss = training_step(self, *arguments)
+        steps.append(self.global_step)
+        if len(steps) == 3:
+            Interrupted()
+        return loss
+
+    monkeypatch.setattr(Training, "training_step", step)
+    config = tiny("train.steps=20", "trainer.checkpoint_every=1")
+    with pytest.raises(KeyboardInterrupt):
+        execute(config)
+    assert steps == [0, 1, 2]
+    interrupts.check()  # and nothing of it is left for the next run
+    assert execute(config).state == "finished"
 
 
 @pytest.fixture

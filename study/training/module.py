@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from torch import nn
 from torch.utils.data import DataLoader
 
+from study import interrupts
 from study.metrics import METRICS, surely
 from study.seeding import stream
 from study.tasks.base import Task
@@ -75,6 +76,7 @@ class Training(pl.LightningModule):
             torch.default_generator.manual_seed(seed)
 
     def training_step(self, step: Any, batch_idx: int) -> torch.Tensor:
+        interrupts.check()
         step = self.global_step
         self.reseed(stream(self.config.seed, "dropout", step))
         batch = self.draw(self.task, "train", step, self.config.train.batch)
