@@ -28,8 +28,10 @@ def train(config: DictConfig):
     overrides = list(HydraConfig.get().overrides.task)
     alone = HydraConfig.get().mode.name == "RUN"
     try:
-        if alone and (named := HydraConfig.get().runtime.choices["experiment"]):
-            experiments.refuse_single(named)
+        if alone:
+            if named := HydraConfig.get().runtime.choices["experiment"]:
+                experiments.refuse_single(named)
+            launching.refuse_single(HydraConfig.get().runtime.choices["hydra/launcher"])
         outcome = carry_out(config, shlex.join(["python", "run.py", *overrides]), alone)
     except (ValueError, OSError, HydraException, OmegaConfBaseException) as error:
         if alone:

@@ -30,6 +30,12 @@ def whole_gpus(gpus: float) -> int | None:
     return int(gpus) or None
 
 
+def refuse_single(launcher: str) -> None:
+    """Raises ``ValueError`` for a launcher of several runs: without ``-m`` it would be ignored."""
+    if launcher != "basic":
+        raise ValueError(f"hydra/launcher={launcher} launches several runs, which takes -m; leave it out for a single one")
+
+
 def fix(launcher: str) -> str:
     """What to do where Hydra knows no such launcher."""
     if extra := PLUGINS.get(launcher):

@@ -118,6 +118,7 @@ AT_ONCE = {
     "+mixer=lstm": "mixer has a value already: leave out the +",
     "mixer=[attention,lsmt]": "no mixer=lsmt; did you mean lstm? there are attention, ",
     "hydra/launcher=jobib": "no hydra/launcher=jobib; did you mean joblib? there are basic, ",
+    "hydra/launcher=joblib": "hydra/launcher=joblib launches several runs, which takes -m; leave it out for a single one",
     "train.stepz=3": "no key train.stepz here; did you mean train.steps?",
     "experiment=haeds": "no experiment 'haeds'; did you mean experiment=heads? there are addnorm, ",
     "experiment=all": "experiment=all declares a sweep of many runs: launch it with python run.py -m experiment=all",
