@@ -25,7 +25,7 @@ def effort(record: Record, target: float, quantity: str) -> Effort | None:
     """Of a finished run; the first evaluation that passes the target counts. None where the record doesn't say enough.
 
     steps | samples: sequences seen | multiply_adds: counted, forward and backward, embedding and head apart |
-    seconds: of steps in this harness, without evaluations.
+    seconds: of steps in this harness, without evaluations; the processor's, where one thread trains.
     """
     if record["status"] != "finished" or not record.get("steps"):
         return None

@@ -13,6 +13,7 @@ from analysis.rules.terms import Term
 from analysis.statistics import ABOVE, BELOW, EQUAL, WITHIN, Reading, Test
 from analysis.values import IMPROVING, SCORED, collapsed, ended_on, endings, joined, late_gain, measure
 from study.declarations import TaskVariant
+from study.metrics import METRICS
 from study.records import Record
 
 
@@ -65,16 +66,18 @@ def held_open(scores: Scores, test: Test, reading: Reading, sides: Sequence[Sequ
 
     An arm that is said to be at a number, such as chance, loses by that as well.
 
-    It may, too, where a score can't be solved, such as bits per character, and twice what such a run gained in its last third
-    is less than it lacks: such scores improve by less and less. ``unit`` is that of an effect not told in the score itself.
+    It may, too, where a score can't be solved, such as bits per character, and twice what such a run gained on the other side
+    in its last third is less than it lacks: such scores improve by less and less, and those of both sides do. ``unit`` is that
+    of an effect not told in the score itself.
     """
     gains, losses = sides
     within = gains if reading.get(WITHIN) == EQUAL or not _arms(scores, losses) else ()
     losing = {ABOVE: losses, BELOW: gains, WITHIN: within}.get(test.place or "", ())
+    others = _arms(scores, gains if losing is losses else losses)
     for term in _arms(scores, losing):
         runs = scores.runs(term).values()
         late = [run for run in runs if ended_on(run, _task(scores, term)) == IMPROVING]
-        if 2 * len(late) >= max(1, len(runs)) and (unit is not None or not _far_behind(scores, test, late)):
+        if 2 * len(late) >= max(1, len(runs)) and (unit is not None or not _far_behind(scores, test, late, others)):
             steps = max(run["config"]["train"]["steps"] for run in runs)
             fastest = _fastest(scores, term.task or scores.task)
             times = f", {steps / fastest:.3g} times what the fastest arm needs" if fastest else ""
@@ -82,13 +85,22 @@ def held_open(scores: Scores, test: Test, reading: Reading, sides: Sequence[Sequ
     return ""
 
 
-def _far_behind(scores: Scores, test: Test, runs: Sequence[Record]) -> bool:
-    """Whether twice what these runs gained in their last third would not bring them back within the margin."""
+def _far_behind(scores: Scores, test: Test, late: Sequence[Record], others: Sequence[Term]) -> bool:
+    """Whether these runs would stay where they are to the margin if they gained on the other side twice more what they did.
+
+    In the contrast's own score; where runs are validated by another, as translations are by the share of right tokens, a margin
+    of that is too far.
+    """
     assert test.effect is not None
-    lacking = {ABOVE: test.effect, BELOW: -test.effect}.get(test.place or "", 0.0) - abs(test.margin)
-    if any(run.get("solved_at") is not None or run["metric"] != scores.metric.name for run in runs):
+    if any(run.get("solved_at") is not None for run in late):
         return False
-    return 2 * statistics.median(late_gain(run) or 0.0 for run in runs) < lacking
+    lacking = {ABOVE: test.effect - test.margin, BELOW: -test.effect - abs(test.margin)}.get(test.place or "", 0.0)
+    if (metric := late[0]["metric"]) != scores.metric.name:
+        lacking = METRICS[metric].margin
+    gained = statistics.median(late_gain(run) or 0.0 for run in late)
+    if ahead := [run for term in others for run in scores.runs(term).values()]:
+        gained -= statistics.median(late_gain(run) or 0.0 for run in ahead)
+    return 2 * gained < lacking
 
 
 def _trained(scores: Scores, terms: Sequence[Term]) -> list[Term]:

@@ -467,21 +467,54 @@ def test_a_side_that_still_improves_loses_nothing():
     )
 
 
-@pytest.mark.parametrize(("late", "verdict"), [(0.06, SUPPORTED), (0.08, INCONCLUSIVE)])
-def test_where_nothing_can_be_solved_a_side_that_improves_too_little_to_catch_up_loses(late, verdict):
-    """Attention has 0.15 bits fewer, 0.14 beyond the margin: more than twice 0.06, less than twice 0.08."""
+@pytest.mark.parametrize(
+    ("late", "winners", "margin", "verdict"),
+    [
+        (0.06, 0.0, 0.01, SUPPORTED),  # twice 0.06 is less than the 0.14 beyond the margin
+        (0.08, 0.0, 0.01, INCONCLUSIVE),
+        (0.20, 0.14, 0.01, SUPPORTED),  # twice 0.06 is what it gained on attention
+        (0.20, 0.12, 0.01, INCONCLUSIVE),
+        (0.20, 0.0, -0.30, SUPPORTED),  # twice 0.20 is less than the 0.45 above -0.30
+        (0.24, 0.0, -0.30, INCONCLUSIVE),
+    ],
+)
+def test_where_nothing_can_be_solved_a_side_that_gains_too_little_to_catch_up_loses(late, winners, margin, verdict):
+    """Attention has 0.15 bits fewer."""
+    gains = {"attention": winners, "lstm": late, "convolution": 0.0}
 
     def improving(record):
-        if record["plan"]["task"] == "text" and record["plan"]["role"] == "verdict":
-            arm, seed = record["plan"]["arm"], record["plan"]["seed"]
-            bits = {"attention": 2.0, "convolution": 2.5, "lstm": 2.15}[arm]
-            record["metrics"]["test"] = {"bits_per_character": bits + 0.001 * seed * (1 + (arm == "lstm"))}
-            record |= {"metric": "bits_per_character", "solved_at": None, "steps_to_solve": None}
-            scores = [bits + late, bits + late, bits]
-            record["curve"] = [{"step": 100 * (i + 1), "validation_bits_per_character": x} for i, x in enumerate(scores)]
+        of_text(record)
+        bits = BITS[record["plan"]["arm"]]
+        scores = [bits + gains[record["plan"]["arm"]]] * 2 + [bits]
+        record["curve"] = [{"step": 100 * (i + 1), "validation_bits_per_character": x} for i, x in enumerate(scores)]
+
+    row = only(contrast(task="text", a="attention", b="lstm", margin=margin), studies=study(change=improving))
+    assert row.verdict == verdict and row.ended.endswith("5 still improving")
+
+
+BITS = {"attention": 2.0, "convolution": 2.5, "lstm": 2.15}
+
+
+def of_text(record):
+    """Scored by what no run can solve."""
+    arm, seed = record["plan"]["arm"], record["plan"]["seed"]
+    record["metrics"]["test"] = {"bits_per_character": BITS[arm] + 0.001 * seed * (1 + (arm == "lstm"))}
+    record |= {"metric": "bits_per_character", "solved_at": None, "steps_to_solve": None}
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(0.029, SUPPORTED), (0.031, INCONCLUSIVE)])
+def test_where_runs_are_validated_by_another_score_a_side_that_gains_less_than_a_margin_of_that_loses(late, verdict):
+    """Attention gains 0.02, so that twice 0.009 are less than the margin of an accuracy, twice 0.011 are not."""
+    gains = {"attention": 0.02, "lstm": late, "convolution": 0.0}
+
+    def improving(record):
+        of_text(record)
+        scores = [0.5, 0.5, 0.5 + gains[record["plan"]["arm"]]]
+        curve = [{"step": 100 * (i + 1), "validation_accuracy": x} for i, x in enumerate(scores)]
+        record |= {"metric": "accuracy", "curve": curve}
 
     row = only(contrast(task="text", a="attention", b="lstm"), studies=study(change=improving))
-    assert row.ended == "5 still improving against 5 still improving" and row.verdict == verdict
+    assert row.verdict == verdict and row.ended.endswith("5 still improving")
 
 
 def test_rows_tell_the_scores_and_the_runs_of_both_sides():

@@ -262,9 +262,11 @@ def test_a_cost_along_the_width_and_of_decoding(tiny):
     assert alone.keys() == {"decoding"}
 
 
-def test_the_clock_leaves_evaluations_out(monkeypatch):
+@pytest.mark.parametrize(("threads", "read"), [(1, "process_time"), (2, "perf_counter")])
+def test_the_clock_leaves_evaluations_out_and_with_one_thread_what_others_do(monkeypatch, threads, read):
     now = [0.0]
-    monkeypatch.setattr(train.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(train.time, read, lambda: now[0])
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     clock, trainer, module = train.Clock(), types.SimpleNamespace(global_step=2), torch.nn.Module()
     module.device = torch.device("cpu")
     assert clock.step_seconds is None
