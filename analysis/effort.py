@@ -24,7 +24,7 @@ class Effort:
 def effort(record: Record, target: float, quantity: str) -> Effort | None:
     """Of a finished run; the first evaluation that passes the target counts. None where the record doesn't say enough.
 
-    steps | samples: sequences seen | multiply_adds: counted, forward and backward, embedding and head apart |
+    steps | samples: sequences seen | multiply_adds: counted, forward and backward, of what the record counts for a token |
     seconds: of steps in this harness, without evaluations; the processor's, where one thread trains.
     """
     if record["status"] != "finished" or not record.get("steps"):
