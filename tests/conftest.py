@@ -195,6 +195,7 @@ def fresh_wandb(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(tracking, "_said", set())
     monkeypatch.setattr(tracking, "PATIENCE", 60)
+    monkeypatch.setattr(tracking, "LOCALLY", 60)
     monkeypatch.setattr(tracking, "LIMIT", 120)
     tracking._end_idle()
     yield

@@ -3,7 +3,9 @@
 import copy
 import io
 import os
+import pickle
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +16,7 @@ from rich.console import Console
 from study import progress, records, schema
 from study.experiments import Experiment
 from study.sweeping import Sweep
+from tests.cases import case
 from tests.conftest import WORDS
 
 pytestmark = pytest.mark.slow
@@ -92,13 +95,12 @@ class Stage:
             return SimpleNamespace(state="elsewhere", record=None, error="another process trains it just now")
         if result == "no room":
             return SimpleNamespace(state="failed", record=None, error="No space left on device: nothing recorded")
-        folder = Path(config.runs) / schema.name(config)
+        name, identity, settings = schema.name(config), schema.identity(config), OmegaConf.to_container(config, resolve=True)
+        folder = Path(config.runs) / name
         folder.mkdir(parents=True, exist_ok=True)
-        origin = OmegaConf.to_container(config.origin)
-        origin.pop("claims")
+        origin = {key: value for key, value in settings["origin"].items() if key != "claims"}
         plan = {**origin, "tier": config.tier, "rate": config.train.rate, "seed": config.seed}
-        name, identity = schema.name(config), schema.identity(config)
-        base = {**BLANK, "name": name, "id": identity, "plan": plan, "config": OmegaConf.to_container(config, resolve=True)}
+        base = {**BLANK, "name": name, "id": identity, "plan": plan, "config": settings}
         if result in ("failed", "diverged"):
             body = {**base, "status": result, "error": f"{result} for a reason"}
         else:
@@ -129,8 +131,8 @@ def composed_once(compose):
     def composed(*overrides):
         key = tuple(o for o in overrides if not o.startswith("runs="))
         if key not in cache:
-            cache[key] = compose(*key)
-        config = copy.deepcopy(cache[key])
+            cache[key] = pickle.dumps(compose(*key))
+        config = pickle.loads(cache[key])
         config.runs = next(o for o in overrides if o.startswith("runs=")).removeprefix("runs=")
         return config
 
@@ -142,24 +144,36 @@ def stage(composed_once, tmp_path):
     return Stage(composed_once, tmp_path / "runs")
 
 
+@pytest.fixture(scope="module")
+def ended(composed_once, tmp_path_factory):
+    """A stage on which all of the sweep was launched, and went well; nothing more is launched there."""
+    stage = Stage(composed_once, tmp_path_factory.mktemp("ended") / "runs")
+    assert stage.sweep().run() == 0
+    return stage
+
+
+@pytest.fixture
+def again(ended, composed_once, tmp_path):
+    """A stage that has launched nothing yet, with the records of all of the sweep."""
+    shutil.copytree(ended.folder, tmp_path / "runs")
+    return Stage(composed_once, tmp_path / "runs")
+
+
 TUNING = [(arm, "tuning", rate, seed) for arm in "ab" for rate in (0.001, 0.01) for seed in (100, 101)]
 EDGE = [(arm, "tuning", rate, seed) for arm, rate in (("a", 0.1), ("b", 0.0001)) for seed in (100, 101)]
 VERDICT = [(arm, "verdict", BEST[arm], seed) for arm in "ab" for seed in (0, 1, 2)]
 
 
-def test_tuning_comes_first_and_its_best_rate_is_the_verdicts(stage):
-    assert stage.sweep().run() == 0
-    assert stage.batches == [TUNING, EDGE, VERDICT]
-    assert "done: 18 finished, 0 diverged, 0 failed, 0 without a record" in stage.said
-    assert f"records: {stage.folder}; verdicts: python -m analysis --tier smoke --source {stage.folder}" in stage.said
+def test_tuning_comes_first_and_its_best_rate_is_the_verdicts(ended):
+    assert ended.batches == [TUNING, EDGE, VERDICT]
+    assert "done: 18 finished, 0 diverged, 0 failed, 0 without a record" in ended.said
+    assert f"records: {ended.folder}; verdicts: python -m analysis --tier smoke --source {ended.folder}" in ended.said
 
 
-def test_every_run_is_told_what_it_is(stage):
-    sweep = stage.sweep()
-    sweep.run()
-    planned = {(r.arm, r.role, r.rate, r.seed): r for r in sweep.experiments[0].tuning_runs("smoke")}
+def test_every_run_is_told_what_it_is(ended):
+    planned = {(r.arm, r.role, r.rate, r.seed): r for r in Experiment(TOY, "toy.yaml").tuning_runs("smoke")}
     for key, run in planned.items():
-        config = stage.configs[key]
+        config = ended.configs[key]
         assert config.origin == {
             "experiment": "toy",
             "arm": run.arm,
@@ -169,45 +183,41 @@ def test_every_run_is_told_what_it_is(stage):
             "digest": run.digest,
         }
         assert config.tier == "smoke" and config.model.width == 16 and config.train.steps == 10
-    assert stage.configs[VERDICT[0]].origin.role == "verdict"
+    assert ended.configs[VERDICT[0]].origin.role == "verdict"
 
 
-def test_launching_again_skips_what_has_a_record(stage):
-    stage.sweep().run()
-    first = len(stage.launched)
-    stage.output.truncate(0)
-    assert stage.sweep().run() == 0
-    assert len(stage.launched) == first
-    assert re.search(r"18 runs planned \(12 to choose .*, 6 at those chosen\), 18 done\n", stage.said)
-    gone = next(stage.folder.glob("toy-x-a-verdict-*-s1-*"))
+def test_launching_again_skips_what_has_a_record(again):
+    assert again.sweep().run() == 0
+    assert not again.launched
+    assert re.search(r"18 runs planned \(12 to choose .*, 6 at those chosen\), 18 done\n", again.said)
+    gone = next(again.folder.glob("toy-x-a-verdict-*-s1-*"))
     (gone / records.NAME).unlink()
-    stage.sweep().run()
-    assert stage.launched[first:] == [("a", "verdict", 0.01, 1)]
+    again.sweep().run()
+    assert again.launched == [("a", "verdict", 0.01, 1)]
 
 
-def test_committed_records_count_as_done_only_when_asked(stage, tmp_path, monkeypatch):
+def test_committed_records_count_as_done_only_when_asked(again, tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
-    stage.sweep().run()
-    done = [records.read(path) for path in stage.folder.glob(f"*-s[01]*/{records.NAME}")]
+    done = [records.read(path) for path in again.folder.glob(f"*-s[01]*/{records.NAME}")]
     records.write_lines(records.committed("smoke", "toy"), done)
-    first, elsewhere = len(stage.launched), str(tmp_path / "elsewhere")
-    assert stage.sweep(runs=elsewhere, sweep__committed="true").run() == 0
-    assert stage.launched[first:] == [(arm, "verdict", BEST[arm], 2) for arm in "ab"]
-    assert stage.sweep(runs=elsewhere).run() == 0
-    assert len(stage.launched) == 2 * first
+    elsewhere, left = str(tmp_path / "elsewhere"), [(arm, "verdict", BEST[arm], 2) for arm in "ab"]
+    assert again.sweep(runs=elsewhere, sweep__committed="true").run() == 0
+    assert again.launched == left
+    assert again.sweep(runs=elsewhere).run() == 0
+    assert sorted(again.launched) == sorted(TUNING + EDGE + VERDICT)
 
 
-@pytest.mark.parametrize("ill", ["edited", "nested", "another run's", "link to nothing"])
-def test_an_invalid_record_counts_as_none(stage, ill):
-    stage.sweep().run()
-    first = len(stage.launched)
-    path = next(stage.folder.glob("toy-x-b-verdict-*-s2-*")) / records.NAME
-    other = next(stage.folder.glob("toy-x-b-verdict-*-s1-*")) / records.NAME
+def test_an_invalid_record_counts_as_none(again):
+    path = next(again.folder.glob("toy-x-b-verdict-*-s2-*")) / records.NAME
+    other = next(again.folder.glob("toy-x-b-verdict-*-s1-*")) / records.NAME
     texts = {"edited": path.read_text().replace("0.9", "0.99"), "nested": "[" * 100_000, "another run's": other.read_text()}
-    path.unlink()
-    path.write_text(texts[ill]) if ill in texts else path.symlink_to("nowhere")
-    stage.sweep().run()
-    assert stage.launched[first:] == [("b", "verdict", 0.001, 2)]
+    for ill in (*texts, "link to nothing"):
+        with case(ill):
+            path.unlink()
+            path.write_text(texts[ill]) if ill in texts else path.symlink_to("nowhere")
+            again.batches.clear()
+            again.sweep().run()
+            assert again.launched == [("b", "verdict", 0.001, 2)]
 
 
 def test_a_best_rate_on_an_edge_is_followed(stage):
@@ -287,14 +297,11 @@ def digests(stage):
     return {config.origin.digest for config in stage.configs.values()}
 
 
-def test_a_departure_makes_other_runs_which_no_plan_knows(stage):
-    stage.sweep().run()
-    declared, runs = digests(stage), len(stage.launched)
-    stage.configs.clear()
-    assert stage.sweep(train__batch="5").run() == 0
-    assert len(stage.launched) == 2 * runs  # nothing was skipped
-    assert all(config.train.batch == 5 for config in stage.configs.values())
-    assert not declared & digests(stage)
+def test_a_departure_makes_other_runs_which_no_plan_knows(again, ended):
+    assert again.sweep(train__batch="5").run() == 0
+    assert again.launched == ended.launched  # nothing was skipped
+    assert all(config.train.batch == 5 for config in again.configs.values())
+    assert not digests(ended) & digests(again)
 
 
 def test_saying_where_and_how_reaches_every_run_and_is_no_departure(stage):
@@ -305,11 +312,9 @@ def test_saying_where_and_how_reaches_every_run_and_is_no_departure(stage):
     assert len(stage.launched) == runs
 
 
-def test_a_run_that_kept_no_weights_is_launched_again_for_them(stage):
-    stage.sweep().run()
-    runs = len(stage.launched)
-    stage.sweep(trainer__keep_weights="true").run()
-    assert len(stage.launched) == 2 * runs
+def test_a_run_that_kept_no_weights_is_launched_again_for_them(again, ended):
+    again.sweep(trainer__keep_weights="true").run()
+    assert again.launched == ended.launched
 
 
 def test_wandbs_server_is_asked_once_before_anything_is_launched(stage, wandb_server, monkeypatch, capfd):
@@ -450,6 +455,5 @@ def test_it_says_at_once_how_many_runs_are_planned_and_how_far_it_is_over_all_ph
     assert {phase for phase, *_ in lines} == {"tuning", "tuning past the edge", "verdict"}
 
 
-def test_lines_come_no_closer_than_ten_seconds(stage):
-    stage.sweep().run()
-    assert progress.SECONDS_BETWEEN_LINES == 10 and " of 18 runs" not in stage.said
+def test_lines_come_no_closer_than_ten_seconds(ended):
+    assert progress.SECONDS_BETWEEN_LINES == 10 and " of 18 runs" not in ended.said

@@ -136,11 +136,6 @@ def test_the_help_of_translating_needs_no_torch():
     assert loaded_after("import study.translate.__main__ as door\ntry: door.main(['--help'])\nexcept SystemExit: pass") == []
 
 
-@pytest.mark.slow
-def test_training_loads_wandb_only_when_it_tracks():
-    assert "wandb" not in loaded_after("import study.training.runner")
-
-
 def test_each_wall_can_be_hit(tmp_path):
     """The reader of imports sees what stands in functions and under ``from``."""
     path = tmp_path / "part.py"

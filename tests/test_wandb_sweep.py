@@ -1,10 +1,9 @@
 """A declared experiment as a W&B sweep: its grid is the phase that is due, run by run."""
 
 import json
-import os
 import shlex
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +11,7 @@ import yaml
 from study import experiments, records, wandb_sweep
 from study.composing import Composer, load
 from tests.conftest import EXPERIMENT
+from tests.processes import python
 from tests.wandb_server import KEY
 
 pytestmark = pytest.mark.slow
@@ -100,7 +100,8 @@ def test_an_agent_starts_a_run_as_the_definition_says(tiny_one, tmp_path, capsys
     command = [each for word in made["command"] for each in words.get(word, [word])]
     given = {"WANDB_BASE_URL": wandb_server.url, "WANDB_API_KEY": KEY, "WANDB_SWEEP_ID": "s1", "WANDB_RUN_ID": "given1"}
     given["WANDB_SWEEP_PARAM_PATH"] = str(tmp_path / "asked.yaml")
-    ended = subprocess.run(command, env={**os.environ, **given}, capture_output=True, text=True, timeout=300)
+    assert command[0] == sys.executable
+    ended = python(*command[1:], cwd=Path.cwd(), **given)
     assert ended.returncode == 0, ended.stderr
     (record,) = records.load_runs(tmp_path / "runs")
     assert record["plan"]["digest"] in value and record["status"] == "finished"

@@ -24,6 +24,7 @@ from study import records
 from study.training import maps, mirrored, wandb_process
 
 PATIENCE = 10  # seconds that W&B gets for an answer of its server, and to upload the rest of a run at its end
+LOCALLY = 10  # seconds that it gets for a call that asks no server
 LIMIT = 30  # seconds that the beginning and the end of a run wait at most, whatever hangs
 MODES = {  # W&B's: ours
     "online": "online",
@@ -165,7 +166,7 @@ class Process:
         environment.setdefault("WANDB_ERROR_REPORTING", "false")  # else an offline run looks up a host name
         environment |= {"WANDB_SILENT": "true", "WANDB_HTTP_TIMEOUT": str(PATIENCE)}
         self._process = subprocess.Popen(
-            [sys.executable, "-P", wandb_process.__file__, str(PATIENCE)],
+            [sys.executable, "-P", wandb_process.__file__, str(PATIENCE), str(LOCALLY)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

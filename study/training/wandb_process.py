@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 ROOT = Path(__file__).parents[2]
-LOCALLY = 10  # seconds for a call that asks no server
 GRACE = 5.0  # seconds beyond W&B's own time limit after which a call counts as hanging
 
 
@@ -32,10 +31,13 @@ class Unreachable(Exception):
 
 
 class Log:
-    """W&B's runs, one after another. ``patience``: seconds that its server gets for one answer."""
+    """W&B's runs, one after another. ``patience``: seconds that its server gets for one answer; ``locally``: seconds for a call
+    that asks no server.
+    """
 
-    def __init__(self, patience: int, answers: TextIO):
+    def __init__(self, patience: int, locally: int, answers: TextIO):
         self.patience = self.limit = patience
+        self.locally = locally
         self.answers = answers
         self.run: Any = None
         self.reached = False
@@ -55,7 +57,7 @@ class Log:
         if not os.access(settings["dir"], os.W_OK):
             raise PermissionError(f"{settings['dir']} can't be written")  # W&B would take the system's folder for files
         offline = mode == "offline"  # git, code and machine are in the record as well, and take time
-        self.limit = LOCALLY if offline else self.patience
+        self.limit = self.locally if offline else self.patience
         sys.argv[1:] = shlex.split(command)[2:]  # after "python run.py"; W&B shows it as the run's own
         limits = wandb.Settings(
             init_timeout=self.limit,
@@ -190,7 +192,7 @@ def main() -> None:
     calls, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)  # W&B's service inherits 0 and 1, and must not hold the ends of these pipes
     os.dup2(0, 1)
-    log = Log(int(sys.argv[1]), answers)
+    log = Log(int(sys.argv[1]), int(sys.argv[2]), answers)
     try:
         for line in calls:
             call, *arguments = json.loads(line)

@@ -9,9 +9,8 @@ from analysis import load
 from analysis.__main__ import main
 from study import records
 from study.experiments import Experiment
-from study.training.runner import execute
 from tests.analysis import synthetic
-from tests.conftest import SMALL, WORDS
+from tests.conftest import WORDS
 from tests.wandb_server import KEY
 
 pytestmark = pytest.mark.slow
@@ -121,13 +120,6 @@ def test_a_wandb_project_gives_the_records_back(no_session, wandb_server, monkey
     wandb_server.keep(*MADE)
     assert list(load.from_wandb("team/study")) == MADE
     assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # else W&B's service, without a network, does not end
-
-
-def test_a_run_logged_to_wandb_is_read_back_as_its_record(no_session, wandb_server, compose, tmp_path):
-    config = compose(*SMALL, "tracking.mode=online", f"runs={tmp_path}", "task.length=8", "mixer=window", "mixer.window=4")
-    record = execute(config).record
-    wandb_server.runs.append(record["name"])
-    assert list(load.from_wandb("team/study")) == [record]
 
 
 def test_a_wandb_run_without_a_whole_record_is_set_aside(no_session, wandb_server):

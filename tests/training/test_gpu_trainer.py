@@ -1,7 +1,8 @@
 """What ``trainer=gpu`` asks for, on whatever device is here: bfloat16 autocast, clipping, a fused optimiser, checkpoints.
 
 Each part trains, is stopped, goes on, is scored and writes, under exactly these settings with the accelerator alone replaced;
-each pair of parts takes a step that never waits for the device. ``python -m pytest -m cuda`` does the same on a GPU.
+so do further ways to put them together, without a stop; each takes a step that never waits for the device.
+``python -m pytest -m cuda`` does the same on a GPU.
 """
 
 import contextlib
@@ -11,7 +12,8 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from study import keys, schema
+from study import keys, parts, schema
+from study.positions.base import InsidePosition
 from study.training import checkpoints
 from study.training.build import build_model, build_task
 from study.training.module import Training
@@ -28,23 +30,26 @@ MIXERS = [
 ]
 READOUTS = [f"readout={readout}" for readout in NAMES["readout"]]
 ARRANGEMENTS = [f"model.arrangement={arrangement}" for arrangement in keys.every()["model.arrangement"].one_of]
-ENCODERS = [  # each mixer, readout and arrangement once or more, side by side; positions inside want full attention
-    *([*mixer, READOUTS[i % len(READOUTS)], ARRANGEMENTS[i % len(ARRANGEMENTS)]] for i, mixer in enumerate(MIXERS)),
-    *([f"position={position}"] for position in NAMES["position"]),
+INSIDE = [name for name in NAMES["position"] if issubclass(parts.load("position", name), InsidePosition)]
+ADDED = [f"position={name}" for name in NAMES["position"] if name not in INSIDE]
+ENCODERS = [  # each mixer, readout, arrangement and added position once or more, side by side
+    [*mixer, READOUTS[i % len(READOUTS)], ARRANGEMENTS[i % len(ARRANGEMENTS)], ADDED[i % len(ADDED)]]
+    for i, mixer in enumerate(MIXERS)
 ]
 PAIRS = [name for name, kind in ANSWERS.items() if kind == "pairs"]
-DECODERS = [
-    *([f"architecture={name}", *BESIDE.get(name, [])] for name in PAIRS),
-    *(["architecture=transformer", f"position={position}"] for position in ("relative", "rotary", "learned", "none")),
-    ["architecture=transformer", "search.beam=3"],
-]
+DECODERS = [[f"architecture={name}", *BESIDE.get(name, [])] for name in PAIRS]
 IMAGES = [[f"architecture={name}"] for name, kind in ANSWERS.items() if kind == "images"]
 CASES = [
     *(("recall", case) for case in ENCODERS),
-    *(("reverse", [f"mixer={mixer}"]) for mixer in NAMES["mixer"]),  # bidirectional, with padding
     *(("reversal", case) for case in DECODERS),
     *(("clutter", case) for case in IMAGES),
+]
+FURTHER = [  # more of what a run may ask for, which keeps nothing that the parts above don't
     ("brackets", ["evaluation.structure=true", "evaluation.heads=true"]),
+    *(("reverse", [f"mixer={mixer}"]) for mixer in NAMES["mixer"]),  # bidirectional, with padding
+    *(("recall", [f"position={position}"]) for position in INSIDE),
+    *(("reversal", ["architecture=transformer", f"position={name}"]) for name in ("relative", "rotary", "learned", "none")),
+    ("reversal", ["architecture=transformer", "search.beam=3"]),
 ]
 
 
@@ -72,6 +77,15 @@ def test_every_part_trains_is_scored_and_goes_on_after_a_stop(gpu_trainer, monke
     assert outcome.record["resumed"] is True
     assert outcome.record["provenance"]["dtype"] == "bfloat16 autocast"
     assert_same(outcome.record, expected.record)
+
+
+@DEVICES
+@pytest.mark.parametrize(("task", "case"), FURTHER, ids=[f"{task}-{'-'.join(case)}" for task, case in FURTHER])
+def test_parts_train_and_are_scored_together(gpu_trainer, device, task, case):
+    outcome = execute(gpu_trainer(device, *case, task=task))
+    assert outcome.state == "finished", outcome.error
+    assert outcome.record["provenance"]["dtype"] == "bfloat16 autocast"
+    assert {"validation", "test"} <= outcome.record["metrics"].keys()
 
 
 class NeverWaits(TorchDispatchMode):
@@ -158,6 +172,6 @@ def test_no_step_waits_whatever_the_position_and_the_padding(gpu_trainer, device
 
 
 @DEVICES
-@pytest.mark.parametrize(("task", "case"), [case for case in CASES if case[0] in ("reversal", "clutter")])
+@pytest.mark.parametrize(("task", "case"), [case for case in CASES + FURTHER if case[0] in ("reversal", "clutter")])
 def test_no_step_waits_whatever_the_architecture(gpu_trainer, device, task, case):
     a_step(gpu_trainer(device, *case, task=task))

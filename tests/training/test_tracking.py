@@ -24,14 +24,15 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from study import records
+from analysis import load
+from study import records, schema
 from study.metrics import METRICS
 from study.models.encoder import SequenceModel
 from study.training import mirrored, tracking, wandb_process
 from study.training.module import Training
 from study.training.runner import execute
 from tests.cases import case
-from tests.processes import python
+from tests.processes import SAY, python
 from tests.wandb_server import KEY
 
 WANDB = [sys.executable, "-m", "wandb"]
@@ -114,11 +115,11 @@ def said(capfd):
 
 @pytest.fixture(scope="module")
 def finished(compose, tmp_path_factory):
-    """One run, tracked as it is by default: (config, record, its file's lines, its summary)."""
+    """One run, tracked as it is by default: (config, record, its file)."""
     folder = tmp_path_factory.mktemp("tracked")
     small = """
         task=reverse task.max_length=6 tier=smoke model.width=16 model.ffn_width=64 train.steps=4 train.batch=4
-        train.evaluate_every=2 evaluation.test_items=8 evaluation.validation_items=8
+        train.evaluate_every=2 evaluation.test_items=8 evaluation.validation_items=8 trainer.keep_weights=true
     """.split()
     config = compose(*small, f"runs={folder}", *DECLARED)
     assert config.tracking.mode == "offline"
@@ -192,12 +193,11 @@ def test_what_is_logged_changes_no_weights(finished, tmp_path):
     assert execute(untracked).record["weights_sha256"] == record["weights_sha256"]
 
 
-def test_kept_weights_are_an_artifact(tiny):
-    config = tiny("tracking.mode=offline", "trainer.keep_weights=true")
-    name = execute(config).record["name"]
-    kept = {line["artifact"]["type"]: line["artifact"] for line in lines(file_of(config, name)) if line["type"] == "artifact"}
+def test_kept_weights_are_an_artifact(finished):
+    config, record, path = finished
+    kept = {line["artifact"]["type"]: line["artifact"] for line in lines(path) if line["type"] == "artifact"}
     (file,) = kept["weights"]["manifest"]["contents"]
-    assert file["local_path"] == str(Path(config.runs, name, "weights.pt"))
+    assert file["local_path"] == str(Path(config.runs, record["name"], "weights.pt"))
 
 
 def test_wandb_leet_can_tell_runs_apart_at_100_columns(tiny):
@@ -256,16 +256,23 @@ def test_the_maps_are_an_image(finished):
 
 
 def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_state(tiny, monkeypatch):
-    """Three runs in one process, the second of which raises."""
-    configs = [tiny("tracking.mode=offline", f"seed={seed}", *DECLARED) for seed in range(3)]
+    """Four runs in one process, the second of which raises; the last is interrupted."""
+    configs = [tiny("tracking.mode=offline", f"seed={seed}", *DECLARED) for seed in range(4)]
     good = [execute(configs[0])]
     with monkeypatch.context() as broken:
         broken.setattr(SequenceModel, "forward", lambda *_, **__: 1 / 0)
         bad = execute(configs[1])
     good.append(execute(configs[2]))
+    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
+
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        keyboard.setattr(Training, "validation_step", interrupt)
+        execute(configs[3])
     assert [outcome.state for outcome in good] == ["finished"] * 2 and bad.state == "failed"
     folder = Path(configs[0].runs, "wandb")
-    assert len(list(folder.glob("offline-run-*"))) == 3
+    assert len(list(folder.glob("offline-run-*"))) == 4
     for outcome, code in [(good[0], 0), (bad, 1), (good[1], 0)]:
         found = lines(file_of(configs[0], outcome.name))
         assert [line["exit"]["exit_code"] for line in found if line["type"] == "exit"] == [code]
@@ -275,19 +282,8 @@ def test_all_runs_share_one_folder_each_with_a_readable_name_and_its_own_exit_st
         evaluations = [line for line in found if line["type"] == "history" and "train/loss" in line["history"]["item"]]
         assert len(evaluations) == len(outcome.record["curve"])
     assert bad.record["error"] == "ZeroDivisionError: division by zero"
-
-
-def test_an_interrupted_run_is_closed_as_one_that_did_not_end_well(tiny, monkeypatch):
-    config = tiny("tracking.mode=offline")
-    with monkeypatch.context() as keyboard, pytest.raises(KeyboardInterrupt):
-
-        def interrupt(*_):
-            raise KeyboardInterrupt
-
-        keyboard.setattr(Training, "validation_step", interrupt)
-        execute(config)
-    (path,) = Path(config.runs, "wandb").glob("offline-run-*/*.wandb")
-    assert [line["exit"]["exit_code"] for line in lines(path) if line["type"] == "exit"] == [1]
+    interrupted = lines(file_of(configs[3], schema.name(configs[3])))
+    assert [line["exit"]["exit_code"] for line in interrupted if line["type"] == "exit"] == [1]
 
 
 def test_off_makes_no_files_and_starts_nothing(tiny, tmp_path, monkeypatch):
@@ -300,7 +296,7 @@ def test_when_the_training_process_is_gone_its_run_is_closed_as_one_that_did_not
     """Told by the end of its input, as a killed process leaves it."""
     calls = [("open", "offline", {"dir": str(tmp_path), "id": "orphan", "project": "p"}, ""), ("log", {"loss": 0.5}, 3)]
     text = "".join(json.dumps(call) + "\n" for call in calls)
-    done = subprocess.run([sys.executable, wandb_process.__file__, "10"], input=text, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, wandb_process.__file__, "10", "10"], input=text, capture_output=True, text=True)
     assert done.returncode == 0 and [json.loads(line) for line in done.stdout.splitlines()] == [["done", ""]] * 2
     (path,) = tmp_path.glob("wandb/offline-run-*/run-orphan.wandb")
     *_, row, end = lines(path)
@@ -356,7 +352,9 @@ def test_where_its_files_cant_be_written_the_run_goes_on_and_says_so_once(tiny, 
 # --- its server ---------------------------------------------------------------------------------------------------------
 
 
-def test_online_the_server_gets_the_curve_and_the_file_holds_the_run(tiny, wandb_server, capfd):
+def test_online_the_server_gets_the_curve_the_file_holds_the_run_and_the_analysis_has_its_record(
+    no_session, tiny, wandb_server, capfd
+):
     config = tiny("tracking.mode=online", "mixer.heads=2")
     outcome = execute(config, command="python run.py seed=0")
     logged = {key: item["value"] for key, item in wandb_server.configs[outcome.name].items()}
@@ -370,6 +368,8 @@ def test_online_the_server_gets_the_curve_and_the_file_holds_the_run(tiny, wandb
     assert machine.get("git", {}).get("commit") == outcome.record["provenance"]["revision"]
     assert wandb_server.files["code/run.py"] == Path("run.py").read_bytes()
     assert ("diff.patch" in wandb_server.files) == (outcome.record["provenance"]["clean"] is False)
+    wandb_server.runs.append(outcome.name)
+    assert list(load.from_wandb("team/study")) == [outcome.record]
 
 
 @pytest.mark.parametrize("manner", ["refuse", "hang", "no server"])
@@ -386,9 +386,9 @@ def test_without_a_server_runs_are_whole_offline_and_it_is_asked_and_spoken_of_o
     asked = wandb_server.requests
     outcomes.append(execute(second))
     assert wandb_server.requests == asked
-    for config, outcome in zip([first, second], outcomes, strict=True):
-        assert outcome.state == "finished"
-        check_whole(file_of(config, outcome.name), outcome.record)
+    assert [outcome.state for outcome in outcomes] == ["finished"] * 2
+    check_whole(file_of(first, outcomes[0].name), outcomes[0].record)
+    file_of(second, outcomes[1].name)  # logged like any run offline
     files = Path(first.runs, "wandb")
     assert len([path for path in files.glob("*run-*") if not path.is_symlink()]) == 2  # and none of a run that was not begun
     reason = f"Failed to authenticate with {wandb_server.url}: invalid key" if manner == "refuse" else "no answer within 1 s"
@@ -404,13 +404,13 @@ def closed_port():
 
 @pytest.mark.parametrize(
     ("last", "reason"),
-    [("UpsertBucket", "no answer within 6 s"), ("CreateArtifact", "its upload takes over 6 s")],
+    [("UpsertBucket", "no answer within 4 s"), ("CreateArtifact", "its upload takes over 4 s")],
     ids=["in mid-run", "at its end"],
 )
 def test_when_the_server_hangs_the_run_is_whole_offline_and_can_be_uploaded(
     tiny, wandb_server, monkeypatch, tmp_path, capfd, last, reason
 ):
-    monkeypatch.setattr(tracking, "PATIENCE", 6)  # until the server hangs it has to answer in time
+    monkeypatch.setattr(tracking, "PATIENCE", 4)  # until the server hangs it has to answer in time
     wandb_server.hangs_after = last
     config = tiny("tracking.mode=online")
     outcome = execute(config)
@@ -427,20 +427,27 @@ def test_when_the_server_hangs_the_run_is_whole_offline_and_can_be_uploaded(
     assert [curve_row(row) for row in wandb_server.uploaded] == outcome.record["curve"]
 
 
-def test_a_launcher_asks_the_server_once_for_all_of_its_workers(run_py, wandb_server, monkeypatch, tmp_path):
-    monkeypatch.setattr(tracking, "PATIENCE", 1)
-    wandb_server.manner = "hang"
+def test_a_grid_asks_the_server_once_before_any_run(run_py, wandb_server, monkeypatch, tmp_path):
+    """A declared sweep: tests/test_sweeping.py. That workers of joblib's hear of it: tests/test_run_command_line.py."""
+    wandb_server.manner = "refuse"
+    begin, modes = tracking.Tracker.__init__, []
+
+    def noted(*given):
+        modes.append(os.environ["WANDB_MODE"])
+        begin(*given)
+
+    monkeypatch.setattr(tracking.Tracker, "__init__", noted)
     small = """
         task=recall task.length=8 model.width=16 model.ffn_width=64 train.steps=2 train.batch=4
         evaluation.validation_items=8 evaluation.test_items=8
     """.split()
     small.append(f"runs={tmp_path / 'runs'}")
-    ended = run_py("-m", "seed=0,1", *small, "tracking.mode=online", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
+    ended = run_py("-m", "seed=0,1", *small, "tracking.mode=online")
     assert ended.code == 0, ended
     (line,) = [line for line in ended.err.splitlines() if "W&B" in line]
-    assert re.match(r"W&B can't be used online \((no answer within 1 s|it hung or was killed)\): logging offline; ", line)
-    assert line.endswith(f"upload later with wandb sync {tmp_path / 'runs'}/wandb/offline-run-*")
-    assert wandb_server.requests == 1
+    assert line.startswith("W&B can't be used online (") and "): logging offline; upload later with wandb sync " in line
+    assert line.endswith(f" {tmp_path / 'runs'}/wandb/offline-run-*")
+    assert modes == ["offline"] * 2 and wandb_server.requests == 1
     assert len(list(tmp_path.glob("runs/wandb/offline-run-*/*.wandb"))) == 2
 
 
@@ -495,7 +502,8 @@ def test_when_it_is_killed_in_mid_run_the_run_is_logged_again_whole(tiny, hit, c
 
 
 @in_proc
-def test_when_its_service_is_frozen_in_mid_run_the_run_is_logged_again_whole(tiny, hit, capfd):
+def test_when_its_service_is_frozen_in_mid_run_the_run_is_logged_again_whole(tiny, hit, monkeypatch, capfd):
+    monkeypatch.setattr(tracking, "LOCALLY", 5)
     hit(signal.SIGSTOP, "service")
     check_logged_again(tiny("tracking.mode=offline"), capfd)
 
@@ -557,18 +565,22 @@ except ValueError as error:
     assert len(done.stdout.splitlines()) <= 1
 
 
-@pytest.mark.skipif(not shutil.which("strace"), reason="strace is not installed")
-def test_an_offline_run_connects_to_nothing_and_looks_up_no_name(tmp_path):
+def test_an_offline_run_loads_no_wandb_connects_to_nothing_and_looks_up_no_name(tmp_path):
     """Seen from outside: W&B's own service is another program, which no fixture can hold back."""
     log = tmp_path / "calls"
     root = Path(tracking.__file__).parents[2]
     traced = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", "trace=connect,sendto,sendmmsg", "-o", str(log)]
-    small = "tier=smoke train.steps=2 model.width=16 model.ffn_width=64 task.length=8 evaluation.test_items=8".split()
-    command = [sys.executable, "run.py", *small, f"runs={tmp_path / 'runs'}"]
-    done = subprocess.run([*traced, *command], cwd=root, capture_output=True, text=True)
-    if "Operation not permitted" in done.stderr:
-        pytest.skip("strace is not permitted here")
+    small = "tier=smoke train.steps=2 model.width=16 model.ffn_width=64 task.length=8 evaluation.test_items=8"
+    command = [sys.executable, "-c", SAY, json.dumps([f"{small} runs={tmp_path / 'runs'}"])]
+    how = {"cwd": root, "capture_output": True, "text": True}
+    can_trace = shutil.which("strace") and subprocess.run([*traced, "true"], **how).returncode == 0
+    done = subprocess.run([*traced, *command] if can_trace else command, **how)
     assert done.returncode == 0, done.stderr
+    (_, said, code), modules = map(json.loads, done.stdout.splitlines())
+    assert code == 0, said
+    assert "torch" in modules and "wandb" not in modules, "its own process alone loads it"
+    if not can_trace:
+        pytest.skip("strace is not installed, or not permitted here")
     calls = log.read_text().splitlines()
     assert any("AF_UNIX" in call for call in calls), "W&B did not even start"
     outside = [call for call in calls if "AF_INET" in call and "127.0.0.1" not in call and "::1" not in call]

@@ -1,5 +1,6 @@
 """What makes a finished run translate: its folder alone, line by line, with one line for every mistake."""
 
+import functools
 import io
 import shutil
 import sys
@@ -13,22 +14,35 @@ from study.training.build import build_task
 from study.training.runner import execute
 from study.translate.__main__ import main
 from study.translate.translator import Translator
-from tests.conftest import Ended
+from tests.conftest import SMALL, Ended, short
 from tests.training.test_runner import planted
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def trained(tiny):
-    """trained("architecture=bahdanau", ...): (folder, config) of a finished run on reversal."""
+@pytest.fixture(scope="module")
+def finished(compose, tmp_path_factory):
+    """finished("architecture=bahdanau", ...): (folder, config) of a run on reversal, which is trained once for all tests."""
+    keys = ["architecture=bahdanau", "model.match=nothing", "task.min_length=2", "trainer.keep_weights=true"]
 
+    @functools.cache
     def made(*overrides):
-        keys = ["architecture=bahdanau", "model.match=nothing", "task.min_length=2", "trainer.keep_weights=true"]
-        config = tiny(*keys, *overrides, task="reversal")
+        runs = f"runs={tmp_path_factory.mktemp('runs')}"
+        config = compose("task=reversal", *short("reversal"), *SMALL, runs, *keys, *overrides)
         outcome = execute(config)
         assert outcome.state == "finished", outcome.error
         return Path(config.runs) / outcome.name, config
+
+    return made
+
+
+@pytest.fixture
+def trained(finished, tmp_path):
+    """trained("architecture=bahdanau", ...): (folder, config) of a finished run on reversal; the folder is the test's own."""
+
+    def made(*overrides):
+        folder, config = finished(*overrides)
+        return Path(shutil.copytree(folder, tmp_path / "trained")), config
 
     return made
 

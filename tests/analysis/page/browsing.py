@@ -35,7 +35,7 @@ def waited(browser, script):
     until = time.monotonic() + 30
     while not browser.run(script):
         assert time.monotonic() < until, script
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def busiest(all_records):

@@ -1,8 +1,10 @@
 """A browser, the page of the committed records, and pages of made-up runs."""
 
+import json
+
 import pytest
 
-from analysis import load
+from study.records import RESULTS
 from tests.analysis.page.browsing import made_page, made_up
 from tests.chromium import Chromium
 
@@ -18,8 +20,8 @@ def committed(tmp_path_factory):
     """The address of the page of the committed records, and those records."""
     folder = tmp_path_factory.mktemp("committed")
     made_page("--output", str(folder))
-    loaded = load.committed()
-    return (folder / "page.html").as_uri(), [record for found in loaded.by_tier.values() for record in found]
+    lines = (line for path in sorted(RESULTS.glob("*/records/*.jsonl")) for line in path.open(encoding="utf-8"))
+    return (folder / "page.html").as_uri(), [json.loads(line) for line in lines]
 
 
 @pytest.fixture(scope="session")
