@@ -7,7 +7,9 @@ EXTRAS ?= test
 BIN := .venv/bin
 INSTALLED := .venv/installed.$(EXTRAS)
 
-.PHONY: study smoke full check test style results
+MAKEFLAGS += --jobs=2 # style and types, which take one core, beside the tests
+
+.PHONY: study smoke full check quick test all style results
 
 study: $(INSTALLED) ## verdicts and page from the committed records, then one claim measured anew beside its verdict
 	$(BIN)/python -m analysis --tier core
@@ -30,10 +32,12 @@ full: $(INSTALLED) ## the full tier on one GPU
 	  $(BIN)/python run.py -m experiment=$$name tier=full trainer=gpu sweep.committed=true \
 	    hydra/launcher=joblib hydra.launcher.n_jobs=$(JOBS); done'
 
-check: style ## style, types and the quick tests
+check: style quick ## style, types and the quick tests
+quick: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
-test: style ## style, types and all tests
+test: style all ## style, types and all tests
+all: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 20
 
 style: $(INSTALLED)

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Clock(pl.Callback):
     step_seconds: float | None = None
     recent: float | None = None  # the same, since the evaluation before
     seconds, first, since, last = 0.0, 0, 0.0, 0
+    now: Callable[[], float] = time.perf_counter
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         alone = module.device.type == "cpu" and torch.get_num_threads() == 1
