@@ -9,7 +9,7 @@ INSTALLED := .venv/installed.$(EXTRAS)
 
 MAKEFLAGS += --jobs=2 # style and types, which take one core, beside the tests
 
-.PHONY: study smoke full check quick test all style results
+.PHONY: study smoke full check quick test tests style results
 
 study: $(INSTALLED) ## verdicts and page from the committed records, then one claim measured anew beside its verdict
 	$(BIN)/python -m analysis --tier core
@@ -36,8 +36,8 @@ check: style quick ## style, types and the quick tests
 quick: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
-test: style all ## style, types and all tests
-all: $(INSTALLED)
+test: style tests ## style, types and all tests
+tests: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 20
 
 style: $(INSTALLED)
