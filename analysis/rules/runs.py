@@ -86,10 +86,10 @@ def held_open(scores: Scores, test: Test, reading: Reading, sides: Sequence[Sequ
 
 
 def _far_behind(scores: Scores, test: Test, late: Sequence[Record], others: Sequence[Term]) -> bool:
-    """Whether these runs would stay where they are to the margin if they gained on the other side twice more what they did.
+    """Whether these runs would not reach the margin if they gained twice more what they gained on the other side's of late.
 
-    In the contrast's own score; where runs are validated by another, as translations are by the share of right tokens, a margin
-    of that is too far.
+    Late is the last third. Where runs are validated by another score than the contrast's, as translations are by the share of
+    right tokens, they must not gain a margin of that.
     """
     assert test.effect is not None
     if any(run.get("solved_at") is not None for run in late):
