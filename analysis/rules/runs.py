@@ -86,21 +86,21 @@ def held_open(scores: Scores, test: Test, reading: Reading, sides: Sequence[Sequ
 
 
 def _far_behind(scores: Scores, test: Test, late: Sequence[Record], others: Sequence[Term]) -> bool:
-    """Whether these runs would not reach the margin if they gained twice more what they gained on the other side's of late.
+    """Whether these runs would not reach the margin by gaining twice what they gained on the other side's in the last third.
 
-    Late is the last third. Where runs are validated by another score than the contrast's, as translations are by the share of
-    right tokens, they must not gain a margin of that.
+    Where runs are validated by another score than the contrast's, as translations are by the share of right tokens, they must
+    not gain a margin of that.
     """
     assert test.effect is not None
     if any(run.get("solved_at") is not None for run in late):
         return False
-    lacking = {ABOVE: test.effect - test.margin, BELOW: -test.effect - abs(test.margin)}.get(test.place or "", 0.0)
-    if (metric := late[0]["metric"]) != scores.metric.name:
+    if (metric := late[0]["metric"]) == scores.metric.name:
+        lacking = {ABOVE: test.effect - test.margin, BELOW: -test.effect - abs(test.margin)}.get(test.place or "", 0.0)
+    else:
         lacking = METRICS[metric].margin
-    gained = statistics.median(late_gain(run) or 0.0 for run in late)
-    if ahead := [run for term in others for run in scores.runs(term).values()]:
-        gained -= statistics.median(late_gain(run) or 0.0 for run in ahead)
-    return 2 * gained < lacking
+    ahead = [run for term in others for run in scores.runs(term).values()]
+    own, others_gain = (statistics.median([late_gain(run) or 0.0 for run in runs] or [0.0]) for runs in (late, ahead))
+    return 2 * (own - others_gain) < lacking
 
 
 def _trained(scores: Scores, terms: Sequence[Term]) -> list[Term]:
