@@ -51,7 +51,7 @@ class TaskVariant:
     measure: str = "training"  # training | cost: nothing is trained, so there is no learning rate to tune
     target: float | None = None  # a validation score: what it took to reach it is compared
     validated: str | None = None  # the validation score that learning rates are chosen by, where it isn't the metric
-    rate_of: str | None = None  # the task on which an arm's learning rate is chosen, where it isn't this one
+    rate_of: str | None = None  # the task on which an arm's learning rate is chosen, in this tier or not, where it isn't this one
     cap: str = ""  # why it is trained for so many steps at most
 
     @property
@@ -241,9 +241,6 @@ class Declaration:
             arms=arms,
             tasks=tasks,
         )
-        for task in sizes.tasks:
-            if (source := self.tasks[task].rate_of) and source not in sizes.tasks:
-                raise ValueError(f"{self.source}: {where}.tasks: {task!r} takes its learning rates from {source!r}; add that")
         self._keep_apart(tier, sizes)
         if list(sizes.rates) != sorted(set(sizes.rates)):
             raise ValueError(f"{self.source}: {where}.rates must grow and not repeat, e.g. [0.001, 0.003, 0.01]")

@@ -152,6 +152,10 @@ def test_a_task_may_take_the_rates_of_another():
     narrow = experiment.narrowed(tasks=["y"])
     *_, verdict = narrow.phases("core", played(scores))
     assert narrow.tuned_cells("core") == [("b", "x")] and {run.task for run in verdict.runs} == {"y"}
+    tuned_only = toy(tasks__y__rate_of="x", tasks__y__cap="as long as x", tiers__core__tasks=["y"])  # x has no verdict there
+    assert tuned_only.cells("core") == [("b", "y")]
+    *_, verdict = tuned_only.phases("core", played(scores))
+    assert {(run.task, run.rate) for run in verdict.runs} == {("y", 0.001)}
 
 
 def test_a_phase_is_planned_when_it_is_asked_for():
@@ -228,7 +232,6 @@ REFUSED = [
     ({"tasks__x__validated": "los"}, "tasks.x.metric: unknown 'los'; known are accuracy, "),
     ({"tasks__y__rate_of": "z"}, "tasks.y.rate_of: unknown 'z'; known are x, y"),
     ({"tasks__x__rate_of": "y"}, "tasks.x.rate_of=y: arm 'a' does not meet that task"),
-    ({"tasks__y__rate_of": "x", "tiers__core__tasks": ["y"]}, "'y' takes its learning rates from 'x'; add that"),
     ({"name": "../toy"}, "the name '../toy' must be of letters, digits and _ . - alone"),
     ({"arms__..": {}}, "the name '..' must be of letters"),
     ({"tasks__a/b": {}}, "the name 'a/b' must be of letters"),

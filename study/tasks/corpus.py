@@ -48,8 +48,8 @@ class Corpus(PairTask):
     Training draws a bucket of pairs of similar length, in proportion to its tokens, and from it (with repetition) so many pairs
     that their padded targets come to about `size` times the mean length: a pure function of the generator's state. Pairs longer
     than `longest` tokens on either side, END included, are left out of training, never of the other splits. An evaluation goes
-    through the whole of its split once, in order. Slices of teacher-forced scores by target length, up to a power of two; those
-    of what is written (`judge`) take their place in a record.
+    through the whole of its split once: validation by rising length, as then little is padding, the test in order. Slices of
+    teacher-forced scores by target length, up to a power of two; those of what is written (`judge`) take their place in a record.
     """
 
     solved_at: float | None = None
@@ -108,8 +108,8 @@ class Corpus(PairTask):
         if split == "train":
             return self.batch(size, generator, split)
         store = self._store(split)
-        rows = range(len(store))[index * size : (index + 1) * size]
-        return self._gather(store, rows, generator.device)
+        rows = store.order.tolist() if split == "validation" else range(len(store))
+        return self._gather(store, rows[index * size : (index + 1) * size], generator.device)
 
     def keep(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
