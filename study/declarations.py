@@ -51,7 +51,7 @@ class TaskVariant:
     measure: str = "training"  # training | cost: nothing is trained, so there is no learning rate to tune
     target: float | None = None  # a validation score: what it took to reach it is compared
     validated: str | None = None  # the validation score that learning rates are chosen by, where it isn't the metric
-    rate_of: str | None = None  # the task on which an arm's learning rate is chosen, in this tier or not, where it isn't this one
+    rate_of: str | None = None  # the task, with or without verdicts, on which an arm's rate is chosen, where it isn't this
     cap: str = ""  # why it is trained for so many steps at most
 
     @property

@@ -118,7 +118,7 @@ class Sweep:
         """Compose and validate each cell before anything is trained; first what needs no torch."""
         for experiment in self.experiments:
             rates = dict.fromkeys(experiment.cells(self.tier), experiment.sizes(self.tier).rates[0])
-            for run in experiment.verdict_runs(self.tier, rates):
+            for run in (*experiment.verdict_runs(self.tier, rates), *experiment.tuning_runs(self.tier)):
                 key = (experiment.name, *run.cell)
                 if key not in self.cells:
                     self.cells[key] = self.compose(self._overrides(run))

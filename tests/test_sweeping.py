@@ -261,6 +261,13 @@ def test_narrowed_to_arms(stage):
     assert stage.launched[9:] == [key for key in TUNING + EDGE + VERDICT if key[0] == "a"]  # the same runs, not others
 
 
+def test_narrowed_to_a_task_whose_rates_are_chosen_on_another(stage):
+    tasks = {**TOY["tasks"], "y": {"rate_of": "x", "set": {"task": "recall", "train.steps": 20}}}
+    stage.sweep({"tasks": tasks}, sweep__tasks="[y]").run()
+    found = {(config.origin.task, config.origin.role) for config in stage.configs.values()}
+    assert found == {("x", "tuning"), ("y", "verdict")}
+
+
 @pytest.mark.parametrize(("key", "there"), [("arms", "a, b"), ("tasks", "x")])
 def test_narrowing_to_what_is_not_there_is_refused(stage, key, there):
     with pytest.raises(ValueError, match=rf"sweep\.{key}: no c; there are {there}"):

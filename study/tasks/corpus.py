@@ -49,7 +49,8 @@ class Corpus(PairTask):
     that their padded targets come to about `size` times the mean length: a pure function of the generator's state. Pairs longer
     than `longest` tokens on either side, END included, are left out of training, never of the other splits. An evaluation goes
     through the whole of its split once: validation by rising length, as then little is padding, the test in order. Slices of
-    teacher-forced scores by target length, up to a power of two; those of what is written (`judge`) take their place in a record.
+    teacher-forced scores by target length, up to a power of two; those of what is written (`judge`) take their place in a
+    record.
     """
 
     solved_at: float | None = None
