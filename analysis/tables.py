@@ -46,7 +46,7 @@ def main_rows(results: Results) -> list[TableRow]:
 def rate_rows(results: Results) -> list[TableRow]:
     """One row per (task, arm, learning rate): mean validation score of the tuning seeds, and which rate was chosen."""
     rows = []
-    for arm, task in results.experiment.cells(results.tier):
+    for arm, task in results.experiment.tuned_cells(results.tier):
         metric = results.experiment.tasks[task].tuned_on
         choice = results.choices.get((arm, task))
         tuning = [

@@ -105,7 +105,7 @@ class Experiment(Declaration):
             new = {cell: rates for cell, rates in beyond.items() if rates != new.get(cell)}  # not those that still lack records
             if not new:
                 break
-        choices = {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}
+        choices |= {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}
         rates = {cell: choice.rate for cell, choice in choices.items()}
         yield Phase("verdict", self.verdict_runs(tier, rates, further), choices)
 

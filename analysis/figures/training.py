@@ -19,7 +19,7 @@ COLUMNS = 3  # at most
 def training(results: Results) -> Any | None:
     """Two rows: validation score against learning rate (the chosen one filled), and learning curves, which name the arms."""
     run = {record["plan"]["task"] for record in results.records}
-    tasks = [View(results, task) for task in results.trained_tasks if task in run]
+    tasks = [View(results, task) for task in results.experiment.tasks if task in run and results.is_trained(task)]
     if not tasks:
         return None
     tried, rows = rate_rows(results), []
@@ -50,8 +50,7 @@ def _rates(ax: Any, view: View, metric: Metric, tried: Sequence[TableRow]) -> No
     ax.set_xlabel("learning rate (filled: chosen)")
     if not rates:
         tasks, other = view.results.experiment.tasks, view.declared.rate_of
-        why = textwrap.fill(f"the rates chosen for {tasks[other].label}" if other else "none tried yet", 30)
-        ax.text(0.5, 0.5, why, ha="center", va="center", fontsize=7, transform=ax.transAxes, bbox=OVER_LINES)
+        _say(ax, f"the rates chosen for {tasks[other].label}" if other else "none tried yet")
     ax.set_ylabel(f"validation {score_label(metric)}")
 
 
@@ -74,7 +73,18 @@ def _curves(ax: Any, view: View, metric: Metric) -> None:
         look = {"color": colour, "ls": line, "lw": 1.2, "marker": marker, "ms": 3.5, "markevery": (0, every)}
         ax.plot(steps, means, **look, label=view.label(arm))
     frame(ax, view, metric)
+    if not ax.lines:
+        _say(
+            ax,
+            "no verdict runs yet" if view.task in view.results.trained_tasks else "learning rates are chosen here, no more",
+        )
     ax.xaxis.get_major_locator().set_params(nbins=5)
     ax.set_title("")
     ax.set_xlabel("training steps")
     ax.set_ylabel(f"validation {score_label(metric)}")
+
+
+def _say(ax: Any, words: str) -> None:
+    """In the middle of a panel that has no lines."""
+    text = textwrap.fill(words, 30)
+    ax.text(0.5, 0.5, text, ha="center", va="center", fontsize=7, transform=ax.transAxes, bbox=OVER_LINES)

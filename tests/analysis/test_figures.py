@@ -268,6 +268,15 @@ def test_a_panel_without_learning_rates_says_whose_it_takes(studies):
     assert said.count(f"the rates chosen for {tasks['mqar'].label}") == sum(task.rate_of == "mqar" for task in tasks.values())
 
 
+def test_a_task_without_verdict_runs_shows_its_learning_rates(studies):
+    study = studies["translation"]
+    rates, _, curves, _ = training(study).axes
+    assert study.trained_tasks == ["de_en"] and list(study.experiment.tasks)[0] == "third"
+    chosen = [line for line in rates.lines if line.get_markerfacecolor() != "white"]
+    assert len(chosen) == len(study.experiment.sizes("core").arms)
+    assert not curves.lines and [text.get_text() for text in curves.texts] == ["learning rates are chosen\nhere, no more"]
+
+
 def row(claim, part, effect, low, high, verdict="supported"):
     """A row of a contrast that is measured in hundredths."""
     found = {"effect": effect, "low": low, "high": high, "margin": 0.01}
