@@ -132,7 +132,7 @@ def test_every_planned_run_of_an_experiment(turn, name, compose):
             by_cell.setdefault(run.cell, []).append(run)
             known = (tier, run.cell, run.role, run.rate, run.seed)
             assert digests.setdefault((run.role, run.digest), known) == known
-        assert by_cell.keys() == set(experiment.cells(tier))
+        assert by_cell.keys() == {*experiment.cells(tier), *experiment.tuned_cells(tier)}
         for runs in list(by_cell.values())[offset % len(experiment.tiers) :: len(experiment.tiers)]:
             config = composed(name, runs[0], compose)
             for run in (runs[0], runs[-1]):

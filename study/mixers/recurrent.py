@@ -11,6 +11,16 @@ from torch import Tensor, nn
 from study.mixers.base import Mixer, initialise_, real_first
 
 
+class PortableLSTM(nn.LSTM):
+    """torch's; on a CPU in full precision, also under autocast: its bfloat16 kernel is not there for every processor."""
+
+    def forward(self, x: Tensor, hx: Any = None) -> Any:  # type: ignore[override]
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(x, hx)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(x.float(), None if hx is None else tuple(each.float() for each in hx))
+
+
 class Recurrent(Mixer):
     """One recurrence of `width` units when causal; one of width / 2 in each direction when bidirectional."""
 
@@ -67,7 +77,7 @@ class LSTM(Recurrent):
     """Long short-term memory; its forget gate starts with bias 1 (Gers et al. 2000; Jozefowicz et al. 2015)."""
 
     name = "lstm"
-    cell = nn.LSTM
+    cell = PortableLSTM
 
     def _begun(self, units: int) -> nn.RNNBase:
         recurrence = super()._begun(units)

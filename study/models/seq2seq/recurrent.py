@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from study.mixers.base import initialise_, linear
-from study.mixers.recurrent import run
+from study.mixers.recurrent import PortableLSTM, run
 from study.models.seq2seq.alignment import Additive, Alignment, General, LocalPredictive, Source
 from study.models.seq2seq.base import Decoded, EncoderDecoder, Step, real
 
-CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+CELLS: dict[str, type[nn.GRU] | type[nn.LSTM]] = {"gru": nn.GRU, "lstm": PortableLSTM}
 Hidden = tuple[Tensor, ...]  # (h,) of a GRU, (h, c) of an LSTM; each (B, L, H)
 
 
