@@ -52,6 +52,7 @@ import yaml
 from analysis import rules
 from analysis.rules.base import Rule
 from analysis.rules.terms import refuse_unknown
+from study import yamls
 
 FOLDER = Path(__file__).with_name("claims")
 READ = {"V": "read in the original", "S": "read in a secondary transcription", "V/S": "read in both"}
@@ -186,6 +187,6 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         return None
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yamls.read(path)
     except yaml.YAMLError as error:
         raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from analysis import claims as claims_module
 from analysis.formats import as_csv
 from analysis.load import ROOT
 from analysis.rules.base import Rule
+from study import yamls
 from study.declarations import FOLDER, PROTOCOL
 from study.experiments import Experiment
 from study.records import Record
@@ -149,7 +149,7 @@ def _declared(
 
 @cache
 def _parsed(text: str) -> Any:
-    return yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return yamls.parse(text)
 
 
 def _flat(prefix: str, node: Any) -> Iterator[tuple[str, Any]]:

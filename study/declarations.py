@@ -13,8 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from omegaconf import OmegaConf
-
+from study import yamls
 from study.metrics import METRICS
 
 FOLDER = Path(__file__).parent.parent / "conf" / "experiment"
@@ -260,4 +259,4 @@ class Declaration:
 
 @cache
 def _protocol() -> Mapping[str, Mapping[str, Any]]:
-    return OmegaConf.to_container(OmegaConf.load(PROTOCOL))  # type: ignore[return-value]
+    return yamls.read(PROTOCOL)

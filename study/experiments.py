@@ -15,8 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from study import yamls
 from study.choosing import EXTENSIONS, FINALISTS, Choice, choose, finalists, is_over
 from study.declarations import FOLDER, NAME, Cell, Declaration, Settings
 
@@ -161,11 +160,11 @@ def load(name: str, folder: Path | None = None) -> Experiment:
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean experiment={close[0]}? " if close else ""
         raise ValueError(f"no experiment {name!r}; {hint}there are {', '.join(names())}")
-    declaration = OmegaConf.to_container(OmegaConf.load(path))
+    declaration = yamls.read(path)
     assert isinstance(declaration, dict)
     if declaration.get("name") != name:
         raise ValueError(f"{path.name}: its name must be {name!r}, as its file's")
-    return Experiment(declaration, path.name)  # type: ignore[arg-type]
+    return Experiment(declaration, path.name)
 
 
 def refuse_single(name: str) -> None:

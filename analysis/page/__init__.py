@@ -16,7 +16,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markdown_it import MarkdownIt
 from markupsafe import Markup
@@ -28,6 +27,7 @@ from analysis.page import contrasts, curves, maps, studies, table
 from analysis.results import Results
 from analysis.statistics import t_quantile
 from analysis.verdicts import Verdicts
+from study import yamls
 from study.records import Record
 
 HERE = Path(__file__).parent
@@ -98,7 +98,7 @@ def data(records: Sequence[Record], results: Sequence[Results]) -> dict[str, Any
 
 def libraries() -> dict[str, Any]:
     """What ``vendor`` holds, by name."""
-    return yaml.safe_load((HERE / "vendor" / "libraries.yaml").read_text(encoding="utf-8"))
+    return yamls.read(HERE / "vendor" / "libraries.yaml")
 
 
 def changed_files() -> list[str]:

@@ -18,7 +18,7 @@ import yaml
 from rich.console import Console
 
 from analysis.load import Loaded
-from study import records
+from study import records, yamls
 from study.experiments import Experiment, PlannedRun
 from study.forecast import Pace, planned
 from study.progress import duration
@@ -234,7 +234,7 @@ def _record(path: Path) -> Record | RecordError:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        node = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        node = yamls.read(path)
     except (yaml.YAMLError, UnicodeError):
         return {}
     return node if isinstance(node, dict) else {}
