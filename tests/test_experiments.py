@@ -257,6 +257,12 @@ def test_a_file_must_bear_its_experiments_name(tmp_path):
     (tmp_path / "other.yaml").write_text(yaml.safe_dump(DECLARED))
     with pytest.raises(ValueError, match="other.yaml: its name must be 'other', as its file's"):
         experiments.load("other", tmp_path)
+    (tmp_path / "other.yaml").write_text("")
+    with pytest.raises(ValueError, match="other.yaml: its name must be 'other', as its file's"):
+        experiments.load("other", tmp_path)
+    (tmp_path / "other.yaml").write_text("name: other\nname: other\n")
+    with pytest.raises(ValueError, match="^other.yaml is no YAML: the key 'name' is given twice .*line 2, column 1$"):
+        experiments.load("other", tmp_path)
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(DECLARED))
     assert experiments.load("toy", tmp_path).tuning_runs("core") == toy().tuning_runs("core")
 

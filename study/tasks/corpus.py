@@ -109,8 +109,9 @@ class Corpus(PairTask):
         if split == "train":
             return self.batch(size, generator, split)
         store = self._store(split)
-        rows = store.order.tolist() if split == "validation" else range(len(store))
-        return self._gather(store, rows[index * size : (index + 1) * size], generator.device)
+        part = slice(index * size, (index + 1) * size)
+        rows = store.order[part].tolist() if split == "validation" else range(len(store))[part]
+        return self._gather(store, rows, generator.device)
 
     def keep(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
