@@ -37,8 +37,8 @@ quick: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow"
 
 test: style tests ## style, types and all tests
-tests: $(INSTALLED) # three on two cores, since a test that waits for a process or a server needs none
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 20
+tests: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 20
 
 style: $(INSTALLED)
 	$(BIN)/ruff check -q .

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-FLOAT = re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?[eE][-+]?\d+")  # 1e-3, which YAML 1.1 takes for text
+FLOAT = re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?[eE][-+]?\d+$")  # 1e-3, which YAML 1.1 takes for text
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -35,9 +35,10 @@ MAY_IMPORT = {
     "study/records.py": "study.files study.record_fields",
     "study/record_fields.py": "pydantic pydantic_core typing_extensions study.declarations study.metrics study.records",
     "study/files.py": "",
+    "study/yamls.py": "yaml",
     "study/pictures.py": "matplotlib study.files",
-    "study/declarations.py": "omegaconf study.metrics",
-    "study/experiments.py": "omegaconf study.choosing study.declarations",
+    "study/declarations.py": "study.metrics study.yamls",
+    "study/experiments.py": "yaml study.choosing study.declarations study.yamls",
     "study/choosing.py": "study.metrics",
     "study/metrics.py": "",
     "study/parts.py": "",
@@ -100,7 +101,7 @@ def test_every_part_stands_behind_a_wall_or_is_meant_to_know_all():
 
 
 def test_analysis_reads_records_and_declarations_and_nothing_else_of_the_study():
-    known = "bleu declarations experiments choosing forecast metrics parts records pictures progress files".split()
+    known = "bleu declarations experiments choosing forecast metrics parts records pictures progress files yamls".split()
     for path in files("analysis"):
         for name in imports(path):
             if name.startswith("study"):

@@ -8,7 +8,7 @@ from study import yamls
 
 TEXT = """
 base: &base {rate: 1e-3, steps: 1E4, name: "1e-3", on: true, none: null}
-own: {<<: *base, rate: 0.5, "deep.key": [1, -2e+2, .5, e3, 1e]}
+own: {<<: *base, rate: 0.5, "deep.key": [1, -2e+2, .5, e3, 1e, 8e42ab, "8e42"]}
 over: {<<: [*base, {rate: 2}]}
 text: ${base.rate}
 """
