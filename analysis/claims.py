@@ -47,8 +47,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from analysis import rules
 from analysis.rules.base import Rule
 from analysis.rules.terms import refuse_unknown
@@ -184,9 +182,4 @@ def _filled(node: Any, words: Mapping[str, Mapping[str, Any]]) -> Any:
 
 
 def _load(path: Path) -> Any:
-    if not path.is_file():
-        return None
-    try:
-        return yamls.read(path)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
+    return yamls.read(path) if path.is_file() else None

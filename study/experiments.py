@@ -15,8 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from study import yamls
 from study.choosing import EXTENSIONS, FINALISTS, Choice, choose, finalists, is_over
 from study.declarations import FOLDER, NAME, Cell, Declaration, Settings
@@ -162,10 +160,7 @@ def load(name: str, folder: Path | None = None) -> Experiment:
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean experiment={close[0]}? " if close else ""
         raise ValueError(f"no experiment {name!r}; {hint}there are {', '.join(names())}")
-    try:
-        declaration = yamls.read(path)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None
+    declaration = yamls.read(path)
     if not isinstance(declaration, Mapping) or declaration.get("name") != name:
         raise ValueError(f"{path.name}: its name must be {name!r}, as its file's")
     return Experiment(declaration, path.name)

@@ -30,5 +30,8 @@ def parse(text: str) -> Any:
 
 
 def read(path: Path) -> Any:
-    """What a file holds; as ``parse``."""
-    return parse(path.read_text(encoding="utf-8"))
+    """What a file holds. Raises ``ValueError``, one line that names the file, where that is no YAML."""
+    try:
+        return parse(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from None

@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "study/yamls.py": "yaml",
     "study/pictures.py": "matplotlib study.files",
     "study/declarations.py": "study.metrics study.yamls",
-    "study/experiments.py": "yaml study.choosing study.declarations study.yamls",
+    "study/experiments.py": "study.choosing study.declarations study.yamls",
     "study/choosing.py": "study.metrics",
     "study/metrics.py": "",
     "study/parts.py": "",

@@ -74,10 +74,8 @@ def _curves(ax: Any, view: View, metric: Metric) -> None:
         ax.plot(steps, means, **look, label=view.label(arm))
     frame(ax, view, metric)
     if not ax.lines:
-        _say(
-            ax,
-            "no verdict runs yet" if view.task in view.results.trained_tasks else "learning rates are chosen here, no more",
-        )
+        asked = view.task in view.results.trained_tasks
+        _say(ax, "no verdict runs yet" if asked else "learning rates are chosen here, no more")
     ax.xaxis.get_major_locator().set_params(nbins=5)
     ax.set_title("")
     ax.set_xlabel("training steps")

@@ -14,7 +14,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from analysis.load import Loaded
@@ -235,7 +234,7 @@ def _record(path: Path) -> Record | RecordError:
 def _config(path: Path) -> dict[str, Any]:
     try:
         node = yamls.read(path)
-    except (yaml.YAMLError, UnicodeError):
+    except ValueError:
         return {}
     return node if isinstance(node, dict) else {}
 
