@@ -150,7 +150,7 @@ WITH_TORCH = {
     "mixer=window mixer.window=1000": "mixer.window=1000: reaches 1000 positions away, and no sequence here has more",
     "-m mixer.heads=4,7": "heads=7 does not divide width=64; use one of 1, 2, 4, ",
 }
-HEAVY = ("torch", "pytorch_lightning", "wandb", "transformers", "torch._dynamo", "sympy", "sklearn", "pandas")
+HEAVY = ("torch", "pytorch_lightning", "wandb", "torchmetrics", "torch._dynamo", "sympy", "sklearn", "pandas")
 
 
 @pytest.mark.parametrize(("commands", "allowed"), [(AT_ONCE, ()), (WITH_TORCH, ("torch",))], ids=["at once", "with torch"])
