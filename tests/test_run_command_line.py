@@ -89,7 +89,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(run_py, tmp_path, overrides):
 
 
 def test_a_mistake_is_one_line_in_a_real_process_too(checkout):
-    done = subprocess.run([sys.executable, "run.py", "mixer.heads=7"], cwd=checkout, capture_output=True, text=True)
+    done = python("run.py", "mixer.heads=7", cwd=checkout)
     assert (done.returncode, done.stdout) == (1, "")
     (said,) = done.stderr.splitlines()
     assert said.startswith(REFUSED["mixer.heads=7"])
