@@ -65,6 +65,16 @@ def finalists(begun: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
     return ranked(begun, metric)[:FINALISTS]
 
 
+def contenders(runs: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
+    """The finalists that may still be the best on longer training: those with a seed no worse than the first one's worst."""
+    first, *others = ranked(runs, metric)[:FINALISTS] or [None]
+    sign = METRICS[metric].sign
+    scores = {
+        rate: [sign * s for run in group if (s := _score(run, metric)) is not None] for rate, group in _by_rate(runs).items()
+    }
+    return [] if first is None else [first, *(rate for rate in others if max(scores[rate]) >= min(scores[first]))]
+
+
 def choose(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]], metric: str) -> Choice | None:
     """The best rate of ``ended``, runs to the end; ``begun`` are those of a share of the steps, at every rate that was tried.
 

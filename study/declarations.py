@@ -51,6 +51,7 @@ class TaskVariant:
     target: float | None = None  # a validation score: what it took to reach it is compared
     validated: str | None = None  # the validation score that learning rates are chosen by, where it isn't the metric
     rate_of: str | None = None  # the task, with or without verdicts, on which an arm's rate is chosen, where it isn't this
+    finals: bool = False  # where two rates are close on that task, both are trained here to the end
     cap: str = ""  # why it is trained for so many steps at most
 
     @property
@@ -178,7 +179,7 @@ class Declaration:
         return Arm(name, node.get("label", name), dict(node.get("set", {})), node.get("differs", ""), node.get("tags", {}))
 
     def _task(self, name: str, node: Mapping[str, Any]) -> TaskVariant:
-        known = {"label", "set", "arms", "metric", "margin", "measure", "target", "validated", "rate_of", "cap"}
+        known = {"label", "set", "arms", "metric", "margin", "measure", "target", "validated", "rate_of", "finals", "cap"}
         self._refuse_unknown(node, known, f"tasks.{name}")
         arms = tuple(node.get("arms", self.arms))
         self._refuse_unknown(dict.fromkeys(arms), set(self.arms), f"tasks.{name}.arms")
@@ -204,11 +205,14 @@ class Declaration:
             target=node.get("target"),
             validated=node.get("validated"),
             rate_of=node.get("rate_of"),
+            finals=node.get("finals", False),
             cap=node.get("cap", ""),
         )
 
     def _check_rate_of(self, task: TaskVariant) -> None:
         if task.rate_of is None:
+            if task.finals:
+                raise ValueError(f"{self.source}: tasks.{task.name}.finals: goes with rate_of alone; leave it out")
             return
         self._refuse_unknown({task.rate_of: None}, set(self.tasks), f"tasks.{task.name}.rate_of")
         source = self.tasks[task.rate_of]

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from study import yamls
-from study.choosing import EXTENSIONS, FINALISTS, Choice, choose, finalists, is_over
+from study.choosing import EXTENSIONS, FINALISTS, Choice, choose, contenders, finalists, is_over
 from study.declarations import FOLDER, NAME, Cell, Declaration, Settings
 
 SHARE = 0.333  # of the steps, after which the rates of a cell are compared and all but the finalists dropped
@@ -70,8 +70,9 @@ class Experiment(Declaration):
         """The runs of a tier, phase by phase: the next phase is asked for when ``record_of`` knows the runs of this one.
 
         Tuning trains every rate of the grid for a share of the steps, then the finalists to the end. Where the best rate lies
-        on an edge, the rate beyond it goes the same way, ``EXTENSIONS`` times at most. Verdict runs follow, on seeds of their
-        own at the chosen rates, those of the cells ``further`` on the further seeds too. A cell without any rate has none.
+        on an edge, the rate beyond it goes the same way, ``EXTENSIONS`` times at most. Rates that are close on the task that
+        stands for another with ``finals`` are trained on that one, too. Verdict runs follow, on seeds of their own at the
+        chosen rates, those of the cells ``further`` on the further seeds too. A cell without any rate has none.
         """
         new: dict[Cell, Sequence[float]] = dict.fromkeys(self.tuned_cells(tier), self.sizes(tier).rates)
         begun: dict[Cell, list[PlannedRun]] = {cell: [] for cell in new}
@@ -105,6 +106,20 @@ class Experiment(Declaration):
             if not new:
                 break
         choices |= {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}
+        compared = {cell: self.tuned(cell) for cell in self.cells(tier) if self.tasks[cell[1]].finals}
+        meeting = {
+            cell: rates
+            for cell, source in compared.items()
+            if len(rates := contenders(found(ended[source]), self.tasks[source[1]].tuned_on)) > 1
+        }
+        if meeting:
+            last = self.tuning_runs(tier, meeting)
+            yield Phase("tuning, finals", last, {cell: choice for cell, choice in choices.items() if cell not in meeting})
+            for cell in meeting:
+                settled = choose([], found(run for run in last if run.cell == cell), self.tasks[cell[1]].tuned_on)
+                choices.pop(cell)
+                if settled is not None:
+                    choices[cell] = replace(settled, further=choices[compared[cell]].further)
         rates = {cell: choice.rate for cell, choice in choices.items()}
         yield Phase("verdict", self.verdict_runs(tier, rates, further), choices)
 

@@ -1,6 +1,6 @@
 """The rule that chooses a learning rate."""
 
-from study.choosing import choose, finalists, is_over, ranked
+from study.choosing import choose, contenders, finalists, is_over, ranked
 
 
 def run(rate, score=None, solved=None, metric="accuracy", solved_at=0.99):
@@ -66,6 +66,23 @@ def test_finalists_are_the_two_best():
     assert finalists(runs, "accuracy") == [0.003, 0.03]
     assert ranked(runs, "accuracy") == [0.003, 0.03, 0.001, 0.01]
     assert finalists([run(0.1)], "accuracy") == []
+
+
+def test_a_rate_whose_best_seed_is_behind_the_worst_of_the_first_can_win_no_more():
+    first, close, behind = (
+        [run(rate, a), run(rate, b)] for rate, a, b in [(0.01, 0.5, 0.7), (0.001, 0.1, 0.5), (0.001, 0.1, 0.4)]
+    )
+    assert contenders(first + close, "accuracy") == [0.01, 0.001]
+    assert contenders(first + behind, "accuracy") == [0.01]
+    assert contenders(first + close + [run(0.003, 0.45), run(0.003, 0.9)], "accuracy") == [0.01, 0.003]  # two at most
+    assert contenders(first + [run(0.001)], "accuracy") == [0.01] and contenders([run(0.001)], "accuracy") == []
+    loss = [
+        run(0.01, 2.5, metric="loss"),
+        run(0.01, 2.7, metric="loss"),
+        run(0.001, 2.6, metric="loss"),
+        run(0.001, 3, metric="loss"),
+    ]
+    assert contenders(loss, "loss") == [0.01, 0.001] and contenders(loss[:2] + loss[3:], "loss") == [0.01]
 
 
 def test_only_runs_to_the_end_are_chosen_from_and_each_rate_has_its_longest():

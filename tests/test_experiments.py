@@ -158,6 +158,19 @@ def test_a_task_may_take_the_rates_of_another():
     assert {(run.task, run.rate) for run in verdict.runs} == {("y", 0.001)}
 
 
+def test_rates_that_are_close_on_the_task_of_their_choice_meet_again_where_they_are_used():
+    finals = toy(tasks__y__rate_of="x", tasks__y__cap="as long as x", tasks__y__finals=True, tiers__core__arms=["b"])
+    apart = {("b", "x", 0.001): 0.5, ("b", "x", 0.01): 0.4, ("b", "x", 0.0001): 0.3}
+    assert {run.task for phase in finals.phases("core", played(apart)) if "tuning" in phase.name for run in phase.runs} == {"x"}
+    close = {("b", "x", 0.001): 0.5, ("b", "x", 0.01): 0.5, ("b", "x", 0.0001): 0.3}
+    *_, last, verdict = finals.phases("core", played(close))
+    assert last.name == "tuning, finals" and last.choices.keys() == {("b", "x")}
+    assert listed(last.runs) == [("b", "y", rate, seed, None) for rate in (0.001, 0.01) for seed in (100, 101)]
+    assert {run.task for run in verdict.runs} == {"x"}  # y waits for the records of its finals
+    *_, verdict = finals.phases("core", played(close | {("b", "y", 0.001): 1.3, ("b", "y", 0.01): 1.2}))  # bits
+    assert {(run.task, run.rate) for run in verdict.runs} == {("x", 0.001), ("y", 0.01)}
+
+
 def test_a_phase_is_planned_when_it_is_asked_for():
     scores = {}
     phases = toy().phases("core", played(scores))
@@ -232,6 +245,7 @@ REFUSED = [
     ({"tasks__x__validated": "los"}, "tasks.x.metric: unknown 'los'; known are accuracy, "),
     ({"tasks__y__rate_of": "z"}, "tasks.y.rate_of: unknown 'z'; known are x, y"),
     ({"tasks__x__rate_of": "y"}, "tasks.x.rate_of=y: arm 'a' does not meet that task"),
+    ({"tasks__y__finals": True}, "tasks.y.finals: goes with rate_of alone; leave it out"),
     ({"name": "../toy"}, "the name '../toy' must be of letters, digits and _ . - alone"),
     ({"arms__..": {}}, "the name '..' must be of letters"),
     ({"tasks__a/b": {}}, "the name 'a/b' must be of letters"),
