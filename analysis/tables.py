@@ -46,7 +46,8 @@ def main_rows(results: Results) -> list[TableRow]:
 def rate_rows(results: Results) -> list[TableRow]:
     """One row per (task, arm, learning rate): mean validation score of the tuning seeds, and which rate was chosen."""
     rows = []
-    for arm, task in results.experiment.tuned_cells(results.tier):
+    tuned = dict.fromkeys([*results.experiment.tuned_cells(results.tier), *results.tuning])
+    for arm, task in tuned:
         metric = results.experiment.tasks[task].tuned_on
         choice = results.choices.get((arm, task))
         tuning = [
@@ -240,7 +241,7 @@ def _cell_row(results: Results, cell: Cell) -> TableRow:
     if any(declared.target is not None for declared in experiment.tasks.values()):
         row |= _effort(experiment.tasks[task].target, records)
     row["rate"] = choice.rate if choice else None
-    row["rate_on_edge"] = choice is not None and choice.rate in (min(choice.curve), max(choice.curve)) and len(choice.curve) > 1
+    row["rate_on_edge"] = choice is not None and choice.further is not None
     row |= {status: sum(record["status"] == status for record in records) for status in ("diverged", "failed")}
     row["missing"] = row["planned"] - len(records)
     row["ended"] = endings(records, experiment.tasks[task])
