@@ -13,6 +13,7 @@ from analysis.findings import Said
 from analysis.results import Results
 from study import experiments
 from study.metrics import METRICS
+from tests.analysis import synthetic
 
 pytestmark = pytest.mark.slow
 
@@ -55,6 +56,20 @@ def test_numbers_of_a_table_are_those_of_its_records(studies):
     assert row["mean"] == pytest.approx(sum(values) / len(values))
     assert row["low"] < row["mean"] < row["high"]
     assert (row["chance"], row["heuristic_score"], row["parameters_other"]) == (0.125, 0.14, 99328)
+
+
+def test_rates_that_met_on_a_task_itself_are_in_its_table_and_off_the_edge():
+    """The two best rates of ``learned`` overlap on ``third``; those of the others don't."""
+    translation = experiments.load("translation")
+
+    def loss(run, draw):
+        lucky = (run.arm, run.task, run.rate, run.seed) == ("learned", "third", 0.003, 100)
+        return 0.3 if lucky else {0.003: 0.5, 0.01: 0.4, 0.03: 0.9}[run.rate]
+
+    study = Results(translation, "core", synthetic.complete(translation, "core", loss))
+    found = [(row["arm"], row["rate"], row["chosen"]) for row in tables.rate_rows(study) if row["task"] == "de_en"]
+    assert found == [("learned", 0.003, False), ("learned", 0.01, True)] and not study.missing
+    assert {row["rate_on_edge"] for row in tables.main_rows(study)} == {False}
 
 
 def test_files_name_tier_seeds_device_and_revision(studies, tmp_path):
