@@ -38,7 +38,7 @@ quick: $(INSTALLED)
 
 test: style tests ## style, types and all tests
 tests: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist worksteal --durations 20
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 20
 
 style: $(INSTALLED)
 	$(BIN)/ruff check -q .

@@ -91,7 +91,8 @@ class CurvePanel {
         const at = series.length;
         this.drawn.push({ line: line.label, run: `mean of ${curves.length}`, xs, ys: mean, low, high });
         tables.push([xs, low, mean, high]);
-        series.push({ stroke: "transparent", label: "", spanGaps: true, points: { show: false } }, { ...look, label: `${line.label} (${curves.length})`, mean: true }, { stroke: "transparent", label: "", spanGaps: true, points: { show: false } });
+        const bound = { stroke: "transparent", label: "", spanGaps: true, points: { show: false }, of: at + 1 };
+        series.push(bound, { ...look, label: `${line.label} (${curves.length})`, mean: true }, { ...bound });
         bands.push({ series: [at + 2, at], fill: line.colour + "26" });
       }
       if (this.of.singles || !this.of.mean || curves.length === 1) {
@@ -132,7 +133,8 @@ class CurvePanel {
     showZoom(this.chart, { x: this.of.zoomx, y: this.of.zoomy });
   }
   // What a line says where the pointer is: "attention (10): 300 steps, validation accuracy 0.97 [0.95, 0.99]".
-  at(chart, i) {
+  at(chart, nearest) {
+    const i = chart.series[nearest]?.of ?? nearest; // where a line has no spread, its bounds lie on it
     const { label, mean } = chart.series[i] ?? {}, at = chart.cursor.idxs[i];
     if (!label || at === null || at === undefined) return "";
     const [x, y, low, high] = [0, i, i - 1, i + 1].map((row) => chart.data[row]?.[at]);

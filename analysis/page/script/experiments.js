@@ -26,7 +26,8 @@ function experimentCurves(store, root, experiment, tier) {
   const { arms, tasks } = store.arms[experiment];
   const roles = different("role").sort().reverse();
   const key = `${tier}/${experiment}`;
-  const first = { task: Object.keys(tasks).find((task) => different("task").includes(task)), role: roles[0] };
+  const shownOn = new Set(own.filter((run) => store.value(run, "role") === roles[0]).map((run) => store.value(run, "task")));
+  const first = { task: Object.keys(tasks).find((task) => shownOn.has(task)), role: roles[0] };
   const { task = first.task, runs: role = first.role } = place.of;
   if (!chosenCurves.has(key) || Object.keys(place.of).length) chosenCurves.set(key, { task, role, off: new Set(listed("without")), curves: curvesOfLink() });
   const of = chosenCurves.get(key);
