@@ -67,12 +67,12 @@ def finalists(begun: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
 
 def contenders(runs: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
     """The finalists that may still be the best on longer training: those with a seed no worse than the first one's worst."""
-    first, *others = ranked(runs, metric)[:FINALISTS] or [None]
+    order = finalists(runs, metric)
     sign = METRICS[metric].sign
     scores = {
         rate: [sign * s for run in group if (s := _score(run, metric)) is not None] for rate, group in _by_rate(runs).items()
     }
-    return [] if first is None else [first, *(rate for rate in others if max(scores[rate]) >= min(scores[first]))]
+    return order[:1] + [rate for rate in order[1:] if max(scores[rate]) >= min(scores[order[0]])]
 
 
 def choose(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]], metric: str) -> Choice | None:
