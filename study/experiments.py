@@ -108,9 +108,9 @@ class Experiment(Declaration):
         choices |= {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}
         compared = {cell: self.tuned(cell) for cell in self.cells(tier) if self.tasks[cell[1]].finals}
         meeting = {
-            cell: rates
+            cell: close
             for cell, source in compared.items()
-            if len(rates := contenders(found(ended[source]), self.tasks[source[1]].tuned_on)) > 1
+            if len(close := contenders(found(ended[source]), self.tasks[source[1]].tuned_on)) > 1
         }
         if meeting:
             last = self.tuning_runs(tier, meeting)
