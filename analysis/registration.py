@@ -134,8 +134,9 @@ def _declared(
         for name, arm, task in cells:
             experiment = next(each for each in named if each.name == name)
             sizes, variant = experiment.sizes(tier), experiment.tasks[task]
-            tuned = {"rate_of": variant.rate_of, "finals": variant.finals}
-            asked[f"{name}.{task}"] = {"margin": variant.margin, "target": variant.target, "metric": variant.metric, **tuned}
+            asked[f"{name}.{task}"] = {
+                key: getattr(variant, key) for key in ("margin", "target", "metric", "rate_of", "finals")
+            }
             asked[f"{name}.{task}.{arm}"] = experiment.settings(tier, (arm, task))
             asked[name] = {
                 "rates": sizes.rates,

@@ -42,11 +42,9 @@ def ranked(runs: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
     the lower rate. A rate at which a run diverged, failed or has no such score comes after every rate of which all runs count,
     and one without any score is left out.
     """
-    sign = METRICS[metric].sign
     left = {}
     for rate, group in _by_rate(runs).items():
-        scores = [min(sign * score, _ceiling(run, metric)) for run in group if (score := _score(run, metric)) is not None]
-        if scores:
+        if scores := _counted(group, metric):
             steps = [math.inf if (solved := run.get("steps_to_solve")) is None else solved for run in group]
             left[rate] = (len(group) - len(scores), min(scores), (-_mean(scores), _mean(steps), rate))
     order = []
@@ -67,12 +65,9 @@ def finalists(begun: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
 
 def contenders(runs: Sequence[Mapping[str, Any]], metric: str) -> list[float]:
     """The finalists that may still be the best on longer training: those with a seed no worse than the first one's worst."""
-    order = finalists(runs, metric)
-    sign = METRICS[metric].sign
-    scores = {
-        rate: [sign * s for run in group if (s := _score(run, metric)) is not None] for rate, group in _by_rate(runs).items()
-    }
-    return order[:1] + [rate for rate in order[1:] if max(scores[rate]) >= min(scores[order[0]])]
+    order, groups = finalists(runs, metric), _by_rate(runs)
+    worst = min(_counted(groups[order[0]], metric)) if order else math.inf
+    return [rate for rate in order if max(_counted(groups[rate], metric)) >= worst]
 
 
 def choose(begun: Sequence[Mapping[str, Any]], ended: Sequence[Mapping[str, Any]], metric: str) -> Choice | None:
@@ -105,6 +100,12 @@ def _by_rate(runs: Iterable[Mapping[str, Any]]) -> dict[float, list[Mapping[str,
 
 def _score(run: Mapping[str, Any], metric: str) -> float | None:
     return run["metrics"].get("validation", {}).get(metric) if run["status"] == "finished" else None
+
+
+def _counted(runs: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
+    """Scores of those that have one, the higher the better, no more than that of a task that is surely solved."""
+    sign = METRICS[metric].sign
+    return [min(sign * score, _ceiling(run, metric)) for run in runs if (score := _score(run, metric)) is not None]
 
 
 def _ceiling(run: Mapping[str, Any], metric: str) -> float:

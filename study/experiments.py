@@ -105,21 +105,22 @@ class Experiment(Declaration):
             new = {cell: rates for cell, rates in beyond.items() if rates != new.get(cell)}  # not those that still lack records
             if not new:
                 break
-        choices |= {cell: choices[source] for cell in self.cells(tier) if (source := self.tuned(cell)) in choices}
-        compared = {cell: self.tuned(cell) for cell in self.cells(tier) if self.tasks[cell[1]].finals}
+        taken = {cell: self.tuned(cell) for cell in self.cells(tier)}
+        choices |= {cell: choices[source] for cell, source in taken.items() if source in choices}
         meeting = {
             cell: close
-            for cell, source in compared.items()
+            for cell, source in taken.items()
+            if self.tasks[cell[1]].finals
             if len(close := contenders(found(ended[source]), self.tasks[source[1]].tuned_on)) > 1
         }
         if meeting:
+            compared = {cell: choices.pop(cell) for cell in meeting}
             last = self.tuning_runs(tier, meeting)
-            yield Phase("tuning, finals", last, {cell: choice for cell, choice in choices.items() if cell not in meeting})
-            for cell in meeting:
-                settled = choose([], found(run for run in last if run.cell == cell), self.tasks[cell[1]].tuned_on)
-                choices.pop(cell)
-                if settled is not None:
-                    choices[cell] = replace(settled, further=choices[compared[cell]].further)
+            yield Phase("tuning, finals", last, dict(choices))
+            for cell, before in compared.items():
+                choice = choose([], found(run for run in last if run.cell == cell), self.tasks[cell[1]].tuned_on)
+                if choice is not None:
+                    choices[cell] = replace(choice, further=before.further)
         rates = {cell: choice.rate for cell, choice in choices.items()}
         yield Phase("verdict", self.verdict_runs(tier, rates, further), choices)
 
